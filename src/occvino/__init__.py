@@ -1,0 +1,49 @@
+"""FlashOcc camera-only 3D occupancy on Intel hardware: the public API, and nothing else.
+
+Names are imported when first used, so that running an IR needs neither torch nor onnx.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from occvino.cameras import Camera, Rig
+    from occvino.convert import convert
+    from occvino.convert.verify import verify
+    from occvino.lift import PoolingPlan
+    from occvino.networks import build
+    from occvino.occupancy import Occupancy
+    from occvino.runtime import Pipeline
+    from occvino.variants import variants
+
+_HOME = {
+    "Camera": "occvino.cameras",
+    "Occupancy": "occvino.occupancy",
+    "Pipeline": "occvino.runtime",
+    "PoolingPlan": "occvino.lift",
+    "Rig": "occvino.cameras",
+    "build": "occvino.networks",
+    "convert": "occvino.convert",
+    "variants": "occvino.variants",
+    "verify": "occvino.convert.verify",
+}
+
+__all__ = [
+    "Camera",
+    "Occupancy",
+    "Pipeline",
+    "PoolingPlan",
+    "Rig",
+    "build",
+    "convert",
+    "variants",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'occvino' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

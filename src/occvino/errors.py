@@ -1,0 +1,25 @@
+"""What can go wrong because of what was given to occvino. Each message names the thing, the value and the fix."""
+
+
+class OccvinoError(Exception):
+    """Base of every error that occvino raises on purpose; the command line prints it without a stack trace."""
+
+
+class RigError(OccvinoError, ValueError):
+    """A rig, camera or calibration value that cannot be right."""
+
+
+class FrameError(OccvinoError, ValueError):
+    """Images that are missing, unreadable or not those the rig describes."""
+
+
+class CheckpointError(OccvinoError, ValueError):
+    """A checkpoint that cannot be read safely or does not fit the variant."""
+
+
+class ArtifactError(OccvinoError, ValueError):
+    """An artifact folder that is incomplete, altered, or not what was asked for."""
+
+
+class DeviceError(OccvinoError, RuntimeError):
+    """A device, precision or OpenVINO release that was asked for and cannot be had."""
