@@ -165,9 +165,7 @@ def openvino_extensions() -> list[Any]:
     from openvino.frontend.onnx import ConversionExtension
 
     return [
-        ConversionExtension(
-            OP_TYPE, DOMAIN, lambda node: [bev_pool_openvino(*(node.get_input(i) for i in range(5)))]
-        ),
+        ConversionExtension(OP_TYPE, DOMAIN, lambda node: [bev_pool_openvino(*(node.get_input(i) for i in range(5)))]),
         ConversionExtension(MMDEPLOY_OP_TYPE, MMDEPLOY_DOMAIN, _mmdeploy_openvino),
     ]
 
@@ -237,9 +235,7 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
     interval = ops.subtract(ops.cum_sum(marked, axis), ops.constant(np.int32(1)))  # [points]
     interval = ops.maximum(interval, ops.constant(np.int32(0)))
     order = ops.range(ops.constant(np.int32(0)), ops.squeeze(points, axis), ops.constant(np.int32(1)), "i32")
-    offset = ops.subtract(
-        order, ops.gather(starts, interval, axis)
-    )  # [points], negative before the first interval
+    offset = ops.subtract(order, ops.gather(starts, interval, axis))  # [points], negative before the first interval
     counts = ops.logical_and(
         ops.less(offset, ops.gather(lengths, interval, axis)),
         ops.greater_equal(offset, ops.constant(np.int32(0))),
@@ -256,7 +252,7 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
 
 
 def _mmdeploy_size(node: Any) -> tuple[int, int]:
-    """mmdeploy and BEVDet write `out_height`, `out_width`; FlashOCC `output_height`, `output_width`, `output_z`."""
+    """Mmdeploy and BEVDet write `out_height`, `out_width`; FlashOCC `output_height`, `output_width`, `output_z`."""
     sizes: dict[str, int] = {}
     for axis in ("height", "width", "z"):
         for name in (f"out_{axis}", f"output_{axis}"):
@@ -265,7 +261,5 @@ def _mmdeploy_size(node: Any) -> tuple[int, int]:
     if "height" not in sizes or "width" not in sizes:
         raise ValueError("mmdeploy::bev_pool_v2: the node has no attributes out_height and out_width")
     if sizes.get("z", 1) != 1:
-        raise ValueError(
-            f"mmdeploy::bev_pool_v2: output_z is {sizes['z']}; only a BEV one cell high is supported"
-        )
+        raise ValueError(f"mmdeploy::bev_pool_v2: output_z is {sizes['z']}; only a BEV one cell high is supported")
     return sizes["height"], sizes["width"]

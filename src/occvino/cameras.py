@@ -40,9 +40,7 @@ def rotation_from_quaternion(wxyz: ArrayLike) -> Matrix:
     """
     q = np.asarray(wxyz, np.float64)
     if q.shape != (4,) or not np.isfinite(q).all() or np.linalg.norm(q) < 1e-9:
-        raise RigError(
-            f"rotation {q.tolist()} is not a quaternion: four finite numbers w, x, y, z, not all zero"
-        )
+        raise RigError(f"rotation {q.tolist()} is not a quaternion: four finite numbers w, x, y, z, not all zero")
     w, x, y, z = q / np.linalg.norm(q)
     return np.array(
         [
@@ -309,9 +307,7 @@ class Rig:
         write_text(path, json.dumps({"cameras": cameras}, indent=1) + "\n")
 
     @classmethod
-    def from_nuscenes(
-        cls, sample: Mapping[str, Mapping[str, Any]], names: Sequence[str] | None = None
-    ) -> "Rig":
+    def from_nuscenes(cls, sample: Mapping[str, Mapping[str, Any]], names: Sequence[str] | None = None) -> "Rig":
         """Rig of one nuScenes key frame, from its per-camera records as BEVDet's info files hold them (`info["cams"]`).
 
         Args:
@@ -344,8 +340,7 @@ class Rig:
     def image_transforms(self, variant: Variant) -> tuple[ImageTransform, ...]:
         """For each camera, how its picture becomes the variant's input."""
         return tuple(
-            ImageTransform.for_test((camera.height, camera.width), variant.input_size)
-            for camera in self.cameras
+            ImageTransform.for_test((camera.height, camera.width), variant.input_size) for camera in self.cameras
         )
 
     def calibration(self, variant: Variant) -> Calibration:
@@ -376,9 +371,7 @@ def _camera_from_json(name: str, entry: Any) -> Camera:
     except KeyError as error:
         raise RigError(f"{name}: the rig file gives no {error.args[0]!r}") from error
     except (TypeError, ValueError) as error:
-        raise RigError(
-            f"{name}: a value in the rig file is not a number or has the wrong shape: {error}"
-        ) from error
+        raise RigError(f"{name}: a value in the rig file is not a number or has the wrong shape: {error}") from error
 
 
 def _pose_from_json(value: Any) -> Matrix:

@@ -47,9 +47,7 @@ def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> I
     """
     target = Path(path)
     if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or may_replace(target))):
-        raise OutputError(
-            f"{target} exists and is not an artifact of occvino: choose another output, or move it away"
-        )
+        raise OutputError(f"{target} exists and is not an artifact of occvino: choose another output, or move it away")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

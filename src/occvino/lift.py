@@ -59,9 +59,7 @@ def rays(calibration: Calibration, variant: Variant) -> tuple[NDArray[np.float32
         and not calibration.post_rot[:, :2, 2].any()
         and not calibration.post_trans[:, 2].any()
     ):
-        raise RigError(
-            "calibration: the image transform must keep depth: third row and column of post_rot those of I"
-        )
+        raise RigError("calibration: the image transform must keep depth: third row and column of post_rot those of I")
     for what in ("intrinsics", "post_rot"):
         singular = np.flatnonzero(np.abs(np.linalg.det(getattr(calibration, what).astype(np.float64))) < 1e-9)
         if singular.size:
@@ -157,18 +155,14 @@ class PoolingPlan:
         return plan
 
     @classmethod
-    def from_cells(
-        cls, cell: NDArray[np.int32], cells: int, *, depth_bins: int, pixels: int
-    ) -> "PoolingPlan":
+    def from_cells(cls, cell: NDArray[np.int32], cells: int, *, depth_bins: int, pixels: int) -> "PoolingPlan":
         """Plan from the cell of each point [P] (`OUTSIDE` for none); points are numbered (camera, depth bin, pixel)."""
         points = cell.size
         outside = np.flatnonzero(cell == OUTSIDE)
         owner = cell.copy()
         owner[outside] = np.arange(outside.size, dtype=np.int32) % cells
         # NumPy sorts 16-bit keys by radix: four times faster than the same keys in 32 bits
-        order = np.argsort(owner.astype(np.uint16) if cells <= 1 << 16 else owner, kind="stable").astype(
-            np.int32
-        )
+        order = np.argsort(owner.astype(np.uint16) if cells <= 1 << 16 else owner, kind="stable").astype(np.int32)
         entry_of_rank = owner[order]
         entry_of_rank += np.arange(1, points + 1, dtype=np.int32)  # one zero-weight entry per cell so far
         weight_of = np.arange(points, dtype=np.int32)

@@ -20,9 +20,7 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
             depth = variant.depth.lower + depth_bin * variant.depth.step
             for row in range(rows):
                 for column in range(columns):
-                    pixel = np.array(
-                        [column * (width - 1) / (columns - 1), row * (height - 1) / (rows - 1), depth]
-                    )
+                    pixel = np.array([column * (width - 1) / (columns - 1), row * (height - 1) / (rows - 1), depth])
                     u, v, d = undo_transform @ (pixel - calibration.post_trans[camera])
                     in_sensor = unproject @ [u * d, v * d, d]
                     in_ego = sensor2keyego[camera, :3, :3] @ in_sensor + sensor2keyego[camera, :3, 3]

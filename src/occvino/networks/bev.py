@@ -11,9 +11,7 @@ from occvino.networks.layers import BasicBlock, ConvModule
 class LSSViewTransformer(nn.Module):
     """Lift (depth and context per pixel) and splat (pool into the BEV). The geometry comes in as a plan."""
 
-    def __init__(
-        self, in_channels: int, depth_bins: int, context_channels: int, bev_size: tuple[int, int]
-    ) -> None:
+    def __init__(self, in_channels: int, depth_bins: int, context_channels: int, bev_size: tuple[int, int]) -> None:
         super().__init__()
         self.depth_bins = depth_bins
         self.bev_size = bev_size
@@ -47,9 +45,7 @@ class CustomResNet(nn.Module):
         for width in channels:
             downsample = nn.Conv2d(in_channels, width, 3, 2, 1)
             stages.append(
-                nn.Sequential(
-                    BasicBlock(in_channels, width, 2, downsample), BasicBlock(width, width, 1, None)
-                )
+                nn.Sequential(BasicBlock(in_channels, width, 2, downsample), BasicBlock(width, width, 1, None))
             )
             in_channels = width
         self.layers = nn.Sequential(*stages)

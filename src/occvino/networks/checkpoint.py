@@ -85,7 +85,7 @@ def _read_pickle(path: Path) -> Any:
 
 @contextmanager
 def _numpy_scalars_allowed() -> Iterator[None]:
-    """mmcv writes NumPy numbers into `meta`; rebuilding one runs nothing."""
+    """Mmcv writes NumPy numbers into `meta`; rebuilding one runs nothing."""
     scalar = np.float64(0).__reduce__()[0]
     dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
     allowed: list[Any] = [np.dtype, *dtypes]

@@ -44,12 +44,8 @@ class FlashOcc(nn.Module):
             variant.neck_channels, variant.depth_bins, variant.context_channels, (dy, dx)
         )
         self.img_bev_encoder_backbone = CustomResNet(variant.context_channels, variant.bev_channels)
-        self.img_bev_encoder_neck = FPN_LSS(
-            variant.bev_channels[0] + variant.bev_channels[2], variant.trunk_channels
-        )
-        self.occ_head = BEVOCCHead2D(
-            variant.trunk_channels, variant.occupancy_grid.shape[2], len(variant.class_names)
-        )
+        self.img_bev_encoder_neck = FPN_LSS(variant.bev_channels[0] + variant.bev_channels[2], variant.trunk_channels)
+        self.occ_head = BEVOCCHead2D(variant.trunk_channels, variant.occupancy_grid.shape[2], len(variant.class_names))
 
     def taps(
         self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor
@@ -66,8 +62,6 @@ class FlashOcc(nn.Module):
         logits = self.occ_head(trunk)  # [Dx, Dy, Dz, classes]
         return dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
 
-    def forward(
-        self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor
-    ) -> Tensor:
+    def forward(self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor) -> Tensor:
         """Class logits [Dx, Dy, Dz, classes] of every voxel, in the key ego frame."""
         return self.taps(images, ranks_depth, ranks_feat, interval_starts)["logits"]
