@@ -6,16 +6,16 @@ probability for each depth bin; each (pixel, depth bin) is a point in space that
     bev[cell] = sum of feat[pixel of e] * depth[point of e]  over the entries e of that cell
 
 BEVDet's `bev_pool_v2` is a CUDA kernel for it, which neither ONNX nor OpenVINO knows. But it is an **embedding bag**,
-which both know: the table is the features, the bag of a cell lists the pixels whose rays cross it, the per-sample weights
-are depth probabilities, the reduction is a sum.
+an operator that PyTorch and OpenVINO have: the table is the features, the bag of a cell lists the pixels whose rays
+cross it, the per-sample weights are depth probabilities, the reduction is a sum.
 
 All four dialects take the same five arrays (`lift.PoolingPlan` makes the last three, and says how):
 
-    depth            [N, D, fH, fW]   probabilities; P = N*D*fH*fW values, and one more, a zero, is understood at index P
+    depth            [N, D, fH, fW]   probabilities; P = N*D*fH*fW values; index P stands for one more, a zero
     feat             [N, fH, fW, C]   features, channels last: the table has N*fH*fW rows
     ranks_depth      [E]              which weight entry e uses, 0..P
     ranks_feat       [E]              which row entry e uses
-    interval_starts  [cells]          where each cell's entries begin; ascending, the first is 0, no cell without entries
+    interval_starts  [cells]          where each cell's entries begin: 0 first, strictly ascending
 
 and give `bev` [cells, C]. Ranks are int32 or int64. Torch, ONNX and OpenVINO are imported when their dialect is called.
 
@@ -142,7 +142,7 @@ def bev_pool_openvino(
     ranks_feat: ov.Output,  # [E]
     interval_starts: ov.Output,  # [cells]
 ) -> ov.Output:  # [cells, C]
-    """`EmbeddingBagOffsetsSum` of opset 3: a stock operator that the CPU and GPU plugins run and the NPU importer lists.
+    """`EmbeddingBagOffsetsSum` of opset 3: stock, run by the CPU and GPU plugins, on the list of the NPU importer.
 
     Not `EmbeddingBagOffsets` of opset 15, which the NPU importer does not list. The default index is never used, since
     no bag is empty; it is given because plugins take -1, "none", differently.
@@ -217,7 +217,7 @@ def mmdeploy_reference(
 
 
 def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
-    """Intervals -> bags. Ascending starts are understood; points between an interval's end and the next start count 0."""
+    """Intervals -> bags. Starts must ascend; points between an interval's end and the next start weigh nothing."""
     import openvino.opset8 as ops
     from openvino import opset3
 

@@ -5,6 +5,10 @@ class OccvinoError(Exception):
     """Base of every error that occvino raises on purpose; the command line prints it without a stack trace."""
 
 
+class VariantError(OccvinoError, LookupError):
+    """A variant name that there is not."""
+
+
 class RigError(OccvinoError, ValueError):
     """A rig, camera or calibration value that cannot be right."""
 

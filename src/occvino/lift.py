@@ -114,8 +114,8 @@ class PoolingPlan:
     value, stands for a weight of zero.
 
     Every plan of a variant has the same number of entries, so that the network's shapes are static, and no cell is
-    empty, which plugins disagree about. Both come from one rule: **each cell begins with one zero-weight entry, and each
-    point outside the grid is kept as a zero-weight entry of some cell**, dealt round so that none grows long.
+    empty, which plugins disagree about. Both come from one rule: **each cell begins with one zero-weight entry, and
+    each point outside the grid is kept as a zero-weight entry of some cell**, dealt round so that none grows long.
 
     Names are those of `bev_pool_v2`; `ranks_bev` is implied by `interval_starts`.
     """

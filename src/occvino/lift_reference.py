@@ -1,4 +1,4 @@
-"""The slow readable twin of `lift`: the same functions, names and shapes, one point at a time, as the papers tell it."""
+"""The slow readable twin of `lift`: the same functions, names and shapes, one point at a time, as the papers say."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -6,6 +6,8 @@ volume is indexed `[x, y, z]`, a bird's-eye-view (BEV) feature map `[y, x]`.
 
 from dataclasses import dataclass, field
 
+from occvino.errors import VariantError
+
 OCC3D_CLASSES = (
     "others",
     "barrier",
@@ -195,10 +197,10 @@ def get_variant(name: str) -> Variant:
     """The variant of that name; `flashocc-r50-M1` is another name of `flashocc-r50`.
 
     Raises:
-        KeyError: there is no such variant; the message lists those there are.
+        VariantError: there is no such variant; the message lists those there are.
     """
     wanted = _ALIASES.get(name.lower(), name)
     for variant in _VARIANTS:
         if variant.name.lower() == wanted.lower():
             return variant
-    raise KeyError(f"no variant is called {name!r}: choose one of {', '.join(variants())}")
+    raise VariantError(f"no variant is called {name!r}: choose one of {', '.join(variants())}")

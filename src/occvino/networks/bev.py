@@ -37,7 +37,7 @@ class LSSViewTransformer(nn.Module):
 
 
 class CustomResNet(nn.Module):
-    """Three stages of two basic blocks, each halving the BEV. The shortcut is a 3x3 convolution with bias and no norm."""
+    """Three stages of two basic blocks, each halving the BEV. The shortcut is a 3x3 convolution with bias, no norm."""
 
     def __init__(self, in_channels: int, channels: tuple[int, int, int]) -> None:
         super().__init__()

@@ -27,20 +27,28 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
         seed: of the random weights, when there is no checkpoint.
 
     Raises:
-        KeyError: no such variant.
-        CheckpointError: the file cannot be read without running code, or does not fit; names keys and a variant that would.
+        VariantError: no such variant.
+        CheckpointError: the file cannot be read without running code, or does not fit; names the keys.
     """
     variant = get_variant(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = FlashOcc(variant)
-    if checkpoint is not None:
+    model = FlashOcc(variant)
+    if checkpoint is None:
+        _randomise(model, seed)
+    else:
         weights = load_weights(checkpoint)
         problems = _problems(model.state_dict(), weights)
         if problems:
             raise CheckpointError(_misfit(variant.name, str(checkpoint), problems, weights))
         model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
+
+
+def _randomise(model: FlashOcc, seed: int) -> None:
+    """Noise that keeps every tensor of order one. PyTorch's own initialisation fades: the labels would be constant."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in (parameter for parameter in model.parameters() if parameter.ndim >= 2):
+            weight.normal_(std=weight[0].numel() ** -0.5, generator=generator)
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -96,7 +104,7 @@ def _numpy_scalars_allowed() -> Iterator[None]:
 
 
 def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
-    """Find the tensors: under `state_dict`, under an EMA name, or at the top; drop a `module.` in front of every key."""
+    """Find the tensors: under `state_dict`, an EMA name, or at the top; drop a `module.` in front of every key."""
     if isinstance(content, Mapping):
         for name in ("state_dict", "ema_state_dict", "state_dict_ema", "model"):
             if isinstance(content.get(name), Mapping):

@@ -18,8 +18,8 @@ STD = (58.395, 57.12, 57.375)
 def normalise(images: Tensor) -> Tensor:
     """Pictures u8 [N, H, W, 3] RGB -> network input f32 [N, 3, H, W].
 
-    The published weights were trained on pictures whose channels were swapped to B, G, R while mean and deviation stayed
-    in R, G, B order: the official loader reads RGB and asks mmcv to swap once more. So that is what is right here.
+    The published weights were trained on pictures whose channels were swapped to B, G, R while mean and deviation
+    stayed in R, G, B order: the official loader reads RGB and asks mmcv to swap once more. So that is right here.
     """
     mean, std = images.new_tensor(MEAN, dtype=torch.float32), images.new_tensor(STD, dtype=torch.float32)
     bgr = images.permute(0, 3, 1, 2).flip(1).float()  # [N, 3, H, W]

@@ -1,0 +1,245 @@
+"""The command line: one thin function a command. Exit codes: 0 fine, 1 a check failed, 2 wrong use."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from occvino import report
+from occvino.cameras import Rig
+from occvino.errors import OccvinoError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it.",
+)
+out = Console()
+err = Console(stderr=True)
+
+ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
+Images = Annotated[Path, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")]
+RigPath = Annotated[Path, typer.Option(help="Calibration as JSON (docs/rig.md).")]
+OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
+Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the scene and of the random weights.")] = 0,
+    device: Device = "CPU",
+) -> None:
+    """Make a street scene, convert the small model, verify it, run it, draw it. Needs nothing but this package.
+
+    Example: occvino demo --out demo
+    """
+    from occvino.demo import run_demo
+
+    with _steps() as progress:
+        result = run_demo(out_dir, seed=seed, device=device, progress=progress)
+    report.print_verification(out, result.report)
+    out.print(
+        "[bold yellow]These weights are random[/]: the labels mean nothing. What the demo shows is that the whole path "
+        "runs and that PyTorch, ONNX and the IR agree."
+    )
+    for path in result.written:
+        out.print(f"wrote {path}")
+    raise typer.Exit(0 if result.report.ok else 1)
+
+
+@app.command()
+def convert(
+    variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Artifact folder to write.")],
+    checkpoint: Checkpoint = None,
+    precision: Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16.")] = "fp16",
+    rig: OptionalRig = None,
+    cameras: Annotated[int | None, typer.Option(help="How many cameras, if not the model's six.")] = None,
+    bake_calibration: Annotated[
+        Path | None,
+        typer.Option(help="Rig to make a constant. The IR is then wrong for any other: 0.1 degree of yaw moves 10 %."),
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(help="Also give this tap, as logits or depth. Repeatable.")
+    ] = None,
+    random_weights: Annotated[bool, typer.Option(help="Convert without a checkpoint, with noise.")] = False,
+) -> None:
+    """Convert a checkpoint to one OpenVINO IR of stock operators.
+
+    Example: occvino convert flashocc-r50-M0 --checkpoint flashocc-r50-M0-256x704.pth --out m0
+    """
+    if (checkpoint is None) != random_weights:
+        raise OccvinoError("give either --checkpoint FILE or --random-weights")
+    if rig and bake_calibration:
+        raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
+    from occvino.convert import convert as run
+
+    source = bake_calibration or rig
+    with _steps() as progress:
+        artifact = run(
+            variant,
+            checkpoint,
+            out_dir,
+            precision=precision,  # type: ignore[arg-type]  # checked by convert
+            rig=Rig.load(source) if source else None,
+            cameras=cameras,
+            bake_calibration=bake_calibration is not None,
+            outputs=tuple(output or ()),
+            progress=progress,
+        )
+    out.print(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
+    out.print(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
+
+
+@app.command()
+def verify(
+    artifact: ArtifactPath,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures; a made-up scene when left out.")] = None,
+    rig: OptionalRig = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "CPU",
+    as_json: Json = False,
+) -> None:
+    """Run one frame through PyTorch, ONNX Runtime and the IR and compare them tap by tap; exit 1 if they part.
+
+    Example: occvino verify m0 --images frame --rig frame/rig.json
+    """
+    if (images is None) != (rig is None):
+        raise OccvinoError("--images and --rig belong together: give both, or neither for a made-up scene")
+    from occvino.convert.verify import verify as run
+    from occvino.demo import frames_and_rig
+
+    frames, loaded = (images, Rig.load(rig)) if images and rig else frames_and_rig(artifact)
+    with _steps(quiet=as_json) as progress:
+        result = run(artifact, frames, loaded, checkpoint=checkpoint, device=device, progress=progress)
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        report.print_verification(out, result)
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def run(
+    model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
+    images: Images,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png.")],
+    rig: OptionalRig = None,
+    device: Device = "CPU",
+    torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Label one frame: writes labels.npz and a bird's-eye-view picture.
+
+    Example: occvino run m0 --images frame --rig frame/rig.json --out result
+    """
+    if (torch is None) != (variant is None):
+        raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
+    with _steps(quiet=as_json) as progress:
+        progress("loading")
+        pipeline, runs_on = _pipeline(model, device, torch, variant)
+        progress("labelling")
+        loaded = Rig.load(rig) if rig else None
+        if torch and loaded is None:
+            raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
+        occupancy = pipeline(images, loaded)
+        occupancy.save(out_dir / "labels.npz")
+        report.save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
+    summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
+    if as_json:
+        _print_json(summary)
+    else:
+        out.print(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
+
+
+@app.command()
+def info(
+    artifact: Annotated[Path | None, typer.Argument(help="Artifact folder; the list of models when left out.")] = None,
+    device: Annotated[str | None, typer.Option(help="NPU: check the IR against the rules of its importer.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models, describe an artifact, or check it against the rules of an NPU.
+
+    Example: occvino info m0 --device NPU
+    """
+    if artifact is None:
+        rows = report.variant_rows()
+        if as_json:
+            _print_json(rows)
+        else:
+            report.print_variants(out, rows)
+        return
+    from occvino.artifact import IR, Artifact
+
+    opened = Artifact.open(artifact)
+    if device is None:
+        if as_json:
+            sys.stdout.write(opened.manifest.to_json())
+        else:
+            report.print_manifest(out, opened)
+        return
+    if device.upper() != "NPU":
+        raise OccvinoError(
+            f"--device {device}: only NPU is checked by rules; for others, run `occvino verify --device`"
+        )
+    from occvino.runtime.npu_rules import check_npu_rules
+
+    check = check_npu_rules(opened.path / IR)
+    if as_json:
+        _print_json(check.to_dict())
+    else:
+        report.print_rule_check(out, check)
+    raise typer.Exit(0 if check.ok else 1)
+
+
+def _pipeline(model: Path, device: str, torch: str | None, variant: str | None) -> tuple[Any, str]:
+    if torch and variant:
+        if device != "CPU":
+            raise OccvinoError(f"--device {device} is OpenVINO's and --torch {torch} is PyTorch's: give one of the two")
+        from occvino.convert.torch_pipeline import TorchPipeline
+
+        return TorchPipeline(variant, model, torch), f"PyTorch on {torch}"
+    from occvino.runtime import Pipeline
+
+    pipeline = Pipeline(model, device)
+    return pipeline, str(pipeline.running)
+
+
+@contextmanager
+def _steps(*, quiet: bool = False) -> Iterator[Any]:
+    """Show the step that is under way; on a terminal as a spinner."""
+    if quiet:
+        yield lambda step: None
+        return
+    with err.status("starting") as status:
+        yield lambda step: status.update(step) if err.is_terminal else err.print(f"... {step}")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"[yellow]warning:[/] {message}", highlight=False)
+
+
+def main() -> None:
+    """Entry point: errors of ours end the program with exit code 2 and one readable message."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except OccvinoError as error:
+        err.print("[bold red]error:[/]", str(error), highlight=False, markup=True)
+        raise SystemExit(2) from None

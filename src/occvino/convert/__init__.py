@@ -1,0 +1,129 @@
+"""From a PyTorch checkpoint to an artifact: `convert` does it all; each step is a module."""
+
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnx
+import openvino
+import torch
+
+import occvino
+from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest
+from occvino.cameras import MAX_CAMERAS, Rig
+from occvino.convert.export import export_onnx
+from occvino.convert.lower import lower
+from occvino.errors import OccvinoError
+from occvino.files import atomic_folder, sha256
+from occvino.lift import PoolingPlan
+from occvino.networks import build
+from occvino.networks.flashocc import TAPS
+from occvino.variants import Variant, get_variant
+
+Precision: TypeAlias = Literal["fp32", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+
+
+def convert(
+    name: str,
+    checkpoint: str | Path | None = None,
+    out: str | Path = "artifact",
+    *,
+    precision: Precision = "fp16",
+    rig: Rig | None = None,
+    cameras: int | None = None,
+    bake_calibration: bool = False,
+    outputs: Sequence[str] = (),
+    seed: int = 0,
+    progress: Callable[[str], Any] = lambda step: None,
+) -> Artifact:
+    """Convert a checkpoint to one IR of stock operators, in a new folder that appears when all of it is done.
+
+    Args:
+        name: one of `occvino.variants()`.
+        checkpoint: the weights (see `build`); random ones of `seed` when left out, and the manifest says so.
+        out: the folder to write. An artifact that stands there is replaced, anything else is not.
+        precision: of the weights as stored: fp32 or fp16. What a device computes in is asked for when running.
+        rig: names the cameras, in the order in which the network takes them; the variant's own six when left out.
+        cameras: how many cameras, when there is no rig and it is not the variant's six; they are called CAM_0, CAM_1...
+        bake_calibration: make the rig's pooling plan a constant. The artifact then runs with that calibration alone.
+        outputs: taps to give besides the labels, of `occvino.networks.flashocc.TAPS`, such as "logits" and "depth".
+        seed: of random weights.
+        progress: called with a few words when a step begins.
+
+    Raises:
+        OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written.
+    """
+    variant = get_variant(name)
+    names = _camera_names(variant, rig, cameras)
+    _check(precision, outputs, rig, bake_calibration)
+    baked = PoolingPlan.from_rig(rig, variant) if rig and bake_calibration else None
+    with atomic_folder(out, may_replace=lambda folder: (folder / MANIFEST).is_file()) as folder:
+        progress("reading the weights")
+        model = build(name, checkpoint, seed=seed)
+        progress("torch -> ONNX")
+        export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, baked=baked)
+        progress("ONNX -> OpenVINO IR")
+        lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16")
+        if rig and bake_calibration:
+            rig.save(folder / BAKED_RIG)
+        files = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
+        grid = variant.occupancy_grid
+        manifest = Manifest(
+            variant=variant.name,
+            precision=precision,
+            cameras=names,
+            class_names=variant.class_names,
+            grid={"lower": grid.lower, "step": grid.step, "shape": grid.shape},
+            input_size=variant.input_size,
+            outputs=("labels", *outputs),
+            baked_calibration=bake_calibration,
+            weights=_provenance(checkpoint, seed),
+            versions=_versions(),
+            files={file: sha256(folder / file) for file in files},
+        )
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return Artifact(Path(out), manifest)
+
+
+def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tuple[str, ...]:
+    if rig and cameras is not None and cameras != len(rig):
+        raise OccvinoError(f"cameras={cameras} contradicts the rig, which has {len(rig)}: give one of the two")
+    if rig:
+        known = set(rig.names) == set(variant.camera_names)
+        return variant.camera_names if known else rig.names
+    if cameras is None or cameras == len(variant.camera_names):
+        return variant.camera_names
+    if not 1 <= cameras <= MAX_CAMERAS:
+        raise OccvinoError(f"cameras={cameras}: expected 1 to {MAX_CAMERAS}")
+    return tuple(f"CAM_{index}" for index in range(cameras))
+
+
+def _check(precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibration: bool) -> None:
+    if precision not in PRECISIONS:
+        raise OccvinoError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    unknown = [output for output in outputs if output not in TAPS]
+    if unknown:
+        raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(TAPS)}")
+    if bake_calibration and rig is None:
+        raise OccvinoError("bake_calibration needs the rig to bake")
+
+
+def _provenance(checkpoint: str | Path | None, seed: int) -> dict[str, Any]:
+    if checkpoint is None:
+        return {"random_seed": seed}
+    path = Path(checkpoint).resolve()
+    return {"path": str(path), "sha256": sha256(path)}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "occvino": occvino.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "openvino": openvino.__version__,
+        "numpy": np.__version__,
+    }

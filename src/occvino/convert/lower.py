@@ -1,0 +1,46 @@
+"""ONNX -> OpenVINO IR made of stock operators only."""
+
+from pathlib import Path
+
+import openvino as ov
+
+from occvino.bev_pool import openvino_extensions
+from occvino.errors import OccvinoError
+
+
+def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
+    """Convert one ONNX file and write `model.xml` and `model.bin`.
+
+    Raises:
+        OccvinoError: the result holds an operator that is not of a stock opset, or a dynamic shape.
+    """
+    model = read_onnx(onnx_path)
+    check_stock(model)
+    ov.save_model(model, xml_path, compress_to_fp16=compress_to_fp16)
+
+
+def read_onnx(path: str | Path) -> ov.Model:
+    """Read an ONNX file with `occvino::BevPoolV2` or `mmdeploy::bev_pool_v2` nodes as stock OpenVINO operators."""
+    return ov.convert_model(str(path), extension=openvino_extensions())
+
+
+def check_stock(model: ov.Model) -> None:
+    """Refuse a model that would need an extension to load, or that has dynamic shapes.
+
+    Raises:
+        OccvinoError: names the operators.
+    """
+    foreign = {op.get_type_name() for op in model.get_ops() if not _is_stock(op)}
+    if foreign:
+        raise OccvinoError(f"the IR holds operators that are not stock: {', '.join(sorted(foreign))}")
+    dynamic = [
+        op.get_friendly_name()
+        for op in model.get_ops()
+        if any(output.get_partial_shape().is_dynamic for output in op.outputs())
+    ]
+    if dynamic:
+        raise OccvinoError(f"the IR has dynamic shapes, first at {dynamic[0]}: NPUs need static ones")
+
+
+def _is_stock(op: ov.Node) -> bool:
+    return op.get_type_info().version_id.startswith("opset")

@@ -1,0 +1,212 @@
+"""Is it still the same network? One frame through PyTorch, ONNX Runtime and the IR, compared tap by tap."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino as ov
+import torch
+from numpy.typing import NDArray
+
+from occvino.artifact import IR, ONNX, Artifact
+from occvino.cameras import Rig
+from occvino.convert.export import Deployable, expose
+from occvino.errors import ArtifactError
+from occvino.files import sha256
+from occvino.lift import PoolingPlan
+from occvino.networks import build
+from occvino.networks.flashocc import TAPS
+from occvino.preprocess import Frames, network_images
+from occvino.runtime.devices import Running, compile_model, running
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What passes: mean and largest error of a tap relative to its standard deviation, and the share of equal labels."""
+
+    mean: float
+    maximum: float | None
+    labels: float
+
+
+TOLERANCES = {
+    # a change of PyTorch's own convolution back end moves a tap by up to 1e-3 of its deviation (golden cases, recipe A)
+    "fp32": Tolerance(mean=1e-4, maximum=2e-2, labels=0.999),
+    # weights keep 11 bits. The largest error is not judged: a saturated depth softmax may flip outright at one pixel
+    "fp16": Tolerance(mean=5e-3, maximum=None, labels=0.99),
+}
+
+
+@dataclass(frozen=True)
+class Error:
+    """Difference from PyTorch, relative to the tap's standard deviation there."""
+
+    maximum: float
+    mean: float
+
+    @classmethod
+    def between(cls, found: NDArray[Any], expected: NDArray[Any]) -> "Error":
+        """Of two arrays of one shape; not finite where they are not comparable."""
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return cls(float("inf"), float("inf"))
+        difference = np.abs(found.astype(np.float64) - expected)
+        scale = max(float(expected.std()), 1e-12)
+        return cls(float(difference.max()) / scale, float(difference.mean()) / scale)
+
+    def within(self, tolerance: Tolerance) -> bool:
+        """Whether both figures pass; a figure that is not finite never does."""
+        return self.mean <= tolerance.mean and (tolerance.maximum is None or self.maximum <= tolerance.maximum)
+
+
+@dataclass(frozen=True)
+class TapResult:
+    """One tap in the three forms of the network. `scale` is its standard deviation in PyTorch."""
+
+    name: str
+    scale: float
+    onnx: Error
+    ir: Error
+    onnx_ok: bool
+    ir_ok: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found. `ok` is its verdict."""
+
+    taps: tuple[TapResult, ...]
+    onnx_labels: float
+    ir_labels: float
+    tolerances: Mapping[str, Tolerance]
+    running: Running
+    points_kept: float
+
+    @property
+    def first_divergence(self) -> str | None:
+        """The first tap that is out of tolerance and the form in which it is, such as "bev (IR)"; None if none is."""
+        for tap in self.taps:
+            if not tap.onnx_ok:
+                return f"{tap.name} (ONNX)"
+            if not tap.ir_ok:
+                return f"{tap.name} (IR)"
+        if self.onnx_labels < self.tolerances["onnx"].labels:
+            return "labels (ONNX)"
+        return "labels (IR)" if self.ir_labels < self.tolerances["ir"].labels else None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tap and the labels are within tolerance."""
+        return self.first_divergence is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "first_divergence": self.first_divergence, "ok": self.ok}
+
+
+def verify(
+    artifact: str | Path | Artifact,
+    frames: Frames,
+    rig: Rig,
+    *,
+    checkpoint: str | Path | None = None,
+    device: str = "CPU",
+    progress: Callable[[str], Any] = lambda step: None,
+) -> Report:
+    """Run one frame through torch, ONNX Runtime and the IR, and compare every tap; the manifest records the result.
+
+    Args:
+        artifact: folder made by `convert`.
+        frames: one picture per camera, as `Pipeline` takes them.
+        rig: of these frames.
+        checkpoint: the weights it was converted from; needed if they are no longer where they were.
+        device: for the IR; it is run there in f32, so that what is measured is the conversion.
+        progress: called with a few words when a step begins.
+
+    Raises:
+        ArtifactError: the checkpoint is not the one that was converted.
+        OccvinoError: bad frames, rig or device.
+    """
+    opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+    matched = opened.match(rig)
+    plan = PoolingPlan.from_rig(matched, opened.variant)
+    images = network_images(frames, matched, opened.variant)
+    inputs: dict[str, NDArray[Any]] = {"images": images, **plan.inputs()}
+    progress("PyTorch")
+    expected = _run_torch(opened, inputs, checkpoint)
+    given = {"images": images} if opened.manifest.baked_calibration else inputs
+    progress("ONNX Runtime")
+    from_onnx = _run_onnx(opened.path / ONNX, given)
+    progress(f"OpenVINO {device}")
+    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, given, device)
+    tolerances = {"onnx": TOLERANCES["fp32"], "ir": TOLERANCES[opened.manifest.precision]}
+    report = Report(
+        taps=tuple(_compare(name, expected, from_onnx, from_ir, tolerances) for name in TAPS),
+        onnx_labels=float((from_onnx["labels"] == expected["labels"]).mean()),
+        ir_labels=float((ir_labels == expected["labels"]).mean()),
+        tolerances=tolerances,
+        running=running(compiled, device),
+        points_kept=plan.kept / plan.points,
+    )
+    opened.with_parity(report.to_dict())
+    return report
+
+
+def _compare(
+    name: str, expected: Arrays, from_onnx: Arrays, from_ir: Arrays, tolerances: Mapping[str, Tolerance]
+) -> TapResult:
+    onnx_error = Error.between(from_onnx[name], expected[name])
+    ir_error = Error.between(from_ir[name], expected[name])
+    return TapResult(
+        name=name,
+        scale=float(expected[name].std()),
+        onnx=onnx_error,
+        ir=ir_error,
+        onnx_ok=onnx_error.within(tolerances["onnx"]),
+        ir_ok=ir_error.within(tolerances["ir"]),
+    )
+
+
+def _run_torch(artifact: Artifact, inputs: Arrays, checkpoint: str | Path | None) -> Arrays:
+    weights = artifact.manifest.weights
+    if "random_seed" in weights:
+        model = build(artifact.manifest.variant, seed=weights["random_seed"])
+    else:
+        model = build(artifact.manifest.variant, _checked(Path(checkpoint or weights["path"]), weights["sha256"]))
+    with torch.inference_mode():
+        outputs = Deployable(model)(*(torch.from_numpy(value) for value in inputs.values()))
+    return {name: output.numpy() for name, output in zip((*TAPS, "labels"), outputs, strict=True)}
+
+
+def _checked(path: Path, expected: str) -> Path:
+    if not path.is_file():
+        raise ArtifactError(f"the checkpoint {path} that was converted is not there: give it with --checkpoint")
+    if sha256(path) != expected:
+        raise ArtifactError(f"{path} is not the checkpoint that was converted (sha256 differs): give that one")
+    return path
+
+
+def _run_onnx(path: Path, inputs: Arrays) -> Arrays:
+    proto = onnx.load(path)
+    expose(proto, TAPS)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [*TAPS, "labels"]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _run_ir(path: Path, inputs: Arrays, device: str) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
+    """Taps from a copy with more outputs; labels from the IR as it is, since outputs hold fusions back."""
+    as_shipped = compile_model(ov.Core().read_model(path), device, precision="f32")
+    labels = np.array(as_shipped(dict(inputs))["labels"])
+    tapped = ov.Core().read_model(path)
+    present = {output.get_any_name() for output in tapped.outputs}
+    tapped.add_outputs([name for name in TAPS if name not in present])
+    outputs = compile_model(tapped, device, precision="f32")(dict(inputs))
+    return {name: np.array(outputs[name]) for name in TAPS}, labels, as_shipped

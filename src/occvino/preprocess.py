@@ -1,0 +1,104 @@
+"""From picture files to what the network takes, exactly as the official test pipeline does it: Pillow, bicubic, crop.
+
+This is the reference. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the result stays u8.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from occvino.cameras import Camera, Rig
+from occvino.errors import FrameError
+from occvino.variants import Variant
+
+Frame: TypeAlias = str | Path | NDArray[np.uint8] | Image.Image
+"""One camera's picture: a file, an array u8 [H, W, 3] in RGB order, or a Pillow image."""
+Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame]
+"""One picture per camera: a folder, a mapping from camera names, or a sequence in rig order."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def network_images(frames: Frames, rig: Rig, variant: Variant) -> NDArray[np.uint8]:
+    """Pictures of a rig -> u8 [N, H, W, 3], RGB, in rig order.
+
+    Raises:
+        FrameError: a camera has no picture, or it cannot be read, or it has another size than the rig says.
+    """
+    pictures = _in_rig_order(frames, rig)
+    transforms = rig.image_transforms(variant)
+    images = [
+        _read(picture, camera).resize(transform.resized, Image.Resampling.BICUBIC).crop(transform.crop)
+        for picture, camera, transform in zip(pictures, rig.cameras, transforms, strict=True)
+    ]
+    return np.stack([np.asarray(image) for image in images])  # [N, H, W, 3]
+
+
+def _in_rig_order(frames: Frames, rig: Rig) -> list[Frame]:
+    if isinstance(frames, str | Path):
+        return [_find(Path(frames), name) for name in rig.names]
+    if isinstance(frames, Mapping):
+        missing = [name for name in rig.names if name not in frames]
+        if missing:
+            raise FrameError(f"no picture of {', '.join(missing)}; there are {', '.join(sorted(frames)) or 'none'}")
+        return [frames[name] for name in rig.names]
+    if len(frames) != len(rig):
+        raise FrameError(f"{len(frames)} pictures for a rig of {len(rig)} cameras ({', '.join(rig.names)})")
+    return list(frames)
+
+
+def _find(folder: Path, name: str) -> Path:
+    """`NAME.jpg` in the folder, or one nuScenes-style file `*__NAME__*` in it or in its subfolder NAME."""
+    if not folder.is_dir():
+        raise FrameError(f"there is no folder of pictures {folder}")
+    found = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    if not found:
+        places = (*folder.glob(f"*__{name}__*"), *folder.glob(f"{name}/*"))
+        found = sorted(place for place in places if place.suffix.lower() in SUFFIXES)
+    if not found:
+        raise FrameError(f"{folder} holds no picture of {name}: {name}.jpg is expected")
+    if len(found) > 1:
+        raise FrameError(
+            f"{folder} holds {len(found)} pictures of {name} ({found[0].name}, {found[1].name}, ...): one is expected"
+        )
+    return found[0]
+
+
+def _read(frame: Frame, camera: Camera) -> Image.Image:
+    label = Path(frame).name if isinstance(frame, str | Path) else f"the picture of {camera.name}"
+    image = _decode(frame, label)
+    if image.size != (camera.width, camera.height):
+        width, height = image.size
+        raise FrameError(
+            f"{label} is {width}x{height}, the rig says {camera.width}x{camera.height}: " + _fix(image, camera)
+        )
+    return image
+
+
+def _fix(image: Image.Image, camera: Camera) -> str:
+    factor = image.width / camera.width
+    if round(camera.height * factor) == image.height:
+        return f"rescale the intrinsics with Rig.scaled({factor:g})"
+    return "the shapes differ, so it was cropped or belongs to another camera; calibrate the pictures you have"
+
+
+def _decode(frame: Frame, label: str) -> Image.Image:
+    if isinstance(frame, np.ndarray):
+        return _from_array(frame, label)
+    try:
+        image = frame if isinstance(frame, Image.Image) else Image.open(frame)
+        return image.convert("RGB")
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FrameError(f"{label} cannot be read as a picture: {error}") from error
+
+
+def _from_array(array: NDArray[Any], label: str) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise FrameError(
+            f"{label} is {array.dtype} {list(array.shape)}, expected uint8 [height, width, 3] in RGB order"
+        )
+    return Image.fromarray(np.ascontiguousarray(array))

@@ -1,0 +1,130 @@
+"""How results look on a terminal."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from occvino.artifact import Artifact
+from occvino.files import atomic_file
+from occvino.variants import get_variant, variants
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from occvino.convert.verify import Report
+    from occvino.runtime.npu_rules import RuleCheck
+
+
+def print_verification(console: Console, result: "Report") -> None:
+    """The taps side by side, the labels, and the verdict."""
+    table = Table(title="Error against PyTorch, relative to each tap's standard deviation", title_justify="left")
+    table.add_column("tap")
+    table.add_column("scale", justify="right")
+    for name in ("ONNX mean", "ONNX max", "IR mean", "IR max"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for tap in result.taps:
+        good = tap.onnx_ok and tap.ir_ok
+        errors = (tap.onnx.mean, tap.onnx.maximum, tap.ir.mean, tap.ir.maximum)
+        table.add_row(
+            tap.name,
+            f"{tap.scale:.3g}",
+            *(f"{error:.1e}" for error in errors),
+            "[green]ok[/]" if good else "[red]off[/]",
+        )
+    agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
+    console.print(table)
+    console.print(f"{agreement}; frustum points in the grid: {result.points_kept:.0%}", highlight=False)
+    console.print(f"IR ran on {result.running}", highlight=False)
+    if result.ok:
+        console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
+    else:
+        console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]")
+
+
+def variant_rows() -> list[dict[str, Any]]:
+    """One row a model, plain values."""
+    rows: list[dict[str, Any]] = []
+    for name in variants():
+        variant = get_variant(name)
+        rows.append(
+            {
+                "name": name,
+                "summary": variant.summary,
+                "input": list(variant.input_size),
+                "depth_bins": variant.depth_bins,
+                "voxels": list(variant.occupancy_grid.shape),
+                "published_miou": variant.published.miou if variant.published else None,
+                "published_source": variant.published.source if variant.published else None,
+            }
+        )
+    return rows
+
+
+def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
+    """The models as a table."""
+    table = Table(title="Models", title_justify="left")
+    for name in ("name", "what it is", "input", "depth bins", "voxels", "published mIoU"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["summary"],
+            "x".join(map(str, row["input"])),
+            str(row["depth_bins"]),
+            "x".join(map(str, row["voxels"])),
+            "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}",
+        )
+    console.print(table)
+    console.print("published figures are their authors' (FlashOCC README), not measured here", highlight=False)
+
+
+def print_manifest(console: Console, artifact: Artifact) -> None:
+    """What an artifact is, in words."""
+    manifest = artifact.manifest
+    table = Table(title=str(artifact.path), title_justify="left", show_header=False)
+    rows = {
+        "variant": manifest.variant,
+        "weights": ", ".join(f"{key} {value}" for key, value in manifest.weights.items()),
+        "stored precision": manifest.precision,
+        "cameras": ", ".join(manifest.cameras),
+        "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
+        "outputs": ", ".join(manifest.outputs),
+        "measured parity": _parity(manifest.parity),
+        "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+    }
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    console.print(table)
+
+
+def _parity(parity: Any) -> str:
+    if parity is None:
+        return "not measured yet: occvino verify"
+    verdict = "agrees" if parity["ok"] else f"parts first at {parity['first_divergence']}"
+    return f"{verdict}; labels equal to PyTorch's: ONNX {parity['onnx_labels']:.4%}, IR {parity['ir_labels']:.4%}"
+
+
+def print_rule_check(console: Console, check: "RuleCheck") -> None:
+    """The NPU rules and what the IR says to each."""
+    rewritten = ", ".join(f"{old} as {new}" for old, new in check.rewritten.items()) or "none"
+    rows = {
+        "operators on the importer's list": check.unknown,
+        "static shapes": check.dynamic,
+        "rank 4 or less where it matters": check.rank,
+    }
+    table = Table(title="NPU rule check", title_justify="left", show_header=False)
+    for rule, broken in rows.items():
+        table.add_row(rule, f"[red]no: {escape(', '.join(broken[:5]))}[/]" if broken else "[green]yes[/]")
+    console.print(table)
+    console.print(f"{len(check.operators)} kinds of operator; rewritten before import: {rewritten}", highlight=False)
+    console.print("This is a rule check of the IR. No NPU and no NPU compiler was used.", highlight=False)
+
+
+def save_picture(picture: "Image", path: Path) -> None:
+    """Write a PNG atomically."""
+    with atomic_file(path) as temporary:
+        picture.save(temporary, format="PNG")

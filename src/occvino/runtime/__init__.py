@@ -1,0 +1,6 @@
+"""Run an artifact. Needs openvino, numpy and pillow; imports neither torch nor onnx."""
+
+from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.pipeline import Pipeline
+
+__all__ = ["Occupancy", "Pipeline"]

@@ -1,0 +1,71 @@
+"""The one result of everything: labelled voxels that know what and where they are."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.errors import ArtifactError
+from occvino.files import atomic_file
+from occvino.variants import Axis, Grid
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Occupancy:
+    """Semantic occupancy in the key ego frame (x forward, y left, z up, metres; see `cameras`).
+
+    Args:
+        labels: u8 [Dx, Dy, Dz], indexed [x, y, z]: an index into `class_names`.
+        class_names: the last one is "free".
+        grid: where the voxels are.
+        extras: further outputs that were asked for at conversion, such as "logits" f32 [Dx, Dy, Dz, classes].
+    """
+
+    labels: NDArray[np.uint8]
+    class_names: tuple[str, ...]
+    grid: Grid
+    extras: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]], repr=False)
+
+    def counts(self) -> dict[str, int]:
+        """How many voxels of each class there are, classes without any left out."""
+        counts = np.bincount(self.labels.reshape(-1), minlength=len(self.class_names))
+        return {name: int(count) for name, count in zip(self.class_names, counts, strict=True) if count}
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed `.npz`: `labels`, `class_names`, `grid` (lower, upper, step) [3, 3], and the extras."""
+        axes = (self.grid.x, self.grid.y, self.grid.z)
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                labels=self.labels,
+                class_names=np.array(self.class_names),
+                grid=np.array([[axis.lower, axis.upper, axis.step] for axis in axes]),
+                **self.extras,
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Occupancy":
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: the file is missing, or was not written by `save`.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            names = tuple(str(name) for name in arrays.pop("class_names"))
+            axes = [Axis(*(float(value) for value in row)) for row in arrays.pop("grid")]
+            return cls(arrays.pop("labels"), names, Grid(*axes), arrays)
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{path} is not an occupancy file: {error}") from error
+
+    def picture(self, title: str | None = None) -> "Image.Image":
+        """Bird's-eye view with a legend, forward up (see `viz.bev_picture`)."""
+        from occvino.viz import bev_picture
+
+        return bev_picture(self.labels, self.grid, self.class_names, title=title)

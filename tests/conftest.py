@@ -1,0 +1,74 @@
+"""What many tests share. Real nuScenes data is used where it is found and never copied."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from occvino.artifact import Artifact
+from occvino.cameras import Camera, Rig, pose
+from occvino.variants import NUSCENES_CAMERAS, get_variant
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+YAWS = {  # degrees, left positive: roughly where nuScenes has them
+    "CAM_FRONT_LEFT": 55.0,
+    "CAM_FRONT": 0.0,
+    "CAM_FRONT_RIGHT": -55.0,
+    "CAM_BACK_LEFT": 110.0,
+    "CAM_BACK": 180.0,
+    "CAM_BACK_RIGHT": -110.0,
+}
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of recorded cases of the official code."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the recorded cases (shared/golden) are not beside this checkout")
+    return SHARED / "golden"
+
+
+@pytest.fixture(scope="session")
+def real_frame() -> Path:
+    """Folder with six nuScenes pictures and calibration.json."""
+    if not (SHARED / "samples" / "nuscenes-0").is_dir():
+        pytest.skip("the real frame (shared/samples) is not beside this checkout")
+    return SHARED / "samples" / "nuscenes-0"
+
+
+def make_camera(name: str, yaw: float = 0.0, *, width: int = 352, height: int = 198, focal: float = 280.0) -> Camera:
+    """A camera 1.5 m above the ego origin that looks along `yaw` degrees, left positive."""
+    half = np.radians(yaw) / 2
+    ego_from_forward = pose([np.cos(half), 0, 0, np.sin(half)], [0.0, 0.0, 1.5])
+    forward_from_sensor = pose([0.5, -0.5, 0.5, -0.5], [0.0, 0.0, 0.0])  # z forward, x right, y down
+    intrinsics = [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
+    return Camera(name, width, height, np.array(intrinsics), ego_from_forward @ forward_from_sensor, np.eye(4))
+
+
+@pytest.fixture(scope="session")
+def rig() -> Rig:
+    """Six cameras all round, 352x198."""
+    return Rig(tuple(make_camera(name, YAWS[name]) for name in NUSCENES_CAMERAS))
+
+
+@pytest.fixture(scope="session")
+def frames(rig: Rig) -> dict[str, np.ndarray]:
+    """Noise pictures for `rig`."""
+    rng = np.random.default_rng(0)
+    return {
+        camera.name: rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8) for camera in rig.cameras
+    }
+
+
+@pytest.fixture(scope="session")
+def nano(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """occvino-nano with random weights, fp32, logits and depth as further outputs."""
+    from occvino.convert import convert
+
+    out = tmp_path_factory.mktemp("artifacts") / "nano"
+    return convert("occvino-nano", None, out, precision="fp32", outputs=("logits", "depth"))
+
+
+@pytest.fixture(scope="session")
+def nano_variant():
+    return get_variant("occvino-nano")

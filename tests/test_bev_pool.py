@@ -1,0 +1,200 @@
+"""The four dialects of the pooling operator agree, on random plans and on the awkward ones."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino as ov
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from occvino.bev_pool import (
+    DOMAIN,
+    MMDEPLOY_DOMAIN,
+    MMDEPLOY_OP_TYPE,
+    OP_TYPE,
+    bev_pool_reference,
+    bev_pool_torch,
+    mmdeploy_reference,
+    onnx_function,
+    openvino_extensions,
+)
+from occvino.lift import OUTSIDE, PoolingPlan
+
+PLAN = ("ranks_depth", "ranks_feat", "interval_starts")
+
+
+def onnx_model(inputs: dict[str, np.ndarray], cells: int) -> onnx.ModelProto:
+    """One `occvino::BevPoolV2` node with the function that defines it."""
+    kinds = {
+        np.dtype("float32"): TensorProto.FLOAT,
+        np.dtype("int32"): TensorProto.INT32,
+        np.dtype("int64"): TensorProto.INT64,
+    }
+    graph = helper.make_graph(
+        [helper.make_node(OP_TYPE, list(inputs), ["bev"], domain=DOMAIN)],
+        "pool",
+        [helper.make_tensor_value_info(name, kinds[array.dtype], array.shape) for name, array in inputs.items()],
+        [helper.make_tensor_value_info("bev", TensorProto.FLOAT, [cells, inputs["feat"].shape[-1]])],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(DOMAIN, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, functions=[onnx_function()], ir_version=10)
+    onnx.checker.check_model(model)
+    return model
+
+
+def run_onnxruntime(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)[0]
+
+
+def run_openvino(model: onnx.ModelProto, inputs: dict[str, np.ndarray], path) -> np.ndarray:
+    onnx.save(model, path)
+    converted = ov.convert_model(str(path), extension=openvino_extensions())
+    assert "EmbeddingBagOffsetsSum" in {op.get_type_name() for op in converted.get_ops()}
+    assert all(op.get_type_info().version_id.startswith("opset") for op in converted.get_ops())
+    compiled = ov.Core().compile_model(converted, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return next(iter(compiled(inputs).values()))
+
+
+def run_torch(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    return bev_pool_torch(*(torch.from_numpy(array) for array in inputs.values())).numpy()
+
+
+def make_inputs(
+    cell: np.ndarray, cells: int, *, n=2, d=3, h=2, w=4, c=5, dtype=np.int32, seed=0
+) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    plan = PoolingPlan.from_cells(cell.astype(np.int32), cells, depth_bins=d, pixels=h * w)
+    return {
+        "depth": rng.random((n, d, h, w), dtype=np.float32),
+        "feat": rng.standard_normal((n, h, w, c), dtype=np.float32),
+        **{name: array.astype(dtype) for name, array in plan.inputs().items()},
+    }
+
+
+def assert_all_agree(inputs: dict[str, np.ndarray], tmp_path) -> np.ndarray:
+    expected = bev_pool_reference(**inputs)
+    model = onnx_model(inputs, expected.shape[0])
+    scale = max(1.0, float(np.abs(expected).max()))
+    for name, found in {
+        "torch": run_torch(inputs),
+        "onnx": run_onnxruntime(model, inputs),
+        "openvino": run_openvino(model, inputs, tmp_path / "pool.onnx"),
+    }.items():
+        np.testing.assert_allclose(found, expected, atol=2e-6 * scale, err_msg=name)
+    return expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.sampled_from([np.int32, np.int64]))
+def test_dialects_agree_on_random_plans(tmp_path_factory, cells, seed, dtype):
+    cell = np.random.default_rng(seed).integers(OUTSIDE, cells, 48)
+    assert_all_agree(make_inputs(cell, cells, dtype=dtype, seed=seed), tmp_path_factory.mktemp("pool"))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_an_empty_grid_gives_zeros(tmp_path, dtype):
+    bev = assert_all_agree(make_inputs(np.full(48, OUTSIDE), 7, dtype=dtype), tmp_path)
+    assert not bev.any()
+
+
+def test_one_point_gives_one_product(tmp_path):
+    cell = np.full(48, OUTSIDE)
+    cell[30] = 4  # camera 1, depth bin 0, pixel 6
+    inputs = make_inputs(cell, 7)
+    bev = assert_all_agree(inputs, tmp_path)
+    np.testing.assert_allclose(bev[4], inputs["depth"][1, 0, 1, 2] * inputs["feat"][1, 1, 2], rtol=1e-6)
+    assert not np.delete(bev, 4, axis=0).any()
+
+
+def test_a_cell_with_a_thousand_points(tmp_path):
+    cell = np.full(2000, OUTSIDE)
+    cell[::2] = 3
+    assert_all_agree(make_inputs(cell, 5, n=2, d=10, h=10, w=10), tmp_path)
+
+
+def test_the_last_cells_may_be_the_empty_ones(tmp_path):
+    """Trailing empty bags are what plugins refuse; a plan has none."""
+    assert_all_agree(make_inputs(np.zeros(48), 9), tmp_path)
+
+
+def test_gradients_reach_depth_and_features():
+    inputs = make_inputs(np.arange(48) % 7, 7)
+    depth, feat, *plan = (torch.from_numpy(array) for array in inputs.values())
+    bev_pool_torch(depth.requires_grad_(), feat.requires_grad_(), *plan).square().sum().backward()
+    assert depth.grad.abs().sum() > 0
+    assert feat.grad.abs().sum() > 0
+
+
+# --- mmdeploy::bev_pool_v2 ------------------------------------------------------------------------------------------
+
+
+def mmdeploy_inputs(cell: np.ndarray, *, n=2, d=3, h=2, w=4, c=5, dtype=np.int32, seed=0) -> dict[str, np.ndarray]:
+    """The seven inputs as BEVDet's `voxel_pooling_prepare_v2` makes them."""
+    rng = np.random.default_rng(seed)
+    points = np.flatnonzero(cell != OUTSIDE)
+    points = points[np.argsort(cell[points], kind="stable")]
+    ranks_bev = cell[points]
+    starts = np.flatnonzero(np.append(True, ranks_bev[1:] != ranks_bev[:-1]))
+    integers = {
+        "ranks_depth": points,
+        "ranks_feat": points // (d * h * w) * h * w + points % (h * w),
+        "ranks_bev": ranks_bev,
+        "interval_starts": starts,
+        "interval_lengths": np.diff(np.append(starts, points.size)),
+    }
+    return {
+        "depth": rng.random((n, d, h, w), dtype=np.float32),
+        "feat": rng.standard_normal((n, h, w, c), dtype=np.float32),
+        **{name: value.astype(dtype) for name, value in integers.items()},
+    }
+
+
+def mmdeploy_model(inputs: dict[str, np.ndarray], attributes: dict[str, int], out_shape: list[int]) -> onnx.ModelProto:
+    kinds = {
+        "f": TensorProto.FLOAT,
+        "i": TensorProto.INT32 if inputs["ranks_bev"].dtype == np.int32 else TensorProto.INT64,
+    }
+    graph = helper.make_graph(
+        [helper.make_node(MMDEPLOY_OP_TYPE, list(inputs), ["bev"], domain=MMDEPLOY_DOMAIN, **attributes)],
+        "pool",
+        [helper.make_tensor_value_info(name, kinds[array.dtype.kind], array.shape) for name, array in inputs.items()],
+        [helper.make_tensor_value_info("bev", TensorProto.FLOAT, out_shape)],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(MMDEPLOY_DOMAIN, 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.int32, np.int64]),
+    st.sampled_from([("out_height", "out_width"), ("output_height", "output_width")]),
+)
+def test_mmdeploy_nodes_are_understood(tmp_path_factory, seed, dtype, names):
+    cell = np.random.default_rng(seed).integers(OUTSIDE, 12, 48)
+    cell[0] = 5  # at least one interval
+    inputs = mmdeploy_inputs(cell, dtype=dtype, seed=seed)
+    expected = mmdeploy_reference(**inputs, out_height=3, out_width=4)
+    model = mmdeploy_model(inputs, dict(zip(names, (3, 4), strict=True)), [1, 3, 4, 5])
+    found = run_openvino(model, inputs, tmp_path_factory.mktemp("pool") / "m.onnx")
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_mmdeploy_points_outside_every_interval_weigh_nothing(tmp_path):
+    """Padded files carry points that no interval covers; the CUDA kernel never reads them."""
+    inputs = mmdeploy_inputs(np.arange(48) // 8)
+    inputs["interval_starts"] = inputs["interval_starts"][1:] + 2
+    inputs["interval_lengths"] = inputs["interval_lengths"][1:] - 3
+    expected = mmdeploy_reference(**inputs, out_height=2, out_width=3)
+    model = mmdeploy_model(inputs, {"out_height": 2, "out_width": 3}, [1, 2, 3, 5])
+    np.testing.assert_allclose(run_openvino(model, inputs, tmp_path / "m.onnx"), expected, atol=1e-5)
+
+
+def test_mmdeploy_without_a_size_is_refused(tmp_path):
+    inputs = mmdeploy_inputs(np.arange(48) % 6)
+    with pytest.raises(Exception, match="no attributes out_height and out_width"):
+        run_openvino(mmdeploy_model(inputs, {}, [1, 2, 3, 5]), inputs, tmp_path / "m.onnx")
