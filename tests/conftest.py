@@ -1,5 +1,6 @@
 """What many tests share. Real nuScenes data is used where it is found and never copied."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,21 @@ def nano(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
     out = tmp_path_factory.mktemp("artifacts") / "nano"
     return convert("occvino-nano", None, out, precision="fp32", outputs=("logits", "depth"))
+
+
+@pytest.fixture(scope="session")
+def baked(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Artifact:
+    """occvino-nano with random weights, stored in half precision, and the calibration of `rig` baked in."""
+    from occvino.convert import convert
+
+    out = tmp_path_factory.mktemp("artifacts") / "baked"
+    return convert("occvino-nano", None, out, precision="fp16", rig=rig, bake_calibration=True)
+
+
+@pytest.fixture
+def fresh(nano: Artifact, tmp_path: Path) -> Artifact:
+    """A copy of `nano` that a test may alter."""
+    return Artifact.open(shutil.copytree(nano.path, tmp_path / "nano"))
 
 
 @pytest.fixture(scope="session")

@@ -331,6 +331,7 @@ class Rig:
         Raises:
             RigError: a camera is missing; the message lists those there are.
         """
+        names = tuple(names)
         by_name = {camera.name: camera for camera in self.cameras}
         missing = [name for name in names if name not in by_name]
         if missing:

@@ -31,7 +31,8 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
         CheckpointError: the file cannot be read without running code, or does not fit; names the keys.
     """
     variant = get_variant(name)
-    model = FlashOcc(variant)
+    with torch.random.fork_rng(devices=[]):  # PyTorch draws initial weights; the caller's random numbers stay theirs
+        model = FlashOcc(variant)
     if checkpoint is None:
         _randomise(model, seed)
     else:

@@ -1,0 +1,124 @@
+import numpy as np
+import openvino as ov
+import pytest
+
+from occvino.cameras import Rig
+from occvino.errors import ArtifactError, DeviceError
+from occvino.lift import EmptyPlanWarning
+from occvino.runtime import Occupancy, Pipeline
+from occvino.runtime.devices import check_release
+from tests.conftest import make_camera
+
+
+@pytest.fixture(scope="module")
+def pipeline(nano):
+    return Pipeline(nano.path)
+
+
+def test_labels_are_those_of_pytorch(pipeline, rig, frames):
+    from occvino.convert.torch_pipeline import TorchPipeline
+
+    occupancy = pipeline(frames, rig)
+    expected = TorchPipeline("occvino-nano", None)(frames, rig)
+    assert (occupancy.labels == expected.labels).mean() > 0.9999
+    assert len(occupancy.counts()) > 5  # not one class everywhere, so that agreement means something
+    assert occupancy.extras["logits"].shape == (100, 100, 16, 18)
+    assert occupancy.extras["depth"].shape == (6, 44, 8, 22)
+
+
+def test_different_frames_give_different_labels(pipeline, rig, frames):
+    dark = {name: frame // 4 for name, frame in frames.items()}
+    assert (pipeline(frames, rig).labels != pipeline(dark, rig).labels).any()
+
+
+def test_results_are_not_overwritten_by_the_next_call(pipeline, rig, frames):
+    first = pipeline(frames, rig)
+    kept = first.labels.copy()
+    pipeline({name: frame // 4 for name, frame in frames.items()}, rig)
+    np.testing.assert_array_equal(first.labels, kept)
+
+
+def test_camera_order_of_the_rig_does_not_matter(pipeline, rig, frames):
+    shuffled = rig.select(reversed(rig.names))
+    np.testing.assert_array_equal(pipeline(frames, shuffled).labels, pipeline(frames, rig).labels)
+    in_order = [frames[name] for name in shuffled.names]
+    np.testing.assert_array_equal(pipeline(in_order, shuffled).labels, pipeline(frames, rig).labels)
+
+
+def test_the_plan_is_kept_until_the_rig_moves(pipeline, rig):
+    plan = pipeline.plan(rig)
+    assert pipeline.plan(Rig(rig.cameras)) is plan
+    moved = Rig((make_camera(rig.names[0], yaw=54.9), *rig.cameras[1:]))
+    assert pipeline.plan(moved) is not plan
+    assert not np.array_equal(pipeline.plan(moved).ranks_depth, plan.ranks_depth)
+
+
+def test_a_moved_rig_moves_the_labels(pipeline, rig, frames):
+    moved = Rig(tuple(make_camera(camera.name, yaw=0.0) for camera in rig.cameras))
+    assert (pipeline(frames, moved).labels != pipeline(frames, rig).labels).mean() > 0.05
+
+
+def test_a_rig_that_misses_the_grid_warns_and_gives_labels_of_nothing(pipeline, rig, frames):
+    from dataclasses import replace
+
+    far = Rig(tuple(replace(camera, sensor2ego=_lifted(camera.sensor2ego)) for camera in rig.cameras))
+    with pytest.warns(EmptyPlanWarning, match="the BEV is all zero"):
+        one = pipeline(frames, far)
+    two = pipeline({name: frame // 4 for name, frame in frames.items()}, far)
+    np.testing.assert_array_equal(one.labels, two.labels)
+
+
+def _lifted(matrix):
+    lifted = matrix.copy()
+    lifted[2, 3] = 500.0
+    return lifted
+
+
+def test_a_rig_is_needed_unless_baked(pipeline, frames):
+    with pytest.raises(ArtifactError, match="takes the calibration as an input: give the rig"):
+        pipeline(frames)
+
+
+def test_what_runs_is_read_back(pipeline):
+    assert pipeline.running.devices == ("CPU",)
+    assert "CPU" in str(pipeline.running)
+
+
+def test_threads_and_precision_are_honoured(nano):
+    running = Pipeline(nano, precision="f32", threads=1).running
+    assert (running.precision, running.threads) == ("f32", 1)
+
+
+def test_a_precision_the_device_does_not_have_is_an_error(nano):
+    """This CPU has no half-precision arithmetic; the plugin says f32 then, and so do we."""
+    if "FP16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU computes in f16")
+    with pytest.raises(DeviceError, match="CPU computes in f32, f16 was asked for"):
+        Pipeline(nano, precision="f16")
+
+
+@pytest.mark.parametrize("device", ["NPU", "TPU", "HETERO:NPU"])
+def test_a_device_that_is_not_there_is_an_error(nano, device):
+    with pytest.raises(DeviceError, match=f"{device} cannot run this model \\(devices here: CPU"):
+        Pipeline(nano, device)
+
+
+def test_an_old_openvino_is_refused():
+    with pytest.raises(
+        DeviceError, match=r"OpenVINO 2024\.6\.0 is installed, 2026\.1 or newer is needed: pip install -U"
+    ):
+        check_release("2024.6.0-17404-4c0f47d2335-releases/2024/6")
+    check_release("2026.4.1-22982-e213a147257")
+    check_release("2027.0.0")
+
+
+def test_occupancy_round_trips_through_its_file(pipeline, rig, frames, tmp_path):
+    occupancy = pipeline(frames, rig)
+    occupancy.save(tmp_path / "labels.npz")
+    loaded = Occupancy.load(tmp_path / "labels.npz")
+    np.testing.assert_array_equal(loaded.labels, occupancy.labels)
+    assert (loaded.grid, loaded.class_names) == (occupancy.grid, occupancy.class_names)
+    assert set(loaded.extras) == {"logits", "depth"}
+    (tmp_path / "bad.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(ArtifactError, match="is not an occupancy file"):
+        Occupancy.load(tmp_path / "bad.npz")

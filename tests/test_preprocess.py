@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from occvino.cameras import Rig
+from occvino.errors import FrameError
+from occvino.preprocess import network_images
+from occvino.variants import NUSCENES_CAMERAS, get_variant
+from tests.conftest import make_camera
+
+
+def write(frames, folder, suffix=".png"):
+    for name, array in frames.items():
+        Image.fromarray(array).save(folder / f"{name}{suffix}")
+
+
+def test_real_pictures_equal_the_official_canvas(real_frame, golden):
+    """u8 for u8: Pillow's bicubic, then the crop, then R, G, B."""
+    rig = Rig.load(real_frame / "calibration.json").select(NUSCENES_CAMERAS)
+    with np.load(golden / "real_canvas_uint8.npz") as recorded:
+        np.testing.assert_array_equal(
+            network_images(real_frame, rig, get_variant("flashocc-r50-M0")), recorded["canvas"]
+        )
+
+
+def test_folder_mapping_sequence_and_images_give_the_same(rig, frames, nano_variant, tmp_path):
+    write(frames, tmp_path)
+    from_folder = network_images(tmp_path, rig, nano_variant)
+    assert from_folder.shape == (6, 128, 352, 3)
+    assert from_folder.dtype == np.uint8
+    forms = [
+        frames,
+        {name: tmp_path / f"{name}.png" for name in frames},
+        [frames[name] for name in rig.names],
+        [Image.fromarray(frames[name]) for name in rig.names],
+    ]
+    for form in forms:
+        np.testing.assert_array_equal(network_images(form, rig, nano_variant), from_folder)
+
+
+def test_nuscenes_file_names_are_found(rig, frames, nano_variant, tmp_path):
+    for name, array in frames.items():
+        (tmp_path / name).mkdir()
+        Image.fromarray(array).save(tmp_path / name / f"n015__{name}__1533201470448696.png")
+    np.testing.assert_array_equal(
+        network_images(tmp_path, rig, nano_variant), network_images(frames, rig, nano_variant)
+    )
+
+
+def test_a_missing_camera_is_named(rig, frames, nano_variant, tmp_path):
+    write(frames, tmp_path)
+    (tmp_path / "CAM_BACK.png").unlink()
+    with pytest.raises(FrameError, match="holds no picture of CAM_BACK: CAM_BACK.jpg is expected"):
+        network_images(tmp_path, rig, nano_variant)
+    with pytest.raises(FrameError, match="no picture of CAM_BACK; there are CAM_BACK_LEFT"):
+        network_images({name: frames[name] for name in frames if name != "CAM_BACK"}, rig, nano_variant)
+    with pytest.raises(FrameError, match="5 pictures for a rig of 6 cameras"):
+        network_images(list(frames.values())[:5], rig, nano_variant)
+    with pytest.raises(FrameError, match="there is no folder of pictures"):
+        network_images(tmp_path / "nowhere", rig, nano_variant)
+
+
+def test_a_picture_of_another_size_says_how_to_rescale():
+    rig = Rig((make_camera("CAM_BACK", width=1600, height=900),))
+    variant = get_variant("occvino-nano")
+    with pytest.raises(FrameError, match=r"is 1280x720, the rig says 1600x900: .* Rig\.scaled\(0\.8\)"):
+        network_images([np.zeros((720, 1280, 3), np.uint8)], rig, variant)
+    with pytest.raises(FrameError, match="is 1280x800, the rig says 1600x900: the shapes differ"):
+        network_images([np.zeros((800, 1280, 3), np.uint8)], rig, variant)
+
+
+def test_a_picture_that_cannot_be_read_is_named(rig, frames, nano_variant, tmp_path):
+    write(frames, tmp_path, ".jpg")
+    whole = (tmp_path / "CAM_FRONT.jpg").read_bytes()
+    for broken in (whole[: len(whole) // 2], b"not a picture", b""):
+        (tmp_path / "CAM_FRONT.jpg").write_bytes(broken)
+        with pytest.raises(FrameError, match=r"CAM_FRONT\.jpg cannot be read as a picture"):
+            network_images(tmp_path, rig, nano_variant)
+
+
+def test_an_array_that_is_no_picture_is_named(rig, frames, nano_variant):
+    grey = {**frames, "CAM_BACK": frames["CAM_BACK"][..., 0]}
+    with pytest.raises(FrameError, match=r"the picture of CAM_BACK is uint8 \[198, 352\], expected uint8"):
+        network_images(grey, rig, nano_variant)
+    scaled = {**frames, "CAM_BACK": frames["CAM_BACK"] / 255}
+    with pytest.raises(FrameError, match="the picture of CAM_BACK is float64"):
+        network_images(scaled, rig, nano_variant)
+
+
+def test_two_pictures_of_one_camera_are_refused(rig, frames, nano_variant, tmp_path):
+    write(frames, tmp_path)
+    write(frames, tmp_path, ".jpg")
+    with pytest.raises(FrameError, match="holds 2 pictures of CAM_FRONT_LEFT"):
+        network_images(tmp_path, rig, nano_variant)
