@@ -1,8 +1,8 @@
 """Replay recorded cases of the official code: `python tests/golden/replay.py DIR [--case SUBSTRING]`.
 
 For every case in DIR: weights from the recipe, inputs as recorded, the network run by PyTorch, and each recorded tensor
-and the label volume compared. Exit code 0 if all cases of variants that are built agree, 1 if one does not, 2 if DIR holds
-no case. Format: README.md beside the cases.
+and the label volume compared. Exit code 0 if all cases of variants that are built agree, 1 if one does not, 2 if DIR
+holds no case. Format: README.md beside the cases.
 """
 
 import argparse

@@ -28,7 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes: mean and largest error of a tap relative to its standard deviation, and the share of equal labels."""
+    """What passes: mean and largest error of a tap relative to its deviation, and the share of equal labels."""
 
     mean: float
     maximum: float | None

@@ -33,10 +33,9 @@ def check_release(version: str) -> None:
     """
     release = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
     if release < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise DeviceError(
-            f'OpenVINO {version.split("-")[0]} is installed, {oldest} or newer is needed: pip install -U "openvino>={oldest}"'
-        )
+        installed, oldest = version.split("-")[0], ".".join(map(str, OLDEST))
+        fix = f'pip install -U "openvino>={oldest}"'
+        raise DeviceError(f"OpenVINO {installed} is installed, {oldest} or newer is needed: {fix}")
 
 
 def compile_model(

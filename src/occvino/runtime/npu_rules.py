@@ -1,6 +1,6 @@
 """Would an NPU take this IR? No NPU compiler runs here: this reads the IR against rules, and says no more than that.
 
-The list of operators is that of the NPU compiler's importer (openvinotoolkit/npu_compiler, `frontend/IE.cpp`, release of
+The list of operators is that of the NPU compiler's importer (openvinotoolkit/npu_compiler, `frontend/IE.cpp`, as of
 December 2024): an operator of the list is parsed, which does not prove that it compiles or is right on an NPU.
 """
 
@@ -31,7 +31,8 @@ IMPORTER = frozenset(
         5: "BatchNormInference HSigmoid LogSoftmax Loop Round",
         6: "GatherElements MVN",
         7: "Roll",
-        8: "AdaptiveAvgPool AdaptiveMaxPool DeformableConvolution Gather GatherND If MaxPool NV12toBGR NV12toRGB Softmax",
+        8: "AdaptiveAvgPool AdaptiveMaxPool DeformableConvolution Gather GatherND If MaxPool NV12toBGR NV12toRGB "
+        "Softmax",
         9: "Eye GridSample RDFT",
         12: "GroupNormalization ScatterElementsUpdate",
     }.items()

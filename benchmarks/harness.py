@@ -1,0 +1,86 @@
+"""Contestants take turns in one process, so that whatever else the machine does falls on all of them alike."""
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).with_name("results")
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one contestant. `ratio` is its median over the first contestant's."""
+
+    name: str
+    best: float
+    median: float
+    worst: float
+    ratio: float
+
+
+def take_turns(contestants: Mapping[str, Callable[[], Any]], *, rounds: int, warmup: int = 1) -> list[Timing]:
+    """Time each contestant once a round; the first one is what the others are compared with."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(warmup + rounds):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            if turn >= warmup:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    first = statistics.median(next(iter(times.values())))
+    return [
+        Timing(name, min(taken), statistics.median(taken), max(taken), statistics.median(taken) / first)
+        for name, taken in times.items()
+    ]
+
+
+def show(title: str, timings: list[Timing]) -> None:
+    print(f"\n{title}\n{'':34}{'best':>9}{'median':>9}{'worst':>9}   ratio")
+    for timing in timings:
+        print(
+            f"{timing.name:34}{timing.best:9.2f}{timing.median:9.2f}{timing.worst:9.2f}   {timing.ratio:.2f}x",
+            flush=True,
+        )
+
+
+def save(name: str, content: dict[str, Any]) -> None:
+    """Write results/NAME.json, which `python -m benchmarks.page` makes docs/benchmarks.md of."""
+    import numpy
+    import openvino
+    import torch
+
+    versions = {"openvino": openvino.__version__.split("-")[0], "torch": torch.__version__, "numpy": numpy.__version__}
+    document = {
+        "command": f"python -m benchmarks.{name}",
+        "machine": cpu_name(),
+        "threads": THREADS,
+        "versions": versions,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({**document, **content}, indent=1, default=asdict) + "\n")
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def peak_memory_mb(module: str, *arguments: str) -> float:
+    """Run `python -m MODULE ARGUMENTS` in a process of its own; it prints `report_peak()` last."""
+    printed = subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True, text=True)
+    return float(printed.stdout.splitlines()[-1])
+
+
+def report_peak() -> None:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -1,0 +1,115 @@
+"""The pooling operator: embedding bag against scatter-add in OpenVINO and against PyTorch. `python -m benchmarks.pool`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset8 as ops
+import torch
+from openvino import opset12, opset15
+
+from benchmarks.harness import THREADS, save, show, take_turns
+from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
+from occvino.datasets.scene import make_scene
+from occvino.lift import PoolingPlan
+from occvino.variants import Variant, get_variant
+
+ROUNDS = 40
+
+
+def compile_graph(build: Callable[..., ov.Output], inputs: dict[str, np.ndarray]) -> Callable[[], np.ndarray]:
+    """A graph that pools and does what the network does next: back to [1, C, Dy, Dx]."""
+    parameters = [ops.parameter(array.shape, array.dtype, name=name) for name, array in inputs.items()]
+    pooled = build(*(parameter.output(0) for parameter in parameters))
+    channels = inputs["feat"].shape[-1]
+    picture = ops.transpose(ops.reshape(pooled, [1, 200, 200, channels], False), [0, 3, 1, 2])
+    settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = ov.Core().compile_model(ov.Model([picture], parameters), "CPU", settings)
+    request = compiled.create_infer_request()
+    arrays = list(inputs.values())
+    return lambda: request.infer(arrays, share_inputs=True, share_outputs=True)[0]
+
+
+def products(depth: ov.Output, feat: ov.Output, ranks_depth: ov.Output, ranks_feat: ov.Output) -> ov.Node:
+    """What a scatter adds: one row of features times depth a point."""
+    axis = ops.constant(0)
+    weights = ops.unsqueeze(ops.gather(ops.reshape(depth, [-1], False), ranks_depth, axis), ops.constant(1))
+    table = ops.reshape(feat, [-1, feat.get_shape()[3]], False)
+    return ops.multiply(ops.gather(table, ranks_feat, axis), weights)
+
+
+def scatter_nd(depth: Any, feat: Any, ranks_depth: Any, ranks_feat: Any, ranks_bev: Any) -> ov.Output:
+    empty = ops.constant(np.zeros((40_000, feat.get_shape()[3]), np.float32))
+    cell = ops.unsqueeze(ranks_bev, ops.constant(1))
+    rows = products(depth, feat, ranks_depth, ranks_feat)
+    return opset15.scatter_nd_update(empty, cell, rows, reduction="sum").output(0)
+
+
+def scatter_elements(depth: Any, feat: Any, ranks_depth: Any, ranks_feat: Any, ranks_bev: Any) -> ov.Output:
+    channels = feat.get_shape()[3]
+    empty = ops.constant(np.zeros((40_000, channels), np.float32))
+    points = ranks_bev.get_shape()[0]
+    cell = ops.broadcast(ops.unsqueeze(ranks_bev, ops.constant(1)), ops.constant([points, channels]))
+    rows = products(depth, feat, ranks_depth, ranks_feat)
+    return opset12.scatter_elements_update(empty, cell, rows, ops.constant(0), reduction="sum").output(0)
+
+
+def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
+    rng = np.random.default_rng(0)
+    plan = PoolingPlan.from_rig(make_scene(0).rig, variant)
+    rows, columns = variant.feature_size
+    depth = rng.random((6, variant.depth_bins, rows, columns), dtype=np.float32)
+    feat = rng.standard_normal((6, rows, columns, variant.context_channels), dtype=np.float32)
+    lengths = np.diff(np.append(plan.interval_starts, plan.ranks_depth.size))
+    real = plan.ranks_depth < plan.points
+    # a scatter takes the points alone, as the official operator does, with no zero-weight entries
+    points = {
+        "depth": depth,
+        "feat": feat,
+        "ranks_depth": plan.ranks_depth[real],
+        "ranks_feat": plan.ranks_feat[real],
+        "ranks_bev": np.repeat(np.arange(variant.lift_grid.cells, dtype=np.int32), lengths)[real],
+    }
+    tensors = {name: torch.from_numpy(array) for name, array in points.items()}
+    cell, weight, row = tensors["ranks_bev"].long(), tensors["ranks_depth"].long(), tensors["ranks_feat"].long()
+
+    def index_add() -> torch.Tensor:
+        table = tensors["feat"].reshape(-1, variant.context_channels)
+        values = table[row] * tensors["depth"].reshape(-1)[weight, None]
+        pooled = torch.zeros(40_000, variant.context_channels).index_add_(0, cell, values)
+        return pooled.view(1, 200, 200, -1).permute(0, 3, 1, 2).contiguous()
+
+    bag = {"depth": depth, "feat": feat, **plan.inputs()}
+    bag_tensors = [torch.from_numpy(array) for array in bag.values()]
+
+    def embedding_bag() -> torch.Tensor:
+        return bev_pool_torch(*bag_tensors).view(1, 200, 200, -1).permute(0, 3, 1, 2).contiguous()
+
+    return {
+        "OpenVINO EmbeddingBagOffsetsSum": compile_graph(bev_pool_openvino, bag),
+        "OpenVINO ScatterNDUpdate sum": compile_graph(scatter_nd, points),
+        "OpenVINO ScatterElementsUpdate sum": compile_graph(scatter_elements, points),
+        "torch embedding_bag": embedding_bag,
+        "torch index_add_": index_add,
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(THREADS)
+    results = {}
+    for label, name in (("M0", "flashocc-r50-M0"), ("M1", "flashocc-r50")):
+        running = contestants(get_variant(name))
+        outputs = {contestant: np.asarray(run()) for contestant, run in running.items()}
+        first = outputs["OpenVINO EmbeddingBagOffsetsSum"]
+        for contestant, output in outputs.items():
+            np.testing.assert_allclose(output, first, atol=2e-4, err_msg=contestant)
+        with torch.inference_mode():
+            timings = take_turns(running, rounds=ROUNDS, warmup=3)
+        show(f"{label}: one pooling, ms", timings)
+        results[label] = timings
+    save("pool", {"rounds": ROUNDS, "results": results})
+
+
+if __name__ == "__main__":
+    main()

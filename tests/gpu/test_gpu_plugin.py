@@ -1,0 +1,58 @@
+"""The small model on OpenVINO's own GPU plugin, with no GPU: does it compile there, and are the numbers right?"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from occvino.convert import convert
+from tests.gpu import fakegpu
+from tests.gpu.compare import compare
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opencl_runtime():
+    reason = fakegpu.missing()
+    if reason and os.environ.get("OCCVINO_REQUIRE_GPU_PLUGIN"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+def test_f32_agrees_with_the_cpu_plugin(nano):
+    result = compare(nano, "GPU", "f32")
+    assert result.ran_on == ("GPU.0",)
+    assert result.max_error < 1e-3, result
+    assert result.labels > 0.999, result
+
+
+@pytest.mark.parametrize("device", ["HETERO:GPU,CPU", "AUTO:GPU"])
+def test_hetero_and_auto_agree_too(nano, device):
+    result = compare(nano, device, "f32")
+    assert any("GPU" in name for name in result.ran_on), result
+    assert result.max_error < 1e-3, result
+    assert result.labels > 0.999, result
+
+
+def test_f16_hint_is_reported(nano, record_property):
+    """The layer's reference kernels accumulate in half precision, which overstates a GPU's error: a report, no verdict.
+
+    What is asserted is that it runs there and gives finite logits of the right kind.
+    """
+    result = compare(nano, "GPU", "f16")
+    record_property("f16", str(result))
+    print(result)
+    assert result.ran_on == ("GPU.0",)
+    assert result.mean_error < 0.5, result
+
+
+@pytest.mark.slow
+def test_m0_at_full_size_agrees(tmp_path: Path):
+    """About two minutes for the frame."""
+    artifact = convert("flashocc-r50-M0", None, tmp_path / "m0", precision="fp32", outputs=("logits",))
+    result = compare(artifact, "GPU", "f32")
+    print(result)
+    assert result.max_error < 1e-3, result
+    assert result.labels > 0.999, result
