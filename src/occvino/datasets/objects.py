@@ -24,10 +24,12 @@ _SKIN: Vector = (0.78, 0.58, 0.46)
 def car(x: float, y: float, yaw: float, colour: Vector) -> tuple[Solid, ...]:
     """A saloon, 4.5 x 1.85 x 1.46 m. The first solid is its body."""
     parts = [
-        Box("car", (0.0, 0.0, 0.64), (4.5, 1.85, 0.62), colour),
-        Box("car", (-0.2, 0.0, 1.17), (2.4, 1.62, 0.46), _GLASS),
-        Box("car", (-0.25, 0.0, 1.43), (1.9, 1.56, 0.06), colour),
-        *_wheels("car", 1.38, 0.83, 0.62),
+        Box("car", (0.0, 0.0, 0.6), (4.5, 1.85, 0.56), colour),
+        Box("car", (-0.05, 0.0, 0.92), (4.2, 1.76, 0.1), colour),
+        Box("car", (-0.25, 0.0, 1.07), (2.6, 1.64, 0.24), _GLASS),
+        Box("car", (-0.3, 0.0, 1.3), (2.1, 1.56, 0.22), _GLASS),
+        Box("car", (-0.33, 0.0, 1.43), (1.7, 1.5, 0.05), colour),
+        *_wheels("car", 1.38, 0.79, 0.62),
         *_lamps("car", 2.24, 0.68, 0.72),
     ]
     return tuple(_place(parts, x, y, yaw))
@@ -39,7 +41,7 @@ def bus(x: float, y: float, yaw: float, colour: Vector) -> tuple[Solid, ...]:
         Box("bus", (0.0, 0.0, 0.95), (11.5, 2.55, 1.2), colour),
         Box("bus", (0.0, 0.0, 2.08), (11.44, 2.49, 1.06), _GLASS),
         Box("bus", (0.0, 0.0, 2.86), (11.5, 2.55, 0.5), colour),
-        *_wheels("bus", 3.4, 1.12, 0.95),
+        *_wheels("bus", 3.4, 1.13, 0.95),
         *_lamps("bus", 5.74, 1.0, 0.8),
     ]
     return tuple(_place(parts, x, y, yaw))
@@ -52,7 +54,7 @@ def truck(x: float, y: float, yaw: float, colour: Vector) -> tuple[Solid, ...]:
         Box("truck", (2.95, 0.0, 1.15), (1.7, 2.3, 1.3), colour),
         Box("truck", (2.85, 0.0, 2.1), (1.45, 2.2, 0.6), _GLASS),
         Box("truck", (0.0, 0.0, 0.6), (7.3, 1.0, 0.25), _STEEL),
-        *_wheels("truck", 2.6, 1.08, 0.9),
+        *_wheels("truck", 2.6, 1.0, 0.9),
         *_lamps("truck", 3.79, 0.95, 0.75),
     ]
     return tuple(_place(parts, x, y, yaw))

@@ -16,10 +16,12 @@ from occvino.datasets.street import Ground
 
 SKY, GROUND = -2, -1
 _NEAR = 0.05
-_SHADOW_STEP = 0.125
-_SHADOW_CELLS = 1024
-_BLUR = 2
-_HAZE = 240.0
+_EDGES = np.array([(i, i ^ bit) for i in range(8) for bit in (1, 2, 4)]).T
+"""The edges of a box both ways [2, 24], by the order of `corners()`: neighbours differ in one bit."""
+_SHADOW_STEP = 0.25
+_SHADOW_CELLS = 512
+_BLUR = 1
+_HAZE = 170.0
 _HORIZON = np.array([0.80, 0.86, 0.92], np.float32)
 _ZENITH = np.array([0.30, 0.52, 0.82], np.float32)
 _SUNLIGHT = np.array([1.0, 0.95, 0.86], np.float32)
@@ -35,22 +37,25 @@ class World:
     sun: Floats
 
     @cached_property
+    def corners(self) -> Floats:
+        """Corners [S, 3, 8] of the boxes around the solids."""
+        return np.stack([solid.corners() for solid in self.solids])
+
+    @cached_property
     def shadows(self) -> Floats:
         """How much of the sun each cell of the ground misses [y, x], 0..1; the ego origin is in the middle."""
         lower = -_SHADOW_STEP * _SHADOW_CELLS / 2
         middles = (np.arange(_SHADOW_CELLS, dtype=np.float32) + 0.5) * np.float32(_SHADOW_STEP) + np.float32(lower)
-        dark = np.zeros((_SHADOW_CELLS, _SHADOW_CELLS), np.float32)
-        for solid in self.solids:
-            corners = solid.corners()
-            cast = corners[:2] - self.sun[:2, None] * (corners[2] / self.sun[2])
-            span = np.concatenate([cast, corners[:2]], axis=1)
-            first = np.clip((span.min(axis=1) - lower) // _SHADOW_STEP, 0, _SHADOW_CELLS).astype(int)
-            last = np.clip((span.max(axis=1) - lower) // _SHADOW_STEP + 1, 0, _SHADOW_CELLS).astype(int)
-            columns, rows = slice(first[0], last[0]), slice(first[1], last[1])
-            x, y = np.broadcast_arrays(middles[None, columns], middles[rows, None])
-            if x.size:
+        dark = np.zeros((_SHADOW_CELLS, _SHADOW_CELLS), bool)
+        cast = self.corners[:, :2] - self.sun[:2, None] * (self.corners[:, 2:] / self.sun[2])  # [S, 2, 8]
+        span = np.concatenate([cast, self.corners[:, :2]], axis=2)
+        bounds = np.stack([span.min(axis=2), span.max(axis=2) + _SHADOW_STEP], axis=1)  # [S, 2, 2]
+        cells = np.clip((bounds - lower) // _SHADOW_STEP, 0, _SHADOW_CELLS).astype(np.int64)
+        for solid, ((left, top), (right, bottom)) in zip(self.solids, cells.tolist(), strict=True):
+            if left < right and top < bottom:
+                x, y = np.broadcast_arrays(middles[None, left:right], middles[top:bottom, None])
                 entry = solid.entry(np.stack([x, y, np.zeros_like(x)]), self.sun[:, None, None])
-                np.maximum(dark[rows, columns], np.isfinite(entry), out=dark[rows, columns])
+                dark[top:bottom, left:right] |= np.isfinite(entry)
         return _blur(dark)
 
     def shadow_at(self, x: Floats, y: Floats) -> Floats:
@@ -64,69 +69,86 @@ class World:
         return upper * (1 - down) + (dark[r + 1, c] * (1 - right) + dark[r + 1, c + 1] * right) * down
 
 
-def rays(camera: Camera) -> tuple[Floats, Floats]:
-    """Origin [3] and one direction a pixel [3, H, W], in the ego frame; a direction reaches 1 m along the optical axis."""
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one camera sees, pixel by pixel; the point of a pixel is `origin + distance * direction`, ego frame."""
+
+    origin: Floats  # [3]
+    direction: Floats  # [3, H, W], 1 m along the optical axis
+    distance: Floats  # [H, W], in lengths of the direction; infinite in the sky
+    seen: NDArray[np.int16]  # [H, W], index into `World.solids`, or GROUND or SKY
+
+
+def trace(camera: Camera, world: World) -> View:
+    """Cast the ray of each pixel of the camera."""
+    origin, direction = camera.sensor2ego[:3, 3].astype(np.float32), _directions(camera)
+    with np.errstate(divide="ignore"):
+        distance = np.where(direction[2] < 0, -origin[2] / direction[2], np.float32(np.inf))
+    seen = np.where(np.isfinite(distance), GROUND, SKY).astype(np.int16)
+    for index, (left, top, right, bottom) in enumerate(_windows(camera, world.corners).tolist()):
+        if left >= right or top >= bottom:
+            continue
+        window = slice(top, bottom), slice(left, right)
+        entry = world.solids[index].entry(origin[:, None, None], direction[:, top:bottom, left:right])
+        nearer = entry < distance[window]
+        distance[window][nearer] = entry[nearer]
+        seen[window][nearer] = index
+    return View(origin, direction, distance, seen)
+
+
+def _directions(camera: Camera) -> Floats:
     to_ego = camera.sensor2ego[:3, :3] @ inverse3x3(camera.intrinsics)
     u, v = np.arange(camera.width, dtype=np.float32), np.arange(camera.height, dtype=np.float32)
     direction = np.empty((3, camera.height, camera.width), np.float32)
     for axis, (a, b, c) in enumerate(to_ego.astype(np.float32)):
         np.add((a * u)[None, :], (b * v + c)[:, None], out=direction[axis])
-    return camera.sensor2ego[:3, 3].astype(np.float32), direction
+    return direction
 
 
-def trace(camera: Camera, world: World) -> tuple[Floats, NDArray[np.int16]]:
-    """What each pixel sees first: distance [H, W] in ray lengths, and the solid's index [H, W], `GROUND` or `SKY`."""
-    origin, direction = rays(camera)
-    with np.errstate(divide="ignore"):
-        distance = np.where(direction[2] < 0, -origin[2] / direction[2], np.float32(np.inf))
-    seen = np.where(np.isfinite(distance), GROUND, SKY).astype(np.int16)
-    for index, solid in enumerate(world.solids):
-        window = _window(camera, solid)
-        if window is None:
-            continue
-        entry = solid.entry(origin[:, None, None], direction[(slice(None), *window)])
-        nearer = entry < distance[window]
-        distance[window][nearer] = entry[nearer]
-        seen[window][nearer] = index
-    return distance, seen
+def _windows(camera: Camera, corners: Floats) -> NDArray[np.int64]:
+    """Pixels [S, 4] (left, top, right, bottom) that hold all of each solid; empty for one out of sight.
 
-
-def _window(camera: Camera, solid: Solid) -> tuple[slice, slice] | None:
-    """Rows and columns that hold every pixel of the solid: all, when it reaches behind the camera; None out of sight."""
+    Edges that reach behind the camera are cut where they come out in front of it.
+    """
     ego2sensor = rigid_inverse(camera.sensor2ego)
-    corners = ego2sensor[:3, :3] @ solid.corners() + ego2sensor[:3, 3:]
-    behind = corners[2] < _NEAR
-    if behind.all():
-        return None
-    if behind.any():
-        return slice(0, camera.height), slice(0, camera.width)
-    pixels = (camera.intrinsics @ corners)[:2] / corners[2]  # [2, 8]
-    (left, top), (right, bottom) = np.floor(pixels.min(axis=1)), np.ceil(pixels.max(axis=1)) + 1
-    if right <= 0 or bottom <= 0 or left >= camera.width or top >= camera.height:
-        return None
-    return slice(max(0, int(top)), int(bottom)), slice(max(0, int(left)), int(right))
+    at = ego2sensor[:3, :3] @ corners + ego2sensor[:3, 3:]  # [S, 3, 8]
+    start, end = at[..., _EDGES[0]], at[..., _EDGES[1]]  # [S, 3, 24]
+    leaves = (start[:, 2] < _NEAR) & (end[:, 2] >= _NEAR)  # [S, 24]
+    cut = np.divide(_NEAR - start[:, 2], end[:, 2] - start[:, 2], out=np.zeros(leaves.shape), where=leaves)
+    point = start + cut[:, None] * (end - start)
+    ahead = leaves | (start[:, 2] >= _NEAR)
+    depth = np.maximum(point[:, 2:], _NEAR)
+    pixels = (camera.intrinsics @ point)[:, :2] / depth  # [S, 2, 24]
+    size = np.array([camera.width, camera.height])
+    first = np.floor(np.where(ahead[:, None], pixels, np.inf).min(axis=-1))
+    last = np.ceil(np.where(ahead[:, None], pixels, -np.inf).max(axis=-1)) + 1
+    return np.concatenate([np.clip(first, 0, size), np.clip(last, 0, size)], axis=1).astype(np.int64)
 
 
 def picture(camera: Camera, world: World) -> NDArray[np.uint8]:
     """The picture [H, W, 3] of one camera."""
-    origin, direction = rays(camera)
-    distance, seen = (array.ravel() for array in trace(camera, world))
-    direction = direction.reshape(3, -1)
-    colour = np.empty_like(direction)  # [3, H*W]
+    view = trace(camera, world)
+    seen = view.seen.ravel()
     order = np.argsort(seen, kind="stable")  # NumPy sorts 16-bit keys by radix
+    direction = np.take(view.direction.reshape(3, -1), order, axis=1)
+    distance = view.distance.ravel()[order]
     indices, starts = np.unique(seen[order], return_index=True)
-    for index, pixels in zip(indices, np.split(order, starts[1:]), strict=True):
-        ray = direction[:, pixels]
-        if index == SKY:
-            colour[:, pixels] = _sky(ray, world.sun)
-            continue
-        point = origin[:, None] + ray * distance[pixels]
-        metres = distance[pixels] * np.sqrt((ray * ray).sum(axis=0))
-        lit = _ground(point, metres, world) if index == GROUND else _solid(world.solids[index], point, world)
-        clear = np.exp(-metres / np.float32(_HAZE))
-        colour[:, pixels] = lit * clear + _HORIZON[:, None] * (1 - clear)
-    shape = (camera.height, camera.width, 3)
-    return (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8).T.reshape(shape)
+    colour = np.empty_like(direction)  # [3, H*W]
+    for index, first, last in zip(indices, starts, [*starts[1:], seen.size], strict=True):
+        ray, length = direction[:, first:last], distance[first:last]
+        colour[:, first:last] = _sky(ray, world.sun) if index == SKY else _thing(index, view.origin, ray, length, world)
+    pixels = np.empty((seen.size, 3), np.uint8)
+    pixels[order] = (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8).T
+    return pixels.reshape(camera.height, camera.width, 3)
+
+
+def _thing(index: int, origin: Floats, ray: Floats, length: Floats, world: World) -> Floats:
+    """Ground or a solid, behind the haze of the way to it."""
+    point = origin[:, None] + ray * length
+    metres = length * np.sqrt((ray * ray).sum(axis=0))
+    lit = _ground(point, metres, world) if index == GROUND else _solid(world.solids[index], point, world)
+    clear = np.exp(-metres / np.float32(_HAZE))
+    return lit * clear + _HORIZON[:, None] * (1 - clear)
 
 
 def _sky(ray: Floats, sun: Floats) -> Floats:
@@ -153,14 +175,14 @@ def _solid(solid: Solid, point: Floats, world: World) -> Floats:
     near_ground = np.minimum(np.float32(0.72) + np.float32(0.4) * point[2], 1)
     if isinstance(solid, Ball) and solid.finish == "leaves":
         facing = facing * np.float32(0.8) + np.float32(0.1)
-        overhead = overhead + np.float32(0.55) * _leaves(point, world)
+        overhead = overhead + np.float32(0.38) * _leaves(point, world)
     light = _SKYLIGHT[:, None] * (overhead * near_ground) + _SUNLIGHT[:, None] * (np.float32(0.68) * facing)
     return colour * light
 
 
 def _leaves(point: Floats, world: World) -> Floats:
     """Mottle in -1..1 at the surface of a crown, the same from every camera."""
-    cell = np.floor(point * np.float32(7.0)).astype(np.int32)
+    cell = np.floor(point * np.float32(11.0)).astype(np.int32)
     return world.ground.noise[0, (cell[0] + 37 * cell[2]) & 255, (cell[1] + 91 * cell[2]) & 255]
 
 
@@ -181,9 +203,9 @@ def _facade(box: Box, point: Floats) -> Floats:
     return wall
 
 
-def _blur(dark: Floats) -> Floats:
+def _blur(shadow: NDArray[np.bool_]) -> Floats:
     """Box blur along both axes: the sun is not a point."""
-    width = 2 * _BLUR + 1
+    dark, width = shadow.astype(np.float32), np.float32(2 * _BLUR + 1)
     for axis in (0, 1):
         dark = sum((np.roll(dark, shift, axis) for shift in range(-_BLUR, _BLUR + 1)), np.zeros_like(dark)) / width
     return dark

@@ -71,8 +71,7 @@ class Scene:
         if 0 <= level < grid.z.size:
             x, y = np.meshgrid(middles[0], middles[1], indexing="ij")
             labels[:, :, level] = _indices(self.world.ground.labels(x, y))
-        for solid in self.world.solids:
-            corners = solid.corners()
+        for solid, corners in zip(self.world.solids, self.world.corners, strict=True):
             reach = [
                 slice(*np.searchsorted(middle, [low - step / 2, high + step / 2]))
                 for middle, step, low, high in zip(middles, grid.step, corners.min(1), corners.max(1), strict=True)

@@ -5,6 +5,7 @@ long contiguous rows; `origin` and `direction` broadcast against each other.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -27,19 +28,23 @@ class Box:
     yaw: float = 0.0
     finish: Literal["plain", "facade"] = "plain"
 
-    @property
+    @cached_property
     def half(self) -> Floats:
         """Half of each side [3]."""
         return np.array(self.size, np.float32) / 2
 
+    @cached_property
+    def _turn(self) -> tuple[np.float32, np.float32]:
+        return np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
+
     def to_local(self, vector: Floats) -> Floats:
         """Directions [3, ...] of the ego frame, turned into the box's own."""
-        cos, sin = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
+        cos, sin = self._turn
         return np.stack([cos * vector[0] + sin * vector[1], cos * vector[1] - sin * vector[0], vector[2]])
 
     def from_local(self, vector: Floats) -> Floats:
         """Directions [3, ...] of the box's own frame, turned into the ego frame."""
-        cos, sin = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
+        cos, sin = self._turn
         return np.stack([cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1], vector[2]])
 
     def corners(self) -> Floats:
@@ -72,7 +77,7 @@ class Box:
         """Whether cells of size `step` around `centre` [3, ...] share volume with the box: separating axes, exact."""
         offset = centre - _column(self.centre, centre.ndim)
         local = self.to_local(offset)
-        cos, sin = abs(np.cos(self.yaw)), abs(np.sin(self.yaw))
+        cos, sin = (abs(part) for part in self._turn)
         length, width, height = self.half
         x, y, z = (side / 2 for side in step)
         return (

@@ -72,7 +72,7 @@ class Ground:
         colour = table[choice].T
         joints = (pavement | plaza) & ((np.mod(x, 0.8) < 0.04) | (np.mod(y, 0.8) < 0.04))
         kerb = pavement & (self._outside_road(x, y) < _KERB)
-        light = np.float32(1.0) + np.float32(0.28) * self._grain(0, x, y, 14.0) * np.exp(-distance / 14)
+        light = np.float32(1.0) + np.float32(0.2) * self._grain(0, x, y, 24.0) * np.exp(-distance / 9)
         light += np.where(choice == 3, np.float32(0.5), np.float32(0.16)) * self._grain(1, x, y, 2.5)
         light -= np.float32(0.18) * joints * np.exp(-distance / 10)
         light += np.float32(0.25) * kerb
