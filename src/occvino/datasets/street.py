@@ -58,9 +58,7 @@ class Ground:
     def labels(self, x: Floats, y: Floats) -> NDArray[np.str_]:
         """Class names at points in metres."""
         road, pavement, plaza = self._zones(x, y)
-        return np.select(
-            [road, pavement, plaza], ["driveable_surface", "sidewalk", "other_flat"], default="terrain"
-        )
+        return np.select([road, pavement, plaza], ["driveable_surface", "sidewalk", "other_flat"], default="terrain")
 
     def colours(self, x: Floats, y: Floats, distance: Floats) -> Floats:
         """Colours [3, n] of points [n] seen from that far, in metres: grain that is finer than a pixel fades."""
