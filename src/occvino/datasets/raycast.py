@@ -39,7 +39,7 @@ class World:
     @cached_property
     def corners(self) -> Floats:
         """Corners [S, 3, 8] of the boxes around the solids."""
-        return np.stack([solid.corners() for solid in self.solids])
+        return np.array([solid.corners() for solid in self.solids], np.float32).reshape(-1, 3, 8)
 
     @cached_property
     def shadows(self) -> Floats:

@@ -31,7 +31,7 @@ class Box:
     @cached_property
     def half(self) -> Floats:
         """Half of each side [3]."""
-        return np.array(self.size, np.float32) / 2
+        return np.array(self.size, np.float32) * np.float32(0.5)
 
     @cached_property
     def _turn(self) -> tuple[np.float32, np.float32]:
@@ -115,7 +115,7 @@ class Ball:
 
     def normal(self, point: Floats) -> Floats:
         """Outward unit normals [3, n] at points [3, n] of the surface."""
-        return (point - _column(self.centre, 2)) / np.float32(self.radius)
+        return (point - _column(self.centre, 2)) * np.float32(1 / self.radius)
 
     def overlaps(self, centre: Floats, step: Vector) -> NDArray[np.bool_]:
         """Whether cells of size `step` around `centre` [3, ...] share volume with the ball: nearest point, exact."""

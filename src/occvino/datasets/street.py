@@ -106,7 +106,7 @@ class Ground:
 
 
 def plan(rng: np.random.Generator) -> tuple[Ground, tuple[Solid, ...]]:
-    """Ground and solids of one street. Where two solids share a voxel the later one names it: small things come last."""
+    """Ground and solids of one street; small things come last, as the last solid names a voxel they share."""
     crossing = float(rng.uniform(21, 27))
     side = float(rng.choice([-1.0, 1.0]))
     plaza_y = sorted((_kerb(side) + side * _PAVEMENT, _kerb(side) + side * 26.0))

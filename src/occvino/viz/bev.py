@@ -126,7 +126,7 @@ def _shaded(labels: NDArray[np.uint8], grid: Grid, class_names: Sequence[str]) -
     table = np.array([COLOURS.get(name, PANEL) for name in class_names], np.float32)
     ground = np.array([name in GROUND for name in class_names])[label]
     tall = np.where(ground, 0.0, np.maximum(level, 0) / max(1, grid.z.size - 1))
-    metres = level * grid.z.step
+    metres = (level * grid.z.step).astype(np.float64)
     light = np.where(ground, 1.0, 0.78 + 0.3 * tall) + _relief(metres) * ~ground
     light *= _shadows(metres, (grid.x.step + grid.y.step) / 2)
     light[label == len(class_names) - 1] = 1.0

@@ -27,7 +27,7 @@ def camera_strip(images: Sequence[Picture], names: Sequence[str], *, width: int 
     names keep their order.
 
     Args:
-        images: one a camera, u8 [H, W, 3] RGB or a Pillow image.
+        images: one a camera, u8 [H, W, 3] RGB or a Pillow image; all are shown in the proportions of the first.
         names: the cameras' names, as `CAM_FRONT_LEFT`.
         width: of the sheet, pixels.
 
@@ -66,7 +66,7 @@ def compose(
 
     Args:
         cameras: camera name -> picture, u8 [H, W, 3] RGB or a Pillow image.
-        volumes: caption -> labels u8 [Dx, Dy, Dz], indexed [x, y, z] in the ego frame; as `{"Truth": a, "Predicted": b}`.
+        volumes: caption -> labels u8 [Dx, Dy, Dz], indexed [x, y, z], ego frame; as `{"Truth": a, "Predicted": b}`.
         grid: where the voxels lie, in metres.
         class_names: the name of each label; the last is `free`.
         title: the figure's heading.
