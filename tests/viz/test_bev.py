@@ -72,7 +72,7 @@ def test_a_thing_below_ground_still_shows(ground):
 def test_the_higher_of_two_things_is_brighter_and_shades_the_ground_to_its_lower_right():
     labels = empty()
     labels[:, :, 2] = label("driveable_surface")
-    high, low = voxel(COARSE, 20.1, 20.1, 4.0), voxel(COARSE, 20.1, -20.1, 1.0)
+    high, low = voxel(COARSE, 24.1, 8.1, 4.0), voxel(COARSE, 24.1, -8.1, 1.0)
     labels[high], labels[low] = label("manmade"), label("manmade")
     panel = np.asarray(draw_panel(labels, COARSE, OCC3D_CLASSES, SIDE)).astype(int)
 
@@ -81,6 +81,7 @@ def test_the_higher_of_two_things_is_brighter_and_shades_the_ground_to_its_lower
 
     assert brightness(high) > brightness(low)
     assert brightness(high, 1, 1) < 0.8 * brightness(high, -1, -1)
+    assert brightness(high, -1, -1) == brightness(low, -2, -2), "none towards the light"
     assert brightness(low, 2, 2) == brightness(low, -2, -2)
 
 

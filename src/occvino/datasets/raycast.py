@@ -60,13 +60,13 @@ class World:
 
     def shadow_at(self, x: Floats, y: Floats) -> Floats:
         """How much of the sun is missing at ground points [n], metres, between the cells of `shadows`."""
-        column = np.clip(x / np.float32(_SHADOW_STEP) + _SHADOW_CELLS / 2 - 0.5, 0, _SHADOW_CELLS - 1.001)
-        row = np.clip(y / np.float32(_SHADOW_STEP) + _SHADOW_CELLS / 2 - 0.5, 0, _SHADOW_CELLS - 1.001)
-        c, r = column.astype(np.int32), row.astype(np.int32)
-        right, down = column - c, row - r
+        place = np.stack([x, y]) * np.float32(1 / _SHADOW_STEP) + np.float32(_SHADOW_CELLS / 2 - 0.5)
+        place = np.clip(place, 0, np.float32(_SHADOW_CELLS - 1.001))
+        (right, down), (c, r) = np.modf(place)[0], place.astype(np.int32)
         dark = self.shadows
-        upper = dark[r, c] * (1 - right) + dark[r, c + 1] * right
-        return upper * (1 - down) + (dark[r + 1, c] * (1 - right) + dark[r + 1, c + 1] * right) * down
+        upper = dark[r, c] + (dark[r, c + 1] - dark[r, c]) * right
+        lower = dark[r + 1, c] + (dark[r + 1, c + 1] - dark[r + 1, c]) * right
+        return upper + (lower - upper) * down
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def picture(camera: Camera, world: World) -> NDArray[np.uint8]:
 
 def _thing(index: int, origin: Floats, ray: Floats, length: Floats, world: World) -> Floats:
     """Ground or a solid, behind the haze of the way to it."""
-    point = origin[:, None] + ray * length
+    point = np.add(origin[:, None], ray * length, dtype=np.float32)
     metres = length * np.sqrt((ray * ray).sum(axis=0))
     lit = _ground(point, metres, world) if index == GROUND else _solid(world.solids[index], point, world)
     clear = np.exp(-metres / np.float32(_HAZE))
@@ -205,7 +205,7 @@ def _facade(box: Box, point: Floats) -> Floats:
 
 def _blur(shadow: NDArray[np.bool_]) -> Floats:
     """Box blur along both axes: the sun is not a point."""
-    dark, width = shadow.astype(np.float32), np.float32(2 * _BLUR + 1)
+    dark = shadow.astype(np.float32)
     for axis in (0, 1):
-        dark = sum((np.roll(dark, shift, axis) for shift in range(-_BLUR, _BLUR + 1)), np.zeros_like(dark)) / width
+        dark = np.stack([np.roll(dark, shift, axis) for shift in range(-_BLUR, _BLUR + 1)]).mean(axis=0)
     return dark

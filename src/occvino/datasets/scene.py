@@ -91,7 +91,8 @@ def make_scene(seed: int = 0) -> Scene:
         raise SceneError(f"seed {seed} is negative: use 0 or more")
     rng = np.random.default_rng(seed)
     ground, solids = street.plan(rng)
-    bearing, height = rng.uniform(-np.pi, np.pi), np.deg2rad(rng.uniform(34, 52))
+    # behind the vehicle and to one side: what the front cameras see is lit
+    bearing, height = rng.choice([-1.0, 1.0]) * rng.uniform(1.7, 2.7), np.deg2rad(rng.uniform(34, 52))
     sun = np.array([np.cos(bearing) * np.cos(height), np.sin(bearing) * np.cos(height), np.sin(height)], np.float32)
     return Scene(_rig(), World(ground, solids, sun))
 
