@@ -9,12 +9,13 @@ from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.convert import convert
 from occvino.convert.verify import Report, verify
-from occvino.datasets.scene import make_scene
+from occvino.datasets.scene import Scene, make_scene
 from occvino.errors import OccvinoError
 from occvino.preprocess import Frames
 from occvino.report import save_picture
 from occvino.runtime import Pipeline
-from occvino.viz import demo_figure
+from occvino.variants import Variant, get_variant
+from occvino.viz import compose
 
 VARIANT = "occvino-nano"
 
@@ -35,22 +36,23 @@ def run_demo(out: Path, *, seed: int, device: str, progress: Callable[[str], Any
     """
     progress("drawing a street seen by six cameras")
     scene = make_scene(seed)
-    frames = scene.render(scene.rig)
+    frames, rig = _look(scene, get_variant(VARIANT))
     artifact = convert(VARIANT, None, out / "artifact", precision="fp32", seed=seed, progress=progress)
     progress("verifying")
-    report = verify(artifact, frames, scene.rig, device=device, progress=progress)
+    report = verify(artifact, frames, rig, device=device, progress=progress)
     progress("running")
-    predicted = Pipeline(artifact, device)(frames, scene.rig)
+    predicted = Pipeline(artifact, device)(frames, rig)
     predicted.save(out / "labels.npz")
     progress("drawing")
-    figure = demo_figure(
+    figure = compose(
         frames,
-        {"Truth": scene.occupancy(predicted.grid), "occvino-nano with random weights": predicted.labels},
+        {"Truth": scene.occupancy(predicted.grid), "Network with random weights": predicted.labels},
         predicted.grid,
         predicted.class_names,
+        title="occvino demo",
     )
     save_picture(figure, out / "demo.png")
-    scene.rig.save(out / "rig.json")
+    rig.save(out / "rig.json")
     return DemoResult(report, (out / "artifact", out / "labels.npz", out / "demo.png", out / "rig.json"))
 
 
@@ -63,9 +65,12 @@ def frames_and_rig(artifact: str | Path) -> tuple[Frames, Rig]:
     opened = Artifact.open(artifact)
     scene = make_scene(0)
     if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(scene.rig.names):
-        raise OccvinoError(
-            f"{artifact} takes {len(opened.manifest.cameras)} cameras of its own"
-            f"{', with a baked calibration' if opened.manifest.baked_calibration else ''}; the made-up scene has the six "
-            "of nuScenes: give --images and --rig"
-        )
-    return scene.render(scene.rig), scene.rig
+        own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
+        raise OccvinoError(f"{artifact} has {own}; the made-up scene is seen by nuScenes' six: give --images and --rig")
+    return _look(scene, opened.variant)
+
+
+def _look(scene: Scene, variant: Variant) -> tuple[Frames, Rig]:
+    """The scene at about the size the network takes: larger pictures would only be scaled down again."""
+    rig = scene.rig.scaled(variant.input_size[1] / scene.rig.cameras[0].width)
+    return scene.render(rig.cameras[0].width, rig.cameras[0].height), rig
