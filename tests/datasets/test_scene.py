@@ -50,8 +50,9 @@ def voxel_of(grid, points):
 
 def test_the_same_seed_gives_the_same_scene(scene):
     again = make_scene(0)
-    for name, image in scene.render(160, 90).items():
-        assert np.array_equal(image, again.render(160, 90)[name])
+    images = again.render(64, 36)
+    for name, image in scene.render(64, 36).items():
+        assert np.array_equal(image, images[name])
     assert np.array_equal(scene.occupancy(COARSE), again.occupancy(COARSE))
 
 
@@ -107,7 +108,7 @@ def test_only_the_windows_of_solids_are_cast_and_nothing_is_missed(scene):
 
 
 @given(st.tuples(places, places, places), st.tuples(lengths, lengths, lengths), angles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_solid_that_reaches_behind_the_camera_is_seen_whole(scene, offset, size, yaw):
     """Boxes around one camera, in every position: the window against the slow twin."""
     camera = scene.rig.cameras[1].scaled(1 / 40)
@@ -120,7 +121,7 @@ def test_a_solid_that_reaches_behind_the_camera_is_seen_whole(scene, offset, siz
     assert np.array_equal(view.seen == 0, entry < ground)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("grid", [FINE, COARSE], ids=["0.4 m", "0.8 m"])
 def test_what_is_seen_stands_in_the_voxels(seed, grid):
     scene = make_scene(seed)
@@ -160,6 +161,7 @@ def test_the_street_has_its_ground_and_sky_where_they_belong(scene):
     places = [
         ("driveable_surface", (0.0, 0.0, 0.0)),
         ("driveable_surface", (scene.world.ground.crossing, 35.0, 0.0)),
+        ("driveable_surface", (1.5, -7.0, 0.0)),
         ("sidewalk", (1.0, 12.7, 0.0)),
         ("sidewalk", (1.0, -9.4, 0.0)),
         ("terrain", (1.0, 39.0, 0.0)),
@@ -193,7 +195,7 @@ def test_the_sun_throws_shadows_away_from_itself(scene):
 
 
 @given(places, places, lengths, lengths, angles)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_cell_overlaps_a_turned_box_exactly_when_their_footprints_share_area(x, y, length, width, yaw):
     box = Box("car", (x, y, 0.0), (length, width, 1.0), (0, 0, 0), yaw)
     footprint = box.corners()[:2, [0, 4, 6, 2]].T.astype(float)

@@ -61,23 +61,29 @@ def _plate(image: Image.Image, at: tuple[int, int], size: tuple[int, int]) -> No
 
 def overlay(panel: Image.Image, grid: Grid, scale: float) -> None:
     """Rings around the ego origin, the ego vehicle and a scale bar, over a picture of `scale` pixels a metre."""
-    layer = Image.new("RGBA", (panel.width * _SUPER, panel.height * _SUPER))
-    draw = ImageDraw.Draw(layer)
+    layer = _lines(panel.size, grid, scale)
+    panel.paste(layer, (0, 0), layer)
     centre_x, centre_y = grid.y.upper * scale, grid.x.upper * scale
     radii = _rings(grid)
-    for radius in radii:
-        r = radius * scale
-        box = [(v * _SUPER) for v in (centre_x - r, centre_y - r, centre_x + r, centre_y + r)]
-        draw.ellipse(box, outline=(255, 255, 255, 84), width=_SUPER)
-    _ego(draw, centre_x * _SUPER, centre_y * _SUPER, scale * _SUPER)
-    layer = layer.resize(panel.size, Image.Resampling.BOX)
-    panel.paste(layer, (0, 0), layer)
     slant = 0.7071 * scale
     for radius in radii:
         at = round(centre_x + radius * slant), round(centre_y + radius * slant)
         if 24 < at[0] < panel.width - 24 and 14 < at[1] < panel.height - 14:
             tag(panel, at, f"{radius:g} m", anchor="mm")
     _scale_bar(panel, radii[0] if radii else 1.0, scale)
+
+
+@lru_cache(maxsize=4)
+def _lines(size: tuple[int, int], grid: Grid, scale: float) -> Image.Image:
+    """Rings and ego vehicle on nothing; kept, since averaging it takes longer than all else in a picture."""
+    layer = Image.new("RGBA", (size[0] * _SUPER, size[1] * _SUPER))
+    draw = ImageDraw.Draw(layer)
+    x, y = grid.y.upper * scale * _SUPER, grid.x.upper * scale * _SUPER
+    for radius in _rings(grid):
+        r = radius * scale * _SUPER
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=(255, 255, 255, 84), width=_SUPER)
+    _ego(draw, x, y, scale * _SUPER)
+    return layer.resize(size, Image.Resampling.BOX)
 
 
 def _rings(grid: Grid) -> list[float]:

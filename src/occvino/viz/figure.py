@@ -70,7 +70,7 @@ def compose(
         grid: where the voxels lie, in metres.
         class_names: the name of each label; the last is `free`.
         title: the figure's heading.
-        subtitle: a quieter line under it; the grid in words when left out.
+        subtitle: a quieter line under it.
 
     Raises:
         PictureError: not one or two volumes, or something in them or the pictures that cannot be drawn.
@@ -84,18 +84,22 @@ def compose(
     shares = [class_shares(labels, class_names) for labels in volumes.values()]
     content = sum(panel.width + GAP for panel in panels.values()) + drawing.LEGEND_WIDTH
     strip = camera_strip(list(cameras.values()), list(cameras), width=content)
-    strip_top = MARGIN + (58 if title else 30)
+    strip_top = MARGIN + (36 if title else 0) + (22 if subtitle else 0)
     panel_top = strip_top + strip.height + GAP + 22
     tallest = max(*(panel.height for panel in panels.values()), drawing.legend_height(shares))
     page = Image.new("RGB", (content + 2 * MARGIN, panel_top + tallest + MARGIN), PAGE)
     draw = ImageDraw.Draw(page)
     if title:
         drawing.text(draw, (MARGIN, MARGIN + 18), title, drawing.TITLE, INK)
-    drawing.text(draw, (MARGIN, strip_top - 14), subtitle or describe(grid), drawing.BODY, MUTED)
+    if subtitle:
+        drawing.text(draw, (MARGIN, strip_top - 14), subtitle, drawing.BODY, MUTED)
     page.paste(strip, (MARGIN, strip_top))
     left = MARGIN
     for caption, panel in panels.items():
         drawing.text(draw, (left, panel_top - 12), caption, drawing.HEADING, SOFT)
+        room = panel.width - drawing.text_width(caption, drawing.HEADING) - GAP
+        if drawing.text_width(describe(grid), drawing.SMALL) < room:
+            drawing.text(draw, (left + panel.width, panel_top - 12), describe(grid), drawing.SMALL, MUTED, "rs")
         page.paste(panel, (left, panel_top))
         left += panel.width + GAP
     drawing.legend(page, (left, panel_top), shares, ["left", "right"] if len(shares) == 2 else [""])
