@@ -1,4 +1,4 @@
-"""The pooling operator: embedding bag against scatter-add in OpenVINO and against PyTorch. `python -m benchmarks.pool`."""
+"""The pooling operator: embedding bag against scatter-add, OpenVINO and PyTorch. `python -m benchmarks.pool`."""
 
 from collections.abc import Callable
 from typing import Any

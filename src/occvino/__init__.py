@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from occvino.convert.verify import verify
     from occvino.lift import PoolingPlan
     from occvino.networks import build
-    from occvino.occupancy import Occupancy
-    from occvino.runtime import Pipeline
+    from occvino.runtime import Occupancy, Pipeline
     from occvino.variants import variants
 
 _HOME = {
     "Camera": "occvino.cameras",
-    "Occupancy": "occvino.occupancy",
+    "Occupancy": "occvino.runtime",
     "Pipeline": "occvino.runtime",
     "PoolingPlan": "occvino.lift",
     "Rig": "occvino.cameras",

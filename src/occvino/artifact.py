@@ -61,8 +61,9 @@ class Manifest:
                 raise ArtifactError(
                     f"{where} has format {fields['format']}, this occvino reads up to {FORMAT}: pip install -U occvino"
                 )
-            lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-            return cls(**{**fields, **lists})
+            for name in ("cameras", "class_names", "input_size", "outputs"):
+                fields[name] = tuple(fields[name])
+            return cls(**fields)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ArtifactError(f"{where} is not a manifest of occvino: {error}") from error
 

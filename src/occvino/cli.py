@@ -3,7 +3,7 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -146,6 +146,8 @@ def run(
     """
     if (torch is None) != (variant is None):
         raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
+    from occvino.viz import save_picture
+
     with _steps(quiet=as_json) as progress:
         progress("loading")
         pipeline, runs_on = _pipeline(model, device, torch, variant)
@@ -155,7 +157,7 @@ def run(
             raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
         occupancy = pipeline(images, loaded)
         occupancy.save(out_dir / "labels.npz")
-        report.save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
+        save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
     summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
     if as_json:
         _print_json(summary)
@@ -217,7 +219,7 @@ def _pipeline(model: Path, device: str, torch: str | None, variant: str | None) 
 
 
 @contextmanager
-def _steps(*, quiet: bool = False) -> Iterator[Any]:
+def _steps(*, quiet: bool = False) -> Generator[Any]:
     """Show the step that is under way; on a terminal as a spinner."""
     if quiet:
         yield lambda step: None

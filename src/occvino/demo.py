@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.convert import convert
@@ -12,10 +15,9 @@ from occvino.convert.verify import Report, verify
 from occvino.datasets.scene import Scene, make_scene
 from occvino.errors import OccvinoError
 from occvino.preprocess import Frames
-from occvino.report import save_picture
 from occvino.runtime import Pipeline
 from occvino.variants import Variant, get_variant
-from occvino.viz import compose
+from occvino.viz import compose, save_picture
 
 VARIANT = "occvino-nano"
 
@@ -70,7 +72,7 @@ def frames_and_rig(artifact: str | Path) -> tuple[Frames, Rig]:
     return _look(scene, opened.variant)
 
 
-def _look(scene: Scene, variant: Variant) -> tuple[Frames, Rig]:
+def _look(scene: Scene, variant: Variant) -> tuple[dict[str, NDArray[np.uint8]], Rig]:
     """The scene at about the size the network takes: larger pictures would only be scaled down again."""
     rig = scene.rig.scaled(variant.input_size[1] / scene.rig.cameras[0].width)
     return scene.render(rig.cameras[0].width, rig.cameras[0].height), rig

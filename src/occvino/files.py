@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from occvino.errors import OccvinoError
@@ -16,7 +16,7 @@ class OutputError(OccvinoError, OSError):
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
+def atomic_file(path: str | Path) -> Generator[Path]:
     """Give a temporary path beside `path`; move it there when the block ends well, remove it when it does not.
 
     Raises:
@@ -39,7 +39,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> Generator[Path]:
     """Give a temporary folder beside `path`; put it there when the block ends well, remove it when it does not.
 
     Raises:

@@ -1,6 +1,5 @@
 """How results look on a terminal."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -8,12 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from occvino.artifact import Artifact
-from occvino.files import atomic_file
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from occvino.convert.verify import Report
     from occvino.runtime.npu_rules import RuleCheck
 
@@ -122,9 +118,3 @@ def print_rule_check(console: Console, check: "RuleCheck") -> None:
     console.print(table)
     console.print(f"{len(check.operators)} kinds of operator; rewritten before import: {rewritten}", highlight=False)
     console.print("This is a rule check of the IR. No NPU and no NPU compiler was used.", highlight=False)
-
-
-def save_picture(picture: "Image", path: Path) -> None:
-    """Write a PNG atomically."""
-    with atomic_file(path) as temporary:
-        picture.save(temporary, format="PNG")

@@ -1,4 +1,4 @@
-"""One artifact on OpenVINO's GPU plugin, in a process of its own: `run_on_gpu.py LAYER ARTIFACT IN.npz OUT.npz DEVICE HINT`.
+"""One artifact on OpenVINO's GPU plugin, in a process of its own: `LAYER ARTIFACT IN.npz OUT.npz DEVICE HINT`.
 
 Not a test: the tests start it. By hand, `python -m tests.gpu.compare ARTIFACT` is what you want.
 """

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def _keep_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """The exporter warns of torchvision's absence and of its own internals, which are not the reader's concern."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

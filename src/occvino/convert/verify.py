@@ -198,7 +198,8 @@ def _run_onnx(path: Path, inputs: Arrays) -> Arrays:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [*TAPS, "labels"]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    values = session.run(names, dict(inputs))
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
 def _run_ir(path: Path, inputs: Arrays, device: str) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,11 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
     """
     variant = get_variant(name)
     with torch.random.fork_rng(devices=[]):  # PyTorch draws initial weights; the caller's random numbers stay theirs
+        torch.manual_seed(seed)
         model = FlashOcc(variant)
-    if checkpoint is None:
-        _randomise(model, seed)
-    else:
+        if checkpoint is None:
+            _keep_scale(model)
+    if checkpoint is not None:
         weights = load_weights(checkpoint)
         problems = _problems(model.state_dict(), weights)
         if problems:
@@ -44,12 +45,11 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
     return model.eval().requires_grad_(False)
 
 
-def _randomise(model: FlashOcc, seed: int) -> None:
+def _keep_scale(model: FlashOcc) -> None:
     """Noise that keeps every tensor of order one. PyTorch's own initialisation fades: the labels would be constant."""
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in (parameter for parameter in model.parameters() if parameter.ndim >= 2):
-            weight.normal_(std=weight[0].numel() ** -0.5, generator=generator)
+            weight.normal_(std=weight[0].numel() ** -0.5)
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -93,7 +93,7 @@ def _read_pickle(path: Path) -> Any:
 
 
 @contextmanager
-def _numpy_scalars_allowed() -> Iterator[None]:
+def _numpy_scalars_allowed() -> Generator[None]:
     """Mmcv writes NumPy numbers into `meta`; rebuilding one runs nothing."""
     scalar = np.float64(0).__reduce__()[0]
     dtypes = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]

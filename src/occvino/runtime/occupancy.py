@@ -45,6 +45,7 @@ class Occupancy:
                 labels=self.labels,
                 class_names=np.array(self.class_names),
                 grid=np.array([[axis.lower, axis.upper, axis.step] for axis in axes]),
+                allow_pickle=False,
                 **self.extras,
             )
 

@@ -1,12 +1,14 @@
 """Several pictures on one page: the cameras, and what was seen with them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from occvino.files import atomic_file
 from occvino.variants import NUSCENES_CAMERAS, Grid
 from occvino.viz import drawing
 from occvino.viz.bev import GAP, MARGIN, check_labels, class_shares, describe, draw_panel
@@ -104,6 +106,16 @@ def compose(
         left += panel.width + GAP
     drawing.legend(page, (left, panel_top), shares, ["left", "right"] if len(shares) == 2 else [""])
     return page
+
+
+def save_picture(picture: Image.Image, path: str | Path) -> None:
+    """Write a PNG, under a temporary name first.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    with atomic_file(path) as temporary:
+        picture.save(temporary, format="PNG")
 
 
 def _as_image(image: Picture, name: str) -> Image.Image:

@@ -1,0 +1,62 @@
+"""The recorded cases of the official code, and the same on real pictures through the command line's own path."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from occvino.cameras import Rig
+from occvino.convert import convert
+from occvino.convert.torch_pipeline import TorchPipeline
+from occvino.convert.verify import verify
+from occvino.runtime import Pipeline
+from tests.golden.recipe import digest, make_weights
+from tests.golden.replay import VARIANT_OF_CASE, Case, Row, find_cases, replay
+
+CASES = [f"{model}.{recipe}" for model in VARIANT_OF_CASE for recipe in ("A_noise", "B_noise")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CASES, "flashocc-r50-M0.B_real"])
+def test_case(golden, name):
+    rows = replay(Case(golden, name))
+    assert len(rows) > 12
+    assert not [row for row in rows if not row.ok]
+
+
+def test_cases_of_variants_that_are_not_built_are_seen(golden):
+    assert any(case.variant is None for case in find_cases(golden)) or len(VARIANT_OF_CASE) >= 17
+
+
+def test_a_row_beyond_its_tolerance_is_not_ok():
+    assert Row("x", 1.0, 1.0).ok
+    assert not Row("x", 1.01, 1.0).ok
+    assert not Row("x", float("nan"), 1.0).ok
+
+
+def test_the_recipe_is_deterministic_and_keyed_by_name():
+    shapes = {"a.weight": [4, 3, 3, 3], "b.weight": [4, 3, 3, 3], "bn.running_var": [4], "bn.num_batches_tracked": []}
+    weights = make_weights(shapes, "A")
+    assert digest(weights) == digest(make_weights(dict(reversed(shapes.items())), "A"))
+    assert digest(weights) != digest(make_weights(shapes, "B"))
+    assert not np.array_equal(weights["a.weight"], weights["b.weight"])
+    with pytest.raises(KeyError, match="the recipe says nothing about"):
+        make_weights({"a.strange": [1]}, "A")
+
+
+@pytest.mark.slow
+def test_the_ir_reproduces_the_official_labels_on_the_real_frame(golden, real_frame, tmp_path):
+    """Six JPEGs and a calibration file, recipe weights in an mmcv checkpoint, through convert, verify and run."""
+    case = Case(golden, "flashocc-r50-M0.B_real")
+    state = {key: torch.from_numpy(np.asarray(value)) for key, value in case.weights().items()}
+    torch.save({"meta": {"epoch": np.float64(24)}, "state_dict": state}, tmp_path / "m0.pth")
+    artifact = convert("flashocc-r50-M0", tmp_path / "m0.pth", tmp_path / "m0", precision="fp32")
+    rig = Rig.load(real_frame / "calibration.json")
+    ambiguous = np.unpackbits(case.arrays["occ_ambiguous_packbits"])[:640000].reshape(200, 200, 16).astype(bool)
+    for pipeline in (Pipeline(artifact), TorchPipeline("flashocc-r50-M0", tmp_path / "m0.pth")):
+        labels = pipeline(real_frame, rig).labels
+        assert not ((labels != case.arrays["occ_argmax"]) & ~ambiguous).any()
+    report = verify(artifact, real_frame, rig)
+    assert report.ok, json.dumps(report.to_dict(), indent=1)
+    assert report.points_kept == pytest.approx(case.facts["pooling"][0]["kept_points"] / 185_856, abs=1e-4)
