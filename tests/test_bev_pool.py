@@ -21,6 +21,8 @@ from occvino.bev_pool import (
     onnx_function,
     openvino_extensions,
 )
+from occvino.convert import read_onnx
+from occvino.errors import OccvinoError
 from occvino.lift import OUTSIDE, PoolingPlan
 
 PLAN = ("ranks_depth", "ranks_feat", "interval_starts")
@@ -192,6 +194,41 @@ def test_mmdeploy_points_outside_every_interval_weigh_nothing(tmp_path):
     expected = mmdeploy_reference(**inputs, out_height=2, out_width=3)
     model = mmdeploy_model(inputs, {"out_height": 2, "out_width": 3}, [1, 2, 3, 5])
     np.testing.assert_allclose(run_openvino(model, inputs, tmp_path / "m.onnx"), expected, atol=1e-5)
+
+
+class TensorRTPool(torch.autograd.Function):
+    """How deployment code emits the node through the legacy exporter; the value does not matter to the export."""
+
+    @staticmethod
+    def symbolic(g, *inputs):
+        return g.op("mmdeploy::bev_pool_v2", *inputs, output_height_i=3, output_width_i=4, output_z_i=1)
+
+    @staticmethod
+    def forward(_context, _depth, feat, *_plan):
+        return feat.new_zeros(1, 3, 4, feat.shape[-1])
+
+
+class TensorRTModel(torch.nn.Module):
+    def forward(self, depth, feat, *plan):
+        return TensorRTPool.apply(depth.softmax(1), feat, *plan).permute(0, 3, 1, 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensorrt_export_with_dynamic_ranks_is_read(tmp_path):
+    inputs = mmdeploy_inputs(np.random.default_rng(1).integers(OUTSIDE, 12, 48))
+    dynamic = {name: {0: "points"} for name in inputs if name not in ("depth", "feat")}
+    tensors = tuple(torch.from_numpy(array) for array in inputs.values())
+    path = tmp_path / "trt.onnx"
+    torch.onnx.export(
+        TensorRTModel(), tensors, path, dynamo=False, opset_version=16, input_names=list(inputs), dynamic_axes=dynamic
+    )
+    with pytest.raises(OccvinoError, match=r"the shape of ranks_depth, .* is dynamic.*pass shapes=\{'ranks_depth'"):
+        read_onnx(path)
+    model = read_onnx(path, {name: inputs[name].shape for name in dynamic})
+    found = next(iter(ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs).values()))
+    softmax = np.exp(inputs["depth"]) / np.exp(inputs["depth"]).sum(1, keepdims=True)
+    expected = mmdeploy_reference(**{**inputs, "depth": softmax}, out_height=3, out_width=4).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_mmdeploy_without_a_size_is_refused(tmp_path):

@@ -14,13 +14,15 @@ import occvino
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest
 from occvino.cameras import MAX_CAMERAS, Rig
 from occvino.convert.export import export_onnx
-from occvino.convert.lower import lower
+from occvino.convert.lower import lower, read_onnx
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.lift import PoolingPlan
 from occvino.networks import build
 from occvino.networks.flashocc import TAPS
 from occvino.variants import Variant, get_variant
+
+__all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
 
 Precision: TypeAlias = Literal["fp32", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")

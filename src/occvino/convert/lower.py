@@ -1,5 +1,6 @@
 """ONNX -> OpenVINO IR made of stock operators only."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import openvino as ov
@@ -19,9 +20,28 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
     ov.save_model(model, xml_path, compress_to_fp16=compress_to_fp16)
 
 
-def read_onnx(path: str | Path) -> ov.Model:
-    """Read an ONNX file with `occvino::BevPoolV2` or `mmdeploy::bev_pool_v2` nodes as stock OpenVINO operators."""
-    return ov.convert_model(str(path), extension=openvino_extensions())
+def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> ov.Model:
+    """Read an ONNX file with `occvino::BevPoolV2` or `mmdeploy::bev_pool_v2` nodes as stock OpenVINO operators.
+
+    The result is an ordinary model: save it with `openvino.save_model` and load it anywhere, without occvino.
+
+    Args:
+        path: of our own file, or of one exported for TensorRT by BEVDet, FlashOCC or mmdeploy.
+        shapes: of inputs whose shape is dynamic in the file, such as the ranks of a plan.
+
+    Raises:
+        OccvinoError: an input is still dynamic; the CPU plugin compiles bags of static shapes only.
+    """
+    model = ov.convert_model(str(path), extension=openvino_extensions())
+    if shapes:
+        model.reshape({name: list(shape) for name, shape in shapes.items()})
+    dynamic = [value.get_any_name() for value in model.inputs if value.get_partial_shape().is_dynamic]
+    if dynamic:
+        raise OccvinoError(
+            f"{path}: the shape of {', '.join(dynamic)} is dynamic, and plugins pool static shapes only: pass "
+            f"shapes={{{dynamic[0]!r}: [...], ...}}"
+        )
+    return model
 
 
 def check_stock(model: ov.Model) -> None:
