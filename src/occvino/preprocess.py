@@ -29,26 +29,31 @@ def network_images(frames: Frames, rig: Rig, variant: Variant) -> NDArray[np.uin
     Raises:
         FrameError: a camera has no picture, or it cannot be read, or it has another size than the rig says.
     """
-    pictures = _in_rig_order(frames, rig)
+    pictures = by_camera(frames, rig)
     transforms = rig.image_transforms(variant)
     images = [
-        _read(picture, camera).resize(transform.resized, Image.Resampling.BICUBIC).crop(transform.crop)
-        for picture, camera, transform in zip(pictures, rig.cameras, transforms, strict=True)
+        _read(pictures[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC).crop(transform.crop)
+        for camera, transform in zip(rig.cameras, transforms, strict=True)
     ]
     return np.stack([np.asarray(image) for image in images])  # [N, H, W, 3]
 
 
-def _in_rig_order(frames: Frames, rig: Rig) -> list[Frame]:
+def by_camera(frames: Frames, rig: Rig) -> Mapping[str, Frame]:
+    """The picture of each camera of the rig by its name, so that the cameras can be put in another order afterwards.
+
+    Raises:
+        FrameError: a camera has no picture, or a sequence has another length than the rig.
+    """
     if isinstance(frames, str | Path):
-        return [_find(Path(frames), name) for name in rig.names]
+        return {name: _find(Path(frames), name) for name in rig.names}
     if isinstance(frames, Mapping):
         missing = [name for name in rig.names if name not in frames]
         if missing:
             raise FrameError(f"no picture of {', '.join(missing)}; there are {', '.join(sorted(frames)) or 'none'}")
-        return [frames[name] for name in rig.names]
+        return frames
     if len(frames) != len(rig):
         raise FrameError(f"{len(frames)} pictures for a rig of {len(rig)} cameras ({', '.join(rig.names)})")
-    return list(frames)
+    return dict(zip(rig.names, frames, strict=True))
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -3,7 +3,7 @@ import openvino as ov
 import pytest
 
 from occvino.cameras import Rig
-from occvino.errors import ArtifactError, DeviceError
+from occvino.errors import ArtifactError, DeviceError, FrameError
 from occvino.lift import EmptyPlanWarning
 from occvino.runtime import Occupancy, Pipeline
 from occvino.runtime.devices import check_release
@@ -43,6 +43,12 @@ def test_camera_order_of_the_rig_does_not_matter(pipeline, rig, frames):
     np.testing.assert_array_equal(pipeline(frames, shuffled).labels, pipeline(frames, rig).labels)
     in_order = [frames[name] for name in shuffled.names]
     np.testing.assert_array_equal(pipeline(in_order, shuffled).labels, pipeline(frames, rig).labels)
+    from occvino.convert.torch_pipeline import TorchPipeline
+
+    torch_pipeline = TorchPipeline("occvino-nano", None)
+    np.testing.assert_array_equal(torch_pipeline(in_order, shuffled).labels, torch_pipeline(frames, rig).labels)
+    with pytest.raises(FrameError, match="5 pictures for a rig of 6 cameras"):
+        pipeline(in_order[:5], shuffled)
 
 
 def test_the_plan_is_kept_until_the_rig_moves(pipeline, rig):

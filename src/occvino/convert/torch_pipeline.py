@@ -9,7 +9,7 @@ from occvino.convert.export import Deployable
 from occvino.errors import DeviceError
 from occvino.lift import PoolingPlan
 from occvino.networks import build
-from occvino.preprocess import Frames, network_images
+from occvino.preprocess import Frames, by_camera, network_images
 from occvino.runtime.occupancy import Occupancy
 
 
@@ -40,10 +40,11 @@ class TorchPipeline:
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
         """
+        pictures = by_camera(frames, rig)
         if set(rig.names) == set(self._variant.camera_names):
             rig = rig.select(self._variant.camera_names)
         plan = PoolingPlan.from_rig(rig, self._variant)
-        arrays = (network_images(frames, rig, self._variant), *plan.inputs().values())
+        arrays = (network_images(pictures, rig, self._variant), *plan.inputs().values())
         with torch.inference_mode():
             *_, labels = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
         return Occupancy(labels.cpu().numpy(), self._variant.class_names, self._variant.occupancy_grid)

@@ -20,7 +20,7 @@ from occvino.files import sha256
 from occvino.lift import PoolingPlan
 from occvino.networks import build
 from occvino.networks.flashocc import TAPS
-from occvino.preprocess import Frames, network_images
+from occvino.preprocess import Frames, by_camera, network_images
 from occvino.runtime.devices import Running, compile_model, running
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -135,7 +135,7 @@ def verify(
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     matched = opened.match(rig)
     plan = PoolingPlan.from_rig(matched, opened.variant)
-    images = network_images(frames, matched, opened.variant)
+    images = network_images(by_camera(frames, rig), matched, opened.variant)
     inputs: dict[str, NDArray[Any]] = {"images": images, **plan.inputs()}
     progress("PyTorch")
     expected = _run_torch(opened, inputs, checkpoint)

@@ -10,7 +10,7 @@ from occvino.artifact import IR, Artifact
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.lift import PoolingPlan
-from occvino.preprocess import Frames, network_images
+from occvino.preprocess import Frames, by_camera, network_images
 from occvino.runtime.devices import Running, compile_model, running
 from occvino.runtime.occupancy import Occupancy
 
@@ -69,8 +69,8 @@ class Pipeline:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         matched = self.artifact.match(rig)
         variant = self.artifact.variant
-        named = frames if isinstance(frames, str | Path | dict) else dict(zip(rig.names, frames, strict=True))
-        inputs: dict[str, NDArray[np.generic]] = {"images": network_images(named, matched, variant)}
+        pictures = by_camera(frames, rig)
+        inputs: dict[str, NDArray[np.generic]] = {"images": network_images(pictures, matched, variant)}
         if self._baked is None:
             inputs |= self.plan(matched).inputs()
         outputs = self._request.infer(inputs, share_inputs=True)
