@@ -72,7 +72,9 @@ def convert(
     output: Annotated[
         list[str] | None, typer.Option(help="Also give this tap, as logits or depth. Repeatable.")
     ] = None,
-    random_weights: Annotated[bool, typer.Option(help="Convert without a checkpoint, with noise.")] = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
+    ] = False,
 ) -> None:
     """Convert a checkpoint to one OpenVINO IR of stock operators.
 

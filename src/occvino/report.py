@@ -63,25 +63,23 @@ def variant_rows() -> list[dict[str, Any]]:
 def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
     """The models as a table."""
     table = Table(title="Models", title_justify="left")
-    for name in ("name", "what it is", "input", "depth bins", "voxels", "published mIoU"):
-        table.add_column(name)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    table.add_column("voxels", no_wrap=True)
+    table.add_column("mIoU*", no_wrap=True)
     for row in rows:
-        table.add_row(
-            row["name"],
-            row["summary"],
-            "x".join(map(str, row["input"])),
-            str(row["depth_bins"]),
-            "x".join(map(str, row["voxels"])),
-            "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}",
-        )
+        published = "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}"
+        table.add_row(row["name"], row["summary"], "x".join(map(str, row["voxels"])), published)
     console.print(table)
-    console.print("published figures are their authors' (FlashOCC README), not measured here", highlight=False)
+    console.print("* published by their authors (FlashOCC README), not measured here", highlight=False)
 
 
 def print_manifest(console: Console, artifact: Artifact) -> None:
     """What an artifact is, in words."""
     manifest = artifact.manifest
     table = Table(title=str(artifact.path), title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     rows = {
         "variant": manifest.variant,
         "weights": ", ".join(f"{key} {value}" for key, value in manifest.weights.items()),
