@@ -46,7 +46,7 @@ def contestant(name: str, artifact: Artifact, inputs: dict[str, np.ndarray]) -> 
         return lambda: session.run(["labels"], inputs)[0]
     import torch
 
-    from occvino.convert.export import Deployable
+    from occvino.conversion.export import Deployable
     from occvino.networks import build
 
     torch.set_num_threads(THREADS)

@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.harness import RESULTS, save
 from occvino.artifact import IR
-from occvino.convert import PRECISIONS, convert
-from occvino.convert.verify import verify
+from occvino.conversion import PRECISIONS, convert
+from occvino.conversion.verify import verify
 from occvino.demo import frames_and_rig
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import variants

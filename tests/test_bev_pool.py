@@ -1,5 +1,7 @@
 """The four dialects of the pooling operator agree, on random plans and on the awkward ones."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -8,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from occvino.bev_pool import (
     DOMAIN,
@@ -21,7 +23,7 @@ from occvino.bev_pool import (
     onnx_function,
     openvino_extensions,
 )
-from occvino.convert import read_onnx
+from occvino.conversion import read_onnx
 from occvino.errors import OccvinoError
 from occvino.lift import OUTSIDE, PoolingPlan
 
@@ -123,6 +125,24 @@ def test_the_last_cells_may_be_the_empty_ones(tmp_path):
     assert_all_agree(make_inputs(np.zeros(48), 9), tmp_path)
 
 
+def test_an_infinite_feature_stays_in_its_cells():
+    """A feature that overflowed poisons the cells its own rays reach, and no other through an entry of weight zero."""
+    cell = np.full(48, OUTSIDE)
+    cell[0] = 2  # camera 0, depth bin 0, pixel 0
+    inputs = make_inputs(cell, 7)
+    inputs["feat"][0, 0, 0] = np.inf
+    for bev in (bev_pool_reference(**inputs), run_torch(inputs), run_onnxruntime(onnx_model(inputs, 7), inputs)):
+        assert np.isinf(bev[2]).all()
+        assert not np.delete(bev, 2, axis=0).any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees():
+    inputs = make_inputs(np.random.default_rng(0).integers(OUTSIDE, 7, 48), 7)
+    found = bev_pool_torch(*(torch.from_numpy(array).cuda() for array in inputs.values()))
+    np.testing.assert_allclose(found.cpu().numpy(), bev_pool_reference(**inputs), atol=1e-5)
+
+
 def test_gradients_reach_depth_and_features():
     inputs = make_inputs(np.arange(48) % 7, 7)
     depth, feat, *plan = (torch.from_numpy(array) for array in inputs.values())
@@ -155,16 +175,22 @@ def mmdeploy_inputs(cell: np.ndarray, *, n=2, d=3, h=2, w=4, c=5, dtype=np.int32
     }
 
 
-def mmdeploy_model(inputs: dict[str, np.ndarray], attributes: dict[str, int], out_shape: list[int]) -> onnx.ModelProto:
-    kinds = {
-        "f": TensorProto.FLOAT,
-        "i": TensorProto.INT32 if inputs["ranks_bev"].dtype == np.int32 else TensorProto.INT64,
-    }
+def mmdeploy_model(
+    inputs: dict[str, np.ndarray], attributes: dict[str, int], out_shape: list[int], frozen: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """A file with one node; the inputs named in `frozen` are constants of it."""
+    node = helper.make_node(MMDEPLOY_OP_TYPE, list(inputs), ["bev"], domain=MMDEPLOY_DOMAIN, **attributes)
+    output_type = helper.np_dtype_to_tensor_dtype(inputs["feat"].dtype)
     graph = helper.make_graph(
-        [helper.make_node(MMDEPLOY_OP_TYPE, list(inputs), ["bev"], domain=MMDEPLOY_DOMAIN, **attributes)],
+        [node],
         "pool",
-        [helper.make_tensor_value_info(name, kinds[array.dtype.kind], array.shape) for name, array in inputs.items()],
-        [helper.make_tensor_value_info("bev", TensorProto.FLOAT, out_shape)],
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+            for name, array in inputs.items()
+            if name not in frozen
+        ],
+        [helper.make_tensor_value_info("bev", output_type, out_shape)],
+        [numpy_helper.from_array(inputs[name], name) for name in frozen],
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(MMDEPLOY_DOMAIN, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
@@ -184,6 +210,31 @@ def test_mmdeploy_nodes_are_understood(tmp_path_factory, seed, dtype, names):
     model = mmdeploy_model(inputs, dict(zip(names, (3, 4), strict=True)), [1, 3, 4, 5])
     found = run_openvino(model, inputs, tmp_path_factory.mktemp("pool") / "m.onnx")
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("constant_plan", [False, True])
+@pytest.mark.parametrize("five_dimensions", [False, True])
+@pytest.mark.parametrize("half", [(), ("depth",), ("feat",), ("depth", "feat")])
+def test_mmdeploy_nodes_as_files_really_hold_them(tmp_path, half, five_dimensions, constant_plan):
+    """Half precision on either side, a batch axis of one, and ranks that were frozen into the file."""
+    inputs = mmdeploy_inputs(np.random.default_rng(3).integers(OUTSIDE, 12, 48))
+    expected = mmdeploy_reference(**inputs, out_height=3, out_width=4)
+    if five_dimensions:
+        inputs |= {name: inputs[name][None] for name in ("depth", "feat")}
+    inputs |= {name: inputs[name].astype(np.float16) for name in half}
+    frozen = [name for name in inputs if constant_plan and inputs[name].dtype == np.int32]
+    model = mmdeploy_model(inputs, {"out_height": 3, "out_width": 4}, [1, 3, 4, 5], frozen)
+    given = {name: array for name, array in inputs.items() if name not in frozen}
+    np.testing.assert_allclose(run_openvino(model, given, tmp_path / "m.onnx"), expected, atol=2e-2 if half else 1e-5)
+
+
+def test_mmdeploy_with_a_batch_of_two_is_refused(tmp_path):
+    inputs = mmdeploy_inputs(np.arange(48) % 6)
+    inputs |= {name: np.stack([inputs[name]] * 2) for name in ("depth", "feat")}
+    with pytest.raises(Exception, match=r"expected \[N, fH, fW, C\] or \[1, N, fH, fW, C\]"):
+        run_openvino(
+            mmdeploy_model(inputs, {"out_height": 2, "out_width": 3}, [1, 2, 3, 5]), inputs, tmp_path / "m.onnx"
+        )
 
 
 def test_mmdeploy_points_outside_every_interval_weigh_nothing(tmp_path):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from occvino.variants import NUSCENES_CAMERAS, get_variant
 from tests.conftest import make_camera
 
 unit = st.floats(-1, 1, allow_nan=False)
-quaternions = st.tuples(unit, unit, unit, unit).filter(lambda q: np.linalg.norm(q) > 0.1)
+quaternions = (
+    st.tuples(unit, unit, unit, unit).filter(lambda q: np.linalg.norm(q) > 0.1).map(lambda q: q / np.linalg.norm(q))
+)
 
 
 @given(quaternions, st.tuples(unit, unit, unit))
@@ -120,6 +123,9 @@ def test_a_camera_that_cannot_be_is_refused_by_name(change, message):
         ('{"cameras": {"CAM_A": {"width": 10}}}', "CAM_A: the rig file gives no 'height'"),
         ('{"cameras": {"CAM_A": {"width": "ten"}}}', "CAM_A: a value in the rig file is not a number"),
         ('{"cameras": {}}', "the rig has 0 cameras, expected 1 to 12"),
+        ('{"cameras": {"CAM_A": {}, "CAM_A": {}}}', "the rig file gives CAM_A twice"),
+        ('{"cameras": {"CAM_A": {"width": 1600.9}}}', "CAM_A: .*1600.9 is not a whole number of pixels"),
+        ('{"cameras": {"CAM_A": {"width": true}}}', "CAM_A: .*True is not a whole number of pixels"),
     ],
 )
 def test_a_bad_rig_file_says_what_is_wrong(tmp_path, content, message):
@@ -133,8 +139,54 @@ def test_a_bad_quaternion_in_a_rig_file_names_its_camera(rig, tmp_path):
     document = json.loads((tmp_path / "rig.json").read_text())
     document["cameras"]["CAM_BACK"]["sensor2ego"] = {"rotation_wxyz": [0, 0, 0, 0], "translation_m": [0, 0, 0]}
     (tmp_path / "rig.json").write_text(json.dumps(document))
-    with pytest.raises(RigError, match="CAM_BACK: rotation .* is not a quaternion"):
+    with pytest.raises(RigError, match="CAM_BACK: rotation .* is not a unit quaternion"):
         Rig.load(tmp_path / "rig.json")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rotation_wxyz": [3, 0, 0, 0], "translation_m": [0, 0, 0]}, "is not a unit quaternion"),
+        ({"rotation_wxyz": [1, 0, 0, 0], "translation_m": 1.5}, "translation 1.5 is not three finite numbers"),
+        ({"rotation_wxyz": [1, 0, 0, 0], "translation_m": [1.5]}, r"translation \[1.5\] is not three finite numbers"),
+        ({"rotation_wxyz": [1, 0, 0, 0]}, "the rig file gives no 'translation_m'"),
+    ],
+)
+def test_a_bad_pose_in_a_rig_file_names_its_camera(rig, tmp_path, wrong, message):
+    rig.save(tmp_path / "rig.json")
+    document = json.loads((tmp_path / "rig.json").read_text())
+    document["cameras"]["CAM_BACK"]["sensor2ego"] = wrong
+    (tmp_path / "rig.json").write_text(json.dumps(document))
+    with pytest.raises(RigError, match=f"CAM_BACK: .*{message}"):
+        Rig.load(tmp_path / "rig.json")
+
+
+def test_a_checked_camera_cannot_be_changed_afterwards():
+    values = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
+    camera = Camera("CAM", 100, 100, values, np.eye(4), np.eye(4))
+    values[0, 0] = np.nan
+    assert camera.intrinsics[0, 0] == 100
+    with pytest.raises(ValueError, match="read-only"):
+        camera.intrinsics[0, 0] = np.nan
+
+
+def test_the_example_of_the_documentation_loads(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "rig.md").read_text()
+    (tmp_path / "rig.json").write_text(text.split("```json")[1].split("```")[0])
+    assert Rig.load(tmp_path / "rig.json").names == ("CAM_FRONT_LEFT",)
+
+
+def test_from_nuscenes_puts_the_six_cameras_in_the_models_order():
+    record = {
+        "cam_intrinsic": [[1266, 0, 816], [0, 1266, 491], [0, 0, 1]],
+        "sensor2ego_rotation": [1, 0, 0, 0],
+        "sensor2ego_translation": [0, 0, 0],
+        "ego2global_rotation": [1, 0, 0, 0],
+        "ego2global_translation": [0, 0, 0],
+    }
+    assert Rig.from_nuscenes(dict.fromkeys(sorted(NUSCENES_CAMERAS), record)).names == NUSCENES_CAMERAS
+    with pytest.raises(RigError, match="CAM_A: a value in the nuScenes sample has the wrong shape"):
+        Rig.from_nuscenes({"CAM_A": {**record, "cam_intrinsic": "none"}})
 
 
 def test_rigs_of_no_too_many_or_equal_cameras_are_refused(rig):

@@ -82,7 +82,7 @@ def test_verify_on_a_made_up_scene_passes_and_prints_the_taps(fresh):
 def test_verify_exits_1_and_names_the_tap(fresh):
     import openvino as ov
 
-    from tests.convert.test_verify import rehash
+    from tests.conversion.test_verify import rehash
 
     model = ov.Core().read_model(fresh.path / "model.xml")
     softmax = next(op for op in model.get_ops() if op.get_type_name() == "Softmax")
@@ -156,6 +156,27 @@ def test_wrong_use_exits_2_with_one_readable_message(arguments, words):
     done = occvino(*arguments, check=2)
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_paths_are_printed_as_they_are(tmp_path):
+    """What rich would take for markup, and longer than a terminal is wide."""
+    name = "a[/b][bold]" + "x" * 90
+    assert f"{name} is not an artifact" in occvino("info", tmp_path / name, check=2).stderr
+
+
+def test_a_missing_extra_says_what_to_install(nano, tmp_path):
+    code = "import sys\nsys.modules['onnx'] = None\nfrom occvino.cli import main\nmain()"
+    arguments = ["convert", "occvino-nano", "--random-weights", "--out", str(tmp_path / "o")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'pip install "occvino[convert]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version():
+    import occvino as package
+
+    assert occvino("--version", check=0).stdout.strip() == f"occvino {package.__version__}"
 
 
 def test_bad_frames_exit_2_and_write_nothing(nano, frame, tmp_path):

@@ -29,6 +29,10 @@ SMALL = Variant(
 )
 
 
+def _unit(q):
+    return q / np.linalg.norm(q)
+
+
 @st.composite
 def calibrations(draw) -> Calibration:
     """Random rigs of 1 to 4 cameras with turned, flipped and scaled pictures and an augmented BEV."""
@@ -45,8 +49,8 @@ def calibrations(draw) -> Calibration:
     post_trans = np.concatenate([rng.uniform(-20, 20, (n, 2)), np.zeros((n, 1))], axis=1)
     bda = pose([np.cos(0.1), 0, 0, np.sin(0.1)], [0, 0, 0])[:3, :3] * rng.uniform(0.9, 1.1)
     return Calibration(
-        np.array([pose(rng.standard_normal(4), rng.uniform(-2, 2, 3)) for _ in range(n)]),
-        np.array([pose(rng.standard_normal(4), rng.uniform(-2, 2, 3)) for _ in range(n)]),
+        np.array([pose(_unit(rng.standard_normal(4)), rng.uniform(-2, 2, 3)) for _ in range(n)]),
+        np.array([pose(_unit(rng.standard_normal(4)), rng.uniform(-2, 2, 3)) for _ in range(n)]),
         intrinsics,
         post_rot,
         post_trans,
@@ -79,6 +83,7 @@ def test_a_plan_holds_every_point_once_and_no_empty_cell(cells, depth_bins, pixe
     ]
     assert weighted == lift_reference.points_of_cells(cell, cells)
     real = plan.ranks_depth < plan.points
+    assert (plan.ranks_feat[~real] == cell.size // depth_bins).all()
     point = plan.ranks_depth[real]
     np.testing.assert_array_equal(plan.ranks_feat[real], point // (depth_bins * pixels) * pixels + point % pixels)
     assert plan.kept == (cell != OUTSIDE).sum() == real.sum()
@@ -142,6 +147,25 @@ def test_an_image_transform_that_changes_depth_is_refused(rig):
         lift.rays(replace(calibration, post_rot=tilted), nano)
     with pytest.raises(RigError, match="post_rot of camera 0 is singular"):
         lift.rays(replace(calibration, post_rot=calibration.post_rot * np.float32([0, 0, 1])), nano)
+
+
+def test_far_map_coordinates_give_the_same_plan(rig):
+    """UTM northings are millions of metres, where float32 steps by half a metre."""
+    variant = get_variant("occvino-nano")
+
+    def at(x, y):
+        moved = [pose([1, 0, 0, 0], [x + 0.1 * i, y - 0.05 * i, 0.0]) for i in range(6)]
+        cameras = (replace(camera, ego2global=ego) for camera, ego in zip(rig.cameras, moved, strict=True))
+        return PoolingPlan.from_rig(Rig(tuple(cameras)), variant)
+
+    near, far = at(0.0, 0.0), at(500_000.0, 4_500_000.0)
+    assert (near.ranks_depth != far.ranks_depth).mean() < 1e-3
+
+
+def test_cameras_exposed_together_plan_the_same_wherever_the_vehicle_is(rig):
+    variant = get_variant("occvino-nano")
+    elsewhere = Rig(tuple(replace(camera, ego2global=pose([0.6, 0, 0, 0.8], [50, 70, 0])) for camera in rig.cameras))
+    assert elsewhere.calibration(variant).fingerprint() == rig.calibration(variant).fingerprint()
 
 
 def test_calibration_names_the_array_of_a_wrong_shape(rig):

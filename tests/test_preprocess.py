@@ -87,6 +87,19 @@ def test_an_array_that_is_no_picture_is_named(rig, frames, nano_variant):
         network_images(scaled, rig, nano_variant)
 
 
+def test_deep_pictures_and_other_things_are_refused(rig, frames, nano_variant):
+    deep = Image.fromarray(np.full((198, 352), 30_000, np.uint16))
+    with pytest.raises(FrameError, match="the picture of CAM_BACK has pixels of mode I;16, expected 8-bit"):
+        network_images({**frames, "CAM_BACK": deep}, rig, nano_variant)
+    with pytest.raises(FrameError, match="the picture of CAM_BACK is a NoneType, expected a file"):
+        network_images({**frames, "CAM_BACK": None}, rig, nano_variant)
+
+
+def test_upper_case_suffixes_are_found(rig, frames, nano_variant, tmp_path):
+    write(frames, tmp_path, ".PNG")
+    assert network_images(tmp_path, rig, nano_variant).shape == (6, 128, 352, 3)
+
+
 def test_two_pictures_of_one_camera_are_refused(rig, frames, nano_variant, tmp_path):
     write(frames, tmp_path)
     write(frames, tmp_path, ".jpg")

@@ -6,16 +6,18 @@ Names are imported when first used, so that running an IR needs neither torch no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# not lazily: importing the module of the same name later would put that module in the function's place
+from occvino.variants import variants
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from occvino.cameras import Camera, Rig
-    from occvino.convert import convert
-    from occvino.convert.verify import verify
+    from occvino.conversion import convert
+    from occvino.conversion.verify import verify
     from occvino.lift import PoolingPlan
     from occvino.networks import build
     from occvino.runtime import Occupancy, Pipeline
-    from occvino.variants import variants
 
 _HOME = {
     "Camera": "occvino.cameras",
@@ -24,9 +26,8 @@ _HOME = {
     "PoolingPlan": "occvino.lift",
     "Rig": "occvino.cameras",
     "build": "occvino.networks",
-    "convert": "occvino.convert",
-    "variants": "occvino.variants",
-    "verify": "occvino.convert.verify",
+    "convert": "occvino.conversion",
+    "verify": "occvino.conversion.verify",
 }
 
 __all__ = [

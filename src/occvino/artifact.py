@@ -6,9 +6,11 @@ rig.json               only if the calibration was baked in: the rig it was bake
 occvino.json           the manifest: variant, classes, grid, inputs, hashes, versions, measured parity
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,19 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """As it is written to disk."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        """As it is written to disk, with a seal over everything but the measured parity."""
+        return json.dumps({**asdict(self), "seal": self._seal()}, indent=1, allow_nan=False) + "\n"
+
+    def _seal(self) -> str:
+        fields = {name: value for name, value in asdict(self).items() if name != "parity"}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     @classmethod
-    def from_json(cls, text: str, where: Path) -> "Manifest":
+    def from_json(cls, text: bytes, where: Path) -> "Manifest":
         """Read what `to_json` wrote.
 
         Raises:
-            ArtifactError: not JSON, a field is missing, or a newer format than this release knows.
+            ArtifactError: not JSON, a field is missing or was altered, or a newer format than this release knows.
         """
         try:
             fields = json.loads(text)
@@ -63,9 +69,13 @@ class Manifest:
                 )
             for name in ("cameras", "class_names", "input_size", "outputs"):
                 fields[name] = tuple(fields[name])
-            return cls(**fields)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            seal = fields.pop("seal")
+            manifest = cls(**fields)
+        except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{where} is not a manifest of occvino: {error}") from error
+        if manifest._seal() != seal:
+            raise ArtifactError(f"{where} was altered after it was written: convert again")
+        return manifest
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Artifact:
 
     @classmethod
     def open(cls, path: str | Path) -> "Artifact":
-        """Read the manifest and check every file against its hash.
+        """Read the manifest and check what running needs against its hashes; the ONNX file may stay behind.
 
         Raises:
             ArtifactError: no such folder, or a file is missing or not the one that was written.
@@ -85,25 +95,34 @@ class Artifact:
         folder = Path(path)
         if not (folder / MANIFEST).is_file():
             raise ArtifactError(f"{folder} is not an artifact: it holds no {MANIFEST}. Make one with `occvino convert`")
-        manifest = Manifest.from_json((folder / MANIFEST).read_text(encoding="utf-8"), folder / MANIFEST)
-        for name, expected in manifest.files.items():
-            file = folder / name
-            if not file.is_file():
-                raise ArtifactError(f"{file} is missing: copy the whole folder, or convert again")
-            found = sha256(file)
-            if found != expected:
-                raise ArtifactError(
-                    f"{file} is not the file that was converted: sha256 {found[:12]}..., the manifest says "
-                    f"{expected[:12]}...: convert again"
-                )
-        return cls(folder, manifest)
+        artifact = cls(folder, Manifest.from_json((folder / MANIFEST).read_bytes(), folder / MANIFEST))
+        for name in (IR, IR_WEIGHTS, *([BAKED_RIG] if artifact.manifest.baked_calibration else [])):
+            artifact.checked(name)
+        return artifact
+
+    def checked(self, name: str) -> Path:
+        """The path of a file of the folder, once it was found to be the one that was written.
+
+        Raises:
+            ArtifactError: it is missing, or not that one.
+        """
+        file, expected = self.path / name, self.manifest.files[name]
+        if not file.is_file():
+            raise ArtifactError(f"{file} is missing: copy the whole folder, or convert again")
+        found = sha256(file)
+        if found != expected:
+            raise ArtifactError(
+                f"{file} is not the file that was converted: sha256 {found[:12]}..., the manifest says "
+                f"{expected[:12]}...: convert again"
+            )
+        return file
 
     @property
     def variant(self) -> Variant:
         """The variant it was converted from."""
         return get_variant(self.manifest.variant)
 
-    @property
+    @cached_property
     def baked_rig(self) -> Rig | None:
         """The rig whose calibration is a constant of the IR, if there is one."""
         return Rig.load(self.path / BAKED_RIG) if self.manifest.baked_calibration else None
@@ -130,7 +149,23 @@ class Artifact:
         return rig
 
     def with_parity(self, parity: Mapping[str, Any]) -> "Artifact":
-        """Record what `verify` measured, in the manifest on disk too."""
+        """Record what `verify` measured, in the manifest on disk too.
+
+        Raises:
+            ArtifactError: the folder was converted again in the meantime.
+            OutputError: the folder cannot be written to.
+        """
+        if Artifact.open(self.path).manifest.files != self.manifest.files:
+            raise ArtifactError(f"{self.path} was converted again while it was verified: verify it again")
         manifest = replace(self.manifest, parity=parity)
         write_text(self.path / MANIFEST, manifest.to_json())
         return Artifact(self.path, manifest)
+
+
+def may_be_replaced(folder: Path) -> bool:
+    """Whether a folder holds an artifact and nothing else, so that converting again loses nothing of the user's."""
+    try:
+        manifest = Manifest.from_json((folder / MANIFEST).read_bytes(), folder / MANIFEST)
+    except (OSError, ArtifactError):
+        return False
+    return {path.name for path in folder.iterdir()} <= {MANIFEST, *manifest.files}

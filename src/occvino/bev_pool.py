@@ -12,9 +12,9 @@ cross it, the per-sample weights are depth probabilities, the reduction is a sum
 All four dialects take the same five arrays (`lift.PoolingPlan` makes the last three, and says how):
 
     depth            [N, D, fH, fW]   probabilities; P = N*D*fH*fW values; index P stands for one more, a zero
-    feat             [N, fH, fW, C]   features, channels last: the table has N*fH*fW rows
+    feat             [N, fH, fW, C]   features, channels last; T = N*fH*fW rows; index T stands for one more, of zeros
     ranks_depth      [E]              which weight entry e uses, 0..P
-    ranks_feat       [E]              which row entry e uses
+    ranks_feat       [E]              which row entry e uses, 0..T
     interval_starts  [cells]          where each cell's entries begin: 0 first, strictly ascending
 
 and give `bev` [cells, C]. Ranks are int32 or int64. Torch, ONNX and OpenVINO are imported when their dialect is called.
@@ -49,7 +49,7 @@ def bev_pool_reference(
 ) -> NDArray[np.float64]:
     """The definition, one entry at a time, summed in float64. The other three are tested against it."""
     weights = np.append(depth.reshape(-1), 0.0)  # [P + 1]
-    table = feat.reshape(-1, feat.shape[-1])  # [N*fH*fW, C]
+    table = np.append(feat.reshape(-1, feat.shape[-1]), np.zeros((1, feat.shape[-1])), axis=0)  # [T + 1, C]
     ends = np.append(interval_starts[1:], len(ranks_feat))
     bev = np.zeros((len(interval_starts), table.shape[1]))  # [cells, C]
     for cell, (start, end) in enumerate(zip(interval_starts, ends, strict=True)):
@@ -82,7 +82,7 @@ def bev_pool_torch(
             version=1,
         )
     weights = torch.cat([depth.reshape(-1), depth.new_zeros(1)])  # [P + 1]
-    table = feat.reshape(-1, feat.shape[-1])  # [N*fH*fW, C]
+    table = torch.cat([feat.reshape(-1, feat.shape[-1]), feat.new_zeros(1, feat.shape[-1])])  # [T + 1, C]
     return F.embedding_bag(
         ranks_feat, table, offsets=interval_starts, per_sample_weights=weights[ranks_depth], mode="sum"
     )
@@ -113,7 +113,11 @@ def onnx_function() -> onnx.FunctionProto:
 
             channels = Shape <start = 3, end = 4> (feat)
             table_shape = Concat <axis = 0> (minus_one, channels)
-            table = Reshape (feat, table_shape)
+            features = Reshape (feat, table_shape)
+            row_shape = Concat <axis = 0> (unit, channels)
+            row = ConstantOfShape <value = float[1] {{0}}> (row_shape)
+            typed_row = CastLike (row, feat)
+            table = Concat <axis = 0> (features, typed_row)
             rows = Gather <axis = 0> (table, ranks_feat)
             products = Mul (rows, column)
 
@@ -150,9 +154,11 @@ def bev_pool_openvino(
     import openvino.opset8 as ops
     from openvino import opset3
 
+    table, kind = _table(feat), _type(feat)
+    row = ops.constant(np.zeros((1, _channels(feat))), kind)
     weights = ops.concat([_flat(depth), ops.constant(np.zeros(1), _type(depth))], 0)  # [P + 1]
     return opset3.embedding_bag_offsets_sum(
-        _table(feat),
+        ops.concat([table, row], 0),  # [T + 1, C]
         ranks_feat,
         interval_starts,
         ops.constant(np.zeros(()), _type(ranks_feat)),
@@ -176,13 +182,17 @@ def _flat(value: ov.Output) -> ov.Output:
     return ops.reshape(value, ops.constant([-1]), False).output(0)
 
 
-def _table(feat: ov.Output) -> ov.Output:  # [N, fH, fW, C] -> [N*fH*fW, C]
+def _table(feat: ov.Output) -> ov.Output:  # [..., C] -> [T, C]
     import openvino.opset8 as ops
 
-    channels = feat.get_partial_shape()[3]
-    if channels.is_dynamic:
+    return ops.reshape(feat, ops.constant([-1, _channels(feat)]), False).output(0)
+
+
+def _channels(feat: ov.Output) -> int:
+    shape = feat.get_partial_shape()
+    if shape.rank.is_dynamic or shape[shape.rank.get_length() - 1].is_dynamic:
         raise ValueError("bev_pool: the number of feature channels is not known when the model is converted")
-    return ops.reshape(feat, ops.constant([-1, channels.get_length()]), False).output(0)
+    return int(shape[shape.rank.get_length() - 1].get_length())
 
 
 def _type(value: ov.Output) -> ov.Type:
@@ -223,7 +233,8 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
 
     depth, feat, ranks_depth, ranks_feat, ranks_bev, starts, lengths = (node.get_input(i) for i in range(7))
     height, width = _mmdeploy_size(node)
-    table, channels = _table(feat), int(feat.get_partial_shape()[3].get_length())
+    _check_one_frame(feat)
+    table, channels = _table(feat), _channels(feat)
     axis, as_i32 = ops.constant(0), lambda value: ops.convert(value, "i32")
     ranks_depth, ranks_feat, ranks_bev, starts, lengths = map(
         as_i32, (ranks_depth, ranks_feat, ranks_bev, starts, lengths)
@@ -241,7 +252,7 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
         ops.greater_equal(offset, ops.constant(np.int32(0))),
     )
     weights = ops.gather(_flat(depth), ranks_depth, axis)
-    weights = ops.multiply(weights, ops.convert_like(counts, weights))
+    weights = ops.convert_like(ops.multiply(weights, ops.convert_like(counts, weights)), feat)
 
     default = ops.constant(np.int32(0))
     bags = opset3.embedding_bag_offsets_sum(table, ranks_feat, starts, default, weights)  # [intervals, C]
@@ -249,6 +260,14 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
     empty = ops.constant(np.zeros((height * width, channels)), _type(feat))
     bev = ops.scatter_nd_update(empty, cells, bags)
     return [ops.reshape(bev, ops.constant([1, height, width, channels]), False).output(0)]
+
+
+def _check_one_frame(feat: ov.Output) -> None:
+    """Most files carry [N, fH, fW, C]; BEVDet's own call has [B, N, fH, fW, C], which is the same for B = 1."""
+    shape = feat.get_partial_shape()
+    rank = shape.rank.get_length()
+    if rank not in (4, 5) or (rank == 5 and (shape[0].is_dynamic or shape[0].get_length() != 1)):
+        raise ValueError(f"mmdeploy::bev_pool_v2: feat has shape {shape}, expected [N, fH, fW, C] or [1, N, fH, fW, C]")
 
 
 def _mmdeploy_size(node: Any) -> tuple[int, int]:

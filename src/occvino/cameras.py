@@ -2,7 +2,8 @@
 
 Frames (all right-handed, metres):
 
-* image  - pixels of the raw picture: u right, v down, (0, 0) the centre of the top-left pixel;
+* image  - pixels of the raw picture: u right, v down. Resizing by s maps (u, v) to (s u, s v), as the published models
+  have it; the half pixel that a centre-based convention would add is left out, here as there;
 * sensor - one camera: x right, y down, z along the optical axis;
 * ego    - the vehicle **at the moment that camera was exposed**: x forward, y left, z up;
 * global - the map. The ego poses of one frame differ between cameras, since they fire at different times;
@@ -23,24 +24,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from occvino.errors import RigError
 from occvino.files import write_text
-from occvino.variants import Variant
+from occvino.variants import NUSCENES_CAMERAS, Variant
 
 Matrix: TypeAlias = NDArray[np.float64]
 
 MAX_CAMERAS = 12
-_ROTATION_TOLERANCE = 1e-3
+_ROTATION_TOLERANCE = 1e-4
 """float32 rotations are orthonormal to about 1e-6; a wrong one is off by far more than this."""
+_FAR = 1e4
+"""Metres from the map's origin beyond which float32, which the official code uses, loses millimetres: UTM coordinates
+would lose half a metre. Only differences of ego poses matter, so the origin is moved then. nuScenes stays below."""
 
 
 def rotation_from_quaternion(wxyz: ArrayLike) -> Matrix:
-    """Rotation matrix [3, 3] of a quaternion (w, x, y, z), which is normalised first.
+    """Rotation matrix [3, 3] of a quaternion (w, x, y, z) of length 1, which is normalised against rounding.
 
     Raises:
-        RigError: not four finite numbers, or all of them zero.
+        RigError: not four finite numbers, or a length off by more than 1 %.
     """
     q = np.asarray(wxyz, np.float64)
-    if q.shape != (4,) or not np.isfinite(q).all() or np.linalg.norm(q) < 1e-9:
-        raise RigError(f"rotation {q.tolist()} is not a quaternion: four finite numbers w, x, y, z, not all zero")
+    if q.shape != (4,) or not np.isfinite(q).all() or abs(np.linalg.norm(q) - 1) > 1e-2:
+        raise RigError(f"rotation {q.tolist()} is not a unit quaternion: four finite numbers w, x, y, z of length 1")
     w, x, y, z = q / np.linalg.norm(q)
     return np.array(
         [
@@ -53,9 +57,12 @@ def rotation_from_quaternion(wxyz: ArrayLike) -> Matrix:
 
 def pose(rotation_wxyz: ArrayLike, translation: ArrayLike) -> Matrix:
     """Rigid transform [4, 4] from a quaternion (w, x, y, z) and a translation in metres."""
+    shift = np.asarray(translation, np.float64)
+    if shift.shape != (3,) or not np.isfinite(shift).all():
+        raise RigError(f"translation {shift.tolist()} is not three finite numbers, in metres")
     matrix = np.eye(4)
     matrix[:3, :3] = rotation_from_quaternion(rotation_wxyz)
-    matrix[:3, 3] = np.asarray(translation, np.float64)
+    matrix[:3, 3] = shift
     return matrix
 
 
@@ -137,7 +144,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         for attribute in ("intrinsics", "sensor2ego", "ego2global"):
-            object.__setattr__(self, attribute, np.asarray(getattr(self, attribute), np.float64))
+            object.__setattr__(self, attribute, _frozen(getattr(self, attribute), np.float64))
         if self.width < 1 or self.height < 1:
             raise RigError(f"{self.name}: the picture is {self.width}x{self.height}; both must be 1 or more")
         _check_intrinsics(self.name, self.intrinsics)
@@ -155,6 +162,13 @@ class Camera:
             height=height,
             intrinsics=np.diag([width / self.width, height / self.height, 1.0]) @ self.intrinsics,
         )
+
+
+def _frozen(values: ArrayLike, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """A copy that nobody can change after it was checked."""
+    array = np.array(values, dtype)
+    array.setflags(write=False)
+    return array
 
 
 def _check_intrinsics(name: str, k: Matrix) -> None:
@@ -226,7 +240,7 @@ class Calibration:
             "bda": (3, 3),
         }
         for attribute, shape in shapes.items():
-            array = np.asarray(getattr(self, attribute), np.float32)
+            array = _frozen(getattr(self, attribute), np.float32)
             if array.shape != shape:
                 raise RigError(f"calibration: {attribute} has shape {array.shape}, expected {shape}")
             if not np.isfinite(array).all():
@@ -238,12 +252,14 @@ class Calibration:
 
     def sensor2keyego(self) -> NDArray[np.float32]:
         """Camera to key ego frame [N, 4, 4]: composed in float64, then cast, as `BEVDet.prepare_inputs` does."""
+        if (self.ego2global == self.ego2global[0]).all():  # exposed together: the vehicle's own motion cancels
+            return self.sensor2ego
         global2keyego = rigid_inverse(self.ego2global[0])
         return (global2keyego @ self.ego2global.astype(np.float64) @ self.sensor2ego).astype(np.float32)
 
     def fingerprint(self) -> bytes:
-        """The values as bytes: equal exactly when two calibrations are the same. What plan caches compare."""
-        arrays = (self.sensor2ego, self.ego2global, self.intrinsics, self.post_rot, self.post_trans, self.bda)
+        """What the geometry depends on, as bytes: equal when two calibrations give the same plan. Caches compare it."""
+        arrays = (self.sensor2keyego(), self.intrinsics, self.post_rot, self.post_trans, self.bda)
         return b"".join(array.tobytes() for array in arrays)
 
 
@@ -284,7 +300,7 @@ class Rig:
             RigError: the file is missing, not JSON, or a value cannot be right.
         """
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_no_key_twice)
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise RigError(f"cannot read the rig {path}: {error}") from error
         cameras = document.get("cameras") if isinstance(document, dict) else None
@@ -314,12 +330,15 @@ class Rig:
             sample: camera name -> record with `cam_intrinsic` [3, 3], `sensor2ego_rotation` (w, x, y, z),
                 `sensor2ego_translation`, `ego2global_rotation`, `ego2global_translation`, and, when the picture is not
                 1600x900, `width` and `height`.
-            names: which cameras, in which order; all of them in the sample's own order when left out.
+            names: which cameras, in which order. When left out: nuScenes' six in the order of the published models if
+                the sample has just these, else all in the sample's own order.
 
         Raises:
             RigError: a camera or a field is missing.
         """
-        return cls(tuple(_camera_from_nuscenes(name, sample) for name in names or sample))
+        if names is None:
+            names = NUSCENES_CAMERAS if set(sample) == set(NUSCENES_CAMERAS) else tuple(sample)
+        return cls(tuple(_camera_from_nuscenes(name, sample) for name in names))
 
     def scaled(self, factor: float) -> "Rig":
         """The same rig for pictures that were resized by `factor`."""
@@ -347,9 +366,12 @@ class Rig:
     def calibration(self, variant: Variant) -> Calibration:
         """The matrices that the geometry needs, float32, with the test-time image transform in them."""
         transforms = self.image_transforms(variant)
+        ego2global = np.array([camera.ego2global for camera in self.cameras])
+        if np.abs(ego2global[:, :3, 3]).max() > _FAR:
+            ego2global[:, :3, 3] -= ego2global[0, :3, 3].copy()
         return Calibration(
             sensor2ego=np.array([camera.sensor2ego for camera in self.cameras], np.float32),
-            ego2global=np.array([camera.ego2global for camera in self.cameras], np.float32),
+            ego2global=ego2global.astype(np.float32),
             intrinsics=np.array([camera.intrinsics for camera in self.cameras], np.float32),
             post_rot=np.array([np.diag([t.scale, t.scale, 1.0]) for t in transforms], np.float32),
             post_trans=np.array([[-t.crop[0], -t.crop[1], 0.0] for t in transforms], np.float32),
@@ -361,8 +383,8 @@ def _camera_from_json(name: str, entry: Any) -> Camera:
     try:
         return Camera(
             name=name,
-            width=int(entry["width"]),
-            height=int(entry["height"]),
+            width=_whole(entry["width"]),
+            height=_whole(entry["height"]),
             intrinsics=np.asarray(entry["intrinsics"], np.float64),
             sensor2ego=_pose_from_json(entry["sensor2ego"]),
             ego2global=_pose_from_json(entry["ego2global"]) if "ego2global" in entry else np.eye(4),
@@ -373,6 +395,21 @@ def _camera_from_json(name: str, entry: Any) -> Camera:
         raise RigError(f"{name}: the rig file gives no {error.args[0]!r}") from error
     except (TypeError, ValueError) as error:
         raise RigError(f"{name}: a value in the rig file is not a number or has the wrong shape: {error}") from error
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is not a whole number of pixels")
+    return value
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON lets a key stand twice and the last one win, which would lose a camera."""
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise RigError(f"the rig file gives {', '.join(twice)} twice in one place")
+    return dict(pairs)
 
 
 def _pose_from_json(value: Any) -> Matrix:
@@ -392,5 +429,9 @@ def _camera_from_nuscenes(name: str, sample: Mapping[str, Mapping[str, Any]]) ->
             sensor2ego=pose(record["sensor2ego_rotation"], record["sensor2ego_translation"]),
             ego2global=pose(record["ego2global_rotation"], record["ego2global_translation"]),
         )
+    except RigError as error:
+        raise RigError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
     except KeyError as error:
         raise RigError(f"{name}: the nuScenes sample has no {error.args[0]!r}") from error
+    except (TypeError, ValueError) as error:
+        raise RigError(f"{name}: a value in the nuScenes sample has the wrong shape: {error}") from error

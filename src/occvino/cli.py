@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from occvino import report
+from occvino import __version__, report
 from occvino.cameras import Rig
 from occvino.errors import OccvinoError
 
@@ -19,8 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it.",
 )
+_EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
+"""Modules of the `convert` extra, which commands other than `run` and `info` need."""
+
 out = Console()
 err = Console(stderr=True)
 
@@ -30,7 +33,25 @@ Images = Annotated[Path, typer.Option(help="Folder with one picture per camera: 
 RigPath = Annotated[Path, typer.Option(help="Calibration as JSON (docs/rig.md).")]
 OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
 Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
+Precision = Annotated[
+    str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        _say(f"occvino {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it."""
 
 
 @app.command()
@@ -53,7 +74,7 @@ def demo(
         "runs and that PyTorch, ONNX and the IR agree."
     )
     for path in result.written:
-        out.print(f"wrote {path}")
+        _say(f"wrote {path}")
     raise typer.Exit(0 if result.report.ok else 1)
 
 
@@ -84,7 +105,7 @@ def convert(
         raise OccvinoError("give either --checkpoint FILE or --random-weights")
     if rig and bake_calibration:
         raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
-    from occvino.convert import convert as run
+    from occvino.conversion import convert as run
 
     source = bake_calibration or rig
     with _steps() as progress:
@@ -99,8 +120,8 @@ def convert(
             outputs=tuple(output or ()),
             progress=progress,
         )
-    out.print(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
-    out.print(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
+    _say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
+    _say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
 
 
 @app.command()
@@ -110,6 +131,7 @@ def verify(
     rig: OptionalRig = None,
     checkpoint: Checkpoint = None,
     device: Device = "CPU",
+    precision: Precision = "f32",
     as_json: Json = False,
 ) -> None:
     """Run one frame through PyTorch, ONNX Runtime and the IR and compare them tap by tap; exit 1 if they part.
@@ -118,12 +140,13 @@ def verify(
     """
     if (images is None) != (rig is None):
         raise OccvinoError("--images and --rig belong together: give both, or neither for a made-up scene")
-    from occvino.convert.verify import verify as run
+    from occvino.conversion.verify import verify as run
     from occvino.demo import frames_and_rig
 
     frames, loaded = (images, Rig.load(rig)) if images and rig else frames_and_rig(artifact)
     with _steps(quiet=as_json) as progress:
-        result = run(artifact, frames, loaded, checkpoint=checkpoint, device=device, progress=progress)
+        hint = None if precision == "default" else precision
+        result = run(artifact, frames, loaded, checkpoint=checkpoint, device=device, precision=hint, progress=progress)
     if as_json:
         _print_json(result.to_dict())
     else:
@@ -138,6 +161,7 @@ def run(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png.")],
     rig: OptionalRig = None,
     device: Device = "CPU",
+    precision: Precision = "default",
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
     as_json: Json = False,
@@ -152,7 +176,7 @@ def run(
 
     with _steps(quiet=as_json) as progress:
         progress("loading")
-        pipeline, runs_on = _pipeline(model, device, torch, variant)
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant)
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
@@ -164,7 +188,7 @@ def run(
     if as_json:
         _print_json(summary)
     else:
-        out.print(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
+        _say(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
 
 
 @app.command()
@@ -207,16 +231,18 @@ def info(
     raise typer.Exit(0 if check.ok else 1)
 
 
-def _pipeline(model: Path, device: str, torch: str | None, variant: str | None) -> tuple[Any, str]:
+def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:
     if torch and variant:
-        if device != "CPU":
-            raise OccvinoError(f"--device {device} is OpenVINO's and --torch {torch} is PyTorch's: give one of the two")
-        from occvino.convert.torch_pipeline import TorchPipeline
+        if device != "CPU" or precision != "default":
+            raise OccvinoError(
+                f"--device and --precision are OpenVINO's, --torch {torch} is PyTorch's: give one or other"
+            )
+        from occvino.conversion.torch_pipeline import TorchPipeline
 
         return TorchPipeline(variant, model, torch), f"PyTorch on {torch}"
     from occvino.runtime import Pipeline
 
-    pipeline = Pipeline(model, device)
+    pipeline = Pipeline(model, device, precision=None if precision == "default" else precision)
     return pipeline, str(pipeline.running)
 
 
@@ -230,12 +256,17 @@ def _steps(*, quiet: bool = False) -> Generator[Any]:
         yield lambda step: status.update(step) if err.is_terminal else err.print(f"... {step}")
 
 
+def _say(words: str) -> None:
+    """Plain words: paths may hold what rich would take for markup."""
+    out.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    err.print(f"[yellow]warning:[/] {message}", highlight=False)
+    err.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -244,5 +275,13 @@ def main() -> None:
     try:
         app()
     except OccvinoError as error:
-        err.print("[bold red]error:[/]", str(error), highlight=False, markup=True)
-        raise SystemExit(2) from None
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        _fail(f'{error.name} is not installed, and this command needs it: pip install "occvino[convert]"')
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise SystemExit(2) from None

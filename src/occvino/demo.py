@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
-from occvino.convert import convert
-from occvino.convert.verify import Report, verify
+from occvino.conversion import convert
+from occvino.conversion.verify import Report, verify
 from occvino.datasets.scene import Scene, make_scene
 from occvino.errors import OccvinoError
 from occvino.preprocess import Frames

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 from occvino.errors import OccvinoError
 
@@ -33,7 +34,7 @@ def atomic_file(path: str | Path) -> Generator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
+        _move(temporary.replace, target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -45,9 +46,9 @@ def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> G
     Raises:
         OutputError: the parent cannot be written to, or `path` exists, is not empty and `may_replace` says no.
     """
-    target = Path(path)
+    target = Path(path).resolve()
     if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or may_replace(target))):
-        raise OutputError(f"{target} exists and is not an artifact of occvino: choose another output, or move it away")
+        raise OutputError(f"{target} exists and holds other things than an artifact of occvino: choose another output")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -64,16 +65,26 @@ def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> G
 def _swap_in(temporary: Path, target: Path) -> None:
     """Put `temporary` where `target` is. What was there goes last, so that at no time both are gone."""
     if not target.exists():
-        temporary.rename(target)
+        _move(temporary.rename, target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    target.rename(old / "old")
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
     try:
-        temporary.rename(target)
-    except OSError:
-        (old / "old").rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        _move(target.rename, aside / "old")
+        try:
+            _move(temporary.rename, target)
+        except OutputError:
+            (aside / "old").rename(target)
+            raise
+    finally:
+        if target.exists():  # if not even the old one could be put back, it stays where it is
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move(rename: Callable[[Path], Any], target: Path) -> None:
+    try:
+        rename(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def _umask() -> int:

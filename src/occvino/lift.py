@@ -110,18 +110,19 @@ class PoolingPlan:
     """Which entries each BEV cell sums: the calibration-dependent input of the network.
 
     The entries of all cells stand one after another; cell i owns those from `interval_starts[i]` to the next start.
-    Entry e adds `feature[ranks_feat[e]] * depth[ranks_depth[e]]`. The index P = N*D*fH*fW, one past the last depth
-    value, stands for a weight of zero.
+    Entry e adds `feature[ranks_feat[e]] * depth[ranks_depth[e]]`. P = N*D*fH*fW, one past the last depth value, stands
+    for a weight of zero, and T = N*fH*fW, one past the last row of features, for a row of zeros: an entry that is to
+    add nothing has both, so that an infinite feature somewhere cannot leak into it as 0 * inf.
 
     Every plan of a variant has the same number of entries, so that the network's shapes are static, and no cell is
-    empty, which plugins disagree about. Both come from one rule: **each cell begins with one zero-weight entry, and
-    each point outside the grid is kept as a zero-weight entry of some cell**, dealt round so that none grows long.
+    empty, which plugins disagree about. Both come from one rule: **each cell begins with one entry that adds nothing,
+    and each point outside the grid is kept as such an entry of some cell**, dealt round so that none grows long.
 
     Names are those of `bev_pool_v2`; `ranks_bev` is implied by `interval_starts`.
     """
 
     ranks_depth: NDArray[np.int32]  # [E], in 0..P
-    ranks_feat: NDArray[np.int32]  # [E], in 0..N*fH*fW-1
+    ranks_feat: NDArray[np.int32]  # [E], in 0..T
     interval_starts: NDArray[np.int32]  # [cells]
     points: int
     kept: int
@@ -164,7 +165,7 @@ class PoolingPlan:
         # NumPy sorts 16-bit keys by radix: four times faster than the same keys in 32 bits
         order = np.argsort(owner.astype(np.uint16) if cells <= 1 << 16 else owner, kind="stable").astype(np.int32)
         entry_of_rank = owner[order]
-        entry_of_rank += np.arange(1, points + 1, dtype=np.int32)  # one zero-weight entry per cell so far
+        entry_of_rank += np.arange(1, points + 1, dtype=np.int32)  # one entry that adds nothing per cell so far
         weight_of = np.arange(points, dtype=np.int32)
         weight_of[outside] = points
         ranks_depth = np.full(points + cells, points, np.int32)
@@ -185,7 +186,7 @@ class PoolingPlan:
 
 @lru_cache(maxsize=8)
 def _pixel_of_point(points: int, depth_bins: int, pixels: int) -> NDArray[np.int32]:
-    """Feature row of every point [P + 1]; the zero-weight point P reads row 0."""
+    """Feature row of every point [P + 1]; the point P that stands for nothing reads the row T."""
     point = np.arange(points, dtype=np.int32)
     row = point // (depth_bins * pixels) * pixels + point % pixels
-    return np.append(row, np.int32(0)).astype(np.int32)
+    return np.append(row, np.int32(points // depth_bins)).astype(np.int32)

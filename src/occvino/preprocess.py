@@ -3,7 +3,7 @@
 This is the reference. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the result stays u8.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +21,8 @@ Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame]
 """One picture per camera: a folder, a mapping from camera names, or a sequence in rig order."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+MODES = ("RGB", "RGBA", "L", "P", "CMYK", "YCbCr")
+"""Of Pillow, that hold 8 bits a channel; converting deeper ones would cut them off at 255."""
 
 
 def network_images(frames: Frames, rig: Rig, variant: Variant) -> NDArray[np.uint8]:
@@ -60,10 +62,9 @@ def _find(folder: Path, name: str) -> Path:
     """`NAME.jpg` in the folder, or one nuScenes-style file `*__NAME__*` in it or in its subfolder NAME."""
     if not folder.is_dir():
         raise FrameError(f"there is no folder of pictures {folder}")
-    found = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    found = _pictures(folder.glob(f"{name}.*"))
     if not found:
-        places = (*folder.glob(f"*__{name}__*"), *folder.glob(f"{name}/*"))
-        found = sorted(place for place in places if place.suffix.lower() in SUFFIXES)
+        found = _pictures((*folder.glob(f"*__{name}__*"), *folder.glob(f"{name}/*")))
     if not found:
         raise FrameError(f"{folder} holds no picture of {name}: {name}.jpg is expected")
     if len(found) > 1:
@@ -71,6 +72,10 @@ def _find(folder: Path, name: str) -> Path:
             f"{folder} holds {len(found)} pictures of {name} ({found[0].name}, {found[1].name}, ...): one is expected"
         )
     return found[0]
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
 
 
 def _read(frame: Frame, camera: Camera) -> Image.Image:
@@ -96,7 +101,14 @@ def _decode(frame: Frame, label: str) -> Image.Image:
         return _from_array(frame, label)
     try:
         image = frame if isinstance(frame, Image.Image) else Image.open(frame)
+        if image.mode not in MODES:
+            raise FrameError(
+                f"{label} has pixels of mode {image.mode}, expected 8-bit colour or grey: convert it first"
+            )
         return image.convert("RGB")
+    except AttributeError:
+        kind = type(frame).__name__
+        raise FrameError(f"{label} is a {kind}, expected a file, a uint8 array or a Pillow image") from None
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
         raise FrameError(f"{label} cannot be read as a picture: {error}") from error
 

@@ -10,7 +10,7 @@ from occvino.artifact import Artifact
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
-    from occvino.convert.verify import Report
+    from occvino.conversion.verify import Report
     from occvino.runtime.npu_rules import RuleCheck
 
 
@@ -19,16 +19,16 @@ def print_verification(console: Console, result: "Report") -> None:
     table = Table(title="Error against PyTorch, relative to each tap's standard deviation", title_justify="left")
     table.add_column("tap")
     table.add_column("scale", justify="right")
-    for name in ("ONNX mean", "ONNX max", "IR mean", "IR max"):
+    for name in ("ONNX mean", "99.9 %", "max", "IR mean", "99.9 %", "max"):
         table.add_column(name, justify="right")
     table.add_column("")
     for tap in result.taps:
         good = tap.onnx_ok and tap.ir_ok
-        errors = (tap.onnx.mean, tap.onnx.maximum, tap.ir.mean, tap.ir.maximum)
+        errors = (error for form in (tap.onnx, tap.ir) for error in (form.mean, form.p999, form.maximum))
         table.add_row(
             tap.name,
-            f"{tap.scale:.3g}",
-            *(f"{error:.1e}" for error in errors),
+            f"{tap.scale:.2g}",
+            *(f"{error:.0e}" for error in errors),
             "[green]ok[/]" if good else "[red]off[/]",
         )
     agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
@@ -38,7 +38,7 @@ def print_verification(console: Console, result: "Report") -> None:
     if result.ok:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
     else:
-        console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]")
+        console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]", soft_wrap=True)
 
 
 def variant_rows() -> list[dict[str, Any]]:

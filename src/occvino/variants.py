@@ -4,7 +4,7 @@ Coordinates: the ego frame has x forward, y left, z up, in metres. A grid axis i
 volume is indexed `[x, y, z]`, a bird's-eye-view (BEV) feature map `[y, x]`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from occvino.errors import VariantError
 
@@ -142,32 +142,27 @@ _OCC3D_GRID = Grid(Axis(-40.0, 40.0, 0.4), Axis(-40.0, 40.0, 0.4), Axis(-1.0, 5.
 _PILLARS = Grid(Axis(-40.0, 40.0, 0.4), Axis(-40.0, 40.0, 0.4), Axis(-1.0, 5.4, 6.4))
 _FLASHOCC_README = "FlashOCC README, mIoU on the nuScenes validation set with the camera mask"
 
+_M0 = Variant(
+    name="flashocc-r50-M0",
+    summary="FlashOcc M0: ResNet-50, 256x704, 1 m depth bins, 128-channel trunk",
+    input_size=(256, 704),
+    depth=Axis(1.0, 45.0, 1.0),
+    lift_grid=_PILLARS,
+    occupancy_grid=_OCC3D_GRID,
+    backbone_depth=50,
+    neck_channels=256,
+    context_channels=64,
+    bev_channels=(128, 256, 512),
+    trunk_channels=128,
+    published=Published(31.95, _FLASHOCC_README),
+)
 _VARIANTS = (
-    Variant(
-        name="flashocc-r50-M0",
-        summary="FlashOcc M0: ResNet-50, 256x704, 1 m depth bins, 128-channel trunk",
-        input_size=(256, 704),
-        depth=Axis(1.0, 45.0, 1.0),
-        lift_grid=_PILLARS,
-        occupancy_grid=_OCC3D_GRID,
-        backbone_depth=50,
-        neck_channels=256,
-        context_channels=64,
-        bev_channels=(128, 256, 512),
-        trunk_channels=128,
-        published=Published(31.95, _FLASHOCC_README),
-    ),
-    Variant(
+    _M0,
+    replace(
+        _M0,
         name="flashocc-r50",
         summary="FlashOcc M1: ResNet-50, 256x704, 0.5 m depth bins, 256-channel trunk",
-        input_size=(256, 704),
         depth=Axis(1.0, 45.0, 0.5),
-        lift_grid=_PILLARS,
-        occupancy_grid=_OCC3D_GRID,
-        backbone_depth=50,
-        neck_channels=256,
-        context_channels=64,
-        bev_channels=(128, 256, 512),
         trunk_channels=256,
         published=Published(32.08, _FLASHOCC_README),
     ),

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from occvino.cameras import Rig
-from occvino.convert import convert
-from occvino.convert.torch_pipeline import TorchPipeline
-from occvino.convert.verify import verify
+from occvino.conversion import convert
+from occvino.conversion.torch_pipeline import TorchPipeline
+from occvino.conversion.verify import verify
 from occvino.runtime import Pipeline
 from tests.golden.recipe import digest, make_weights
 from tests.golden.replay import VARIANT_OF_CASE, Case, Row, find_cases, replay

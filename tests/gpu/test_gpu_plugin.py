@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from occvino.convert import convert
+from occvino.conversion import convert
 from tests.gpu import fakegpu
 from tests.gpu.compare import compare
 

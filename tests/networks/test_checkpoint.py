@@ -94,6 +94,36 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, weights, suffix):
         build(NANO, path)
 
 
+def test_a_truncated_file_of_the_old_format_is_refused(tmp_path, weights):
+    torch.save(weights, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "old.pth").read_bytes()
+    for length in (100, 1000, len(whole) // 2):
+        (tmp_path / "old.pth").write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"old\.pth is truncated or not a PyTorch checkpoint"):
+            build(NANO, tmp_path / "old.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html>sign in</html>", "is a web page, not a checkpoint"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a Git LFS pointer"),
+    ],
+)
+def test_a_failed_download_is_recognised(tmp_path, content, message):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        build(NANO, tmp_path / "w.pth")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, weights):
+    bias = weights["occ_head.predicter.2.bias"].clone()
+    bias[3] = torch.nan
+    torch.save({**weights, "occ_head.predicter.2.bias": bias}, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"not finite in 1 tensors, first occ_head\.predicter\.2\.bias"):
+        build(NANO, tmp_path / "nan.pth")
+
+
 def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="there is no checkpoint file"):
         build(NANO, tmp_path / "nothing.pth")

@@ -4,6 +4,7 @@ import pytest
 
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError, DeviceError, FrameError
+from occvino.files import OutputError
 from occvino.lift import EmptyPlanWarning
 from occvino.runtime import Occupancy, Pipeline
 from occvino.runtime.devices import check_release
@@ -16,7 +17,7 @@ def pipeline(nano):
 
 
 def test_labels_are_those_of_pytorch(pipeline, rig, frames):
-    from occvino.convert.torch_pipeline import TorchPipeline
+    from occvino.conversion.torch_pipeline import TorchPipeline
 
     occupancy = pipeline(frames, rig)
     expected = TorchPipeline("occvino-nano", None)(frames, rig)
@@ -43,7 +44,7 @@ def test_camera_order_of_the_rig_does_not_matter(pipeline, rig, frames):
     np.testing.assert_array_equal(pipeline(frames, shuffled).labels, pipeline(frames, rig).labels)
     in_order = [frames[name] for name in shuffled.names]
     np.testing.assert_array_equal(pipeline(in_order, shuffled).labels, pipeline(frames, rig).labels)
-    from occvino.convert.torch_pipeline import TorchPipeline
+    from occvino.conversion.torch_pipeline import TorchPipeline
 
     torch_pipeline = TorchPipeline("occvino-nano", None)
     np.testing.assert_array_equal(torch_pipeline(in_order, shuffled).labels, torch_pipeline(frames, rig).labels)
@@ -109,6 +110,18 @@ def test_a_device_that_is_not_there_is_an_error(nano, device):
         Pipeline(nano, device)
 
 
+def test_a_device_that_does_not_tell_its_precision_is_not_believed(nano):
+    with pytest.raises(DeviceError, match="AUTO does not tell what it computes in, f16 was asked for"):
+        Pipeline(nano, "AUTO", precision="f16")
+    assert "CPU" in str(Pipeline(nano, "AUTO").running)
+
+
+def test_a_pipeline_checks_the_release_first(nano, monkeypatch):
+    monkeypatch.setattr(ov, "__version__", "2025.4.0-1-abc")
+    with pytest.raises(DeviceError, match="OpenVINO 2025.4.0 is installed"):
+        Pipeline(nano)
+
+
 def test_an_old_openvino_is_refused():
     with pytest.raises(
         DeviceError, match=r"OpenVINO 2024\.6\.0 is installed, 2026\.1 or newer is needed: pip install -U"
@@ -116,6 +129,7 @@ def test_an_old_openvino_is_refused():
         check_release("2024.6.0-17404-4c0f47d2335-releases/2024/6")
     check_release("2026.4.1-22982-e213a147257")
     check_release("2027.0.0")
+    check_release("custom_master_build")
 
 
 def test_occupancy_round_trips_through_its_file(pipeline, rig, frames, tmp_path):
@@ -125,6 +139,10 @@ def test_occupancy_round_trips_through_its_file(pipeline, rig, frames, tmp_path)
     np.testing.assert_array_equal(loaded.labels, occupancy.labels)
     assert (loaded.grid, loaded.class_names) == (occupancy.grid, occupancy.class_names)
     assert set(loaded.extras) == {"logits", "depth"}
-    (tmp_path / "bad.npz").write_bytes(b"PK nonsense")
-    with pytest.raises(ArtifactError, match="is not an occupancy file"):
-        Occupancy.load(tmp_path / "bad.npz")
+    whole = (tmp_path / "labels.npz").read_bytes()
+    for broken in (b"PK nonsense", b"PK\x03\x04", whole[: len(whole) // 2], whole[:200] + b"x" * 50 + whole[250:], b""):
+        (tmp_path / "bad.npz").write_bytes(broken)
+        with pytest.raises(ArtifactError, match="is not an occupancy file"):
+            Occupancy.load(tmp_path / "bad.npz")
+    with pytest.raises(OutputError, match="cannot write"):
+        occupancy.save(tmp_path)

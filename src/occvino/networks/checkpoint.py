@@ -41,6 +41,12 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
         problems = _problems(model.state_dict(), weights)
         if problems:
             raise CheckpointError(_misfit(variant.name, str(checkpoint), problems, weights))
+        broken = [key for key, value in weights.items() if value.is_floating_point() and not value.isfinite().all()]
+        if broken:
+            raise CheckpointError(
+                f"{checkpoint} holds values that are not finite in {len(broken)} tensors, first {broken[0]}: "
+                "the training that wrote it had diverged, or the file is damaged"
+            )
         model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
 
@@ -79,17 +85,25 @@ def _read_pickle(path: Path) -> Any:
     try:
         with _numpy_scalars_allowed():
             return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        wants = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line]
-        raise CheckpointError(
+    except Exception as error:  # the unpickler meets damaged bytes with any exception there is; none of ours is inside
+        raise CheckpointError(_why_unreadable(path, error)) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    wanted = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line]
+    if isinstance(error, pickle.UnpicklingError) and wanted:
+        return (
             f"{path} is not a plain checkpoint and was not loaded, since loading it would run code from the file. "
-            f"{wants[0] if wants else reason} "
-            "If you trust its author, load it with PyTorch yourself and save only the state dict: "
+            f"{wanted[0]} If you trust its author, load it with PyTorch yourself and save only the state dict: "
             'torch.save({"state_dict": model.state_dict()}, "clean.pth")'
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated or not a PyTorch checkpoint: {error}") from error
+        )
+    start = path.read_bytes()[:200].lstrip()
+    if start.startswith(b"<"):
+        return f"{path} is a web page, not a checkpoint: the download gave a page to look at; use the download link"
+    if start.startswith(b"version https://git-lfs"):
+        return f"{path} is a Git LFS pointer, not the checkpoint: run `git lfs pull`"
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return f"{path} is truncated or not a PyTorch checkpoint: {first}"
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The one result of everything: labelled voxels that know what and where they are."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +47,7 @@ class Occupancy:
                 labels=self.labels,
                 class_names=np.array(self.class_names),
                 grid=np.array([[axis.lower, axis.upper, axis.step] for axis in axes]),
-                allow_pickle=False,
-                **self.extras,
+                **self.extras,  # type: ignore[arg-type]  # pyright takes any of them for allow_pickle
             )
 
     @classmethod
@@ -62,7 +63,7 @@ class Occupancy:
             names = tuple(str(name) for name in arrays.pop("class_names"))
             axes = [Axis(*(float(value) for value in row)) for row in arrays.pop("grid")]
             return cls(arrays.pop("labels"), names, Grid(*axes), arrays)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ArtifactError(f"{path} is not an occupancy file: {error}") from error
 
     def picture(self, title: str | None = None) -> "Image.Image":

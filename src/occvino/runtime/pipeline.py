@@ -11,7 +11,7 @@ from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.lift import PoolingPlan
 from occvino.preprocess import Frames, by_camera, network_images
-from occvino.runtime.devices import Running, compile_model, running
+from occvino.runtime.devices import Running, check_release, compile_model, running
 from occvino.runtime.occupancy import Occupancy
 
 
@@ -28,6 +28,8 @@ class Pipeline:
         threads: of the CPU plugin; all when left out.
         cache: folder for compiled models.
 
+    One object serves one thread at a time; give each thread its own.
+
     Raises:
         ArtifactError: the folder is incomplete or altered.
         DeviceError: the device or precision cannot be had.
@@ -43,6 +45,7 @@ class Pipeline:
         cache: str | Path | None = None,
     ) -> None:
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        check_release(ov.__version__)
         model = ov.Core().read_model(self.artifact.path / IR)
         self._compiled = compile_model(
             model, device, precision=precision, threads=threads, cache=str(cache) if cache else None

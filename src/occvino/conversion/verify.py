@@ -1,5 +1,7 @@
 """Is it still the same network? One frame through PyTorch, ONNX Runtime and the IR, compared tap by tap."""
 
+import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +16,9 @@ from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.cameras import Rig
-from occvino.convert.export import Deployable, expose
+from occvino.conversion.export import Deployable, expose
 from occvino.errors import ArtifactError
-from occvino.files import sha256
+from occvino.files import OutputError, sha256
 from occvino.lift import PoolingPlan
 from occvino.networks import build
 from occvino.networks.flashocc import TAPS
@@ -28,18 +30,25 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes: mean and largest error of a tap relative to its deviation, and the share of equal labels."""
+    """What passes: errors of a tap relative to its standard deviation, and the share of equal labels.
+
+    The 99.9th percentile is what finds an error in a few cells. The largest one is judged in fp32 only: in half
+    precision a saturated depth softmax may flip outright at one pixel, which the labels then tell.
+    """
 
     mean: float
+    p999: float
     maximum: float | None
     labels: float
 
 
 TOLERANCES = {
     # a change of PyTorch's own convolution back end moves a tap by up to 1e-3 of its deviation (golden cases, recipe A)
-    "fp32": Tolerance(mean=1e-4, maximum=2e-2, labels=0.999),
-    # weights keep 11 bits. The largest error is not judged: a saturated depth softmax may flip outright at one pixel
-    "fp16": Tolerance(mean=5e-3, maximum=None, labels=0.99),
+    "fp32": Tolerance(mean=1e-4, p999=1e-3, maximum=2e-2, labels=0.9995),
+    # weights keep 11 bits, arithmetic is f32
+    "fp16": Tolerance(mean=2e-3, p999=2e-2, maximum=None, labels=0.995),
+    # arithmetic in half precision too, or in what the device does not tell
+    "half": Tolerance(mean=2e-2, p999=2e-1, maximum=None, labels=0.98),
 }
 
 
@@ -47,21 +56,22 @@ TOLERANCES = {
 class Error:
     """Difference from PyTorch, relative to the tap's standard deviation there."""
 
-    maximum: float
     mean: float
+    p999: float
+    maximum: float
 
     @classmethod
     def between(cls, found: NDArray[Any], expected: NDArray[Any]) -> "Error":
         """Of two arrays of one shape; not finite where they are not comparable."""
         if found.shape != expected.shape or not np.isfinite(found).all():
-            return cls(float("inf"), float("inf"))
-        difference = np.abs(found.astype(np.float64) - expected)
-        scale = max(float(expected.std()), 1e-12)
-        return cls(float(difference.max()) / scale, float(difference.mean()) / scale)
+            return cls(np.inf, np.inf, np.inf)
+        difference = np.abs(found.astype(np.float64) - expected) / max(float(expected.std()), 1e-12)
+        return cls(float(difference.mean()), float(np.quantile(difference, 0.999)), float(difference.max()))
 
     def within(self, tolerance: Tolerance) -> bool:
-        """Whether both figures pass; a figure that is not finite never does."""
-        return self.mean <= tolerance.mean and (tolerance.maximum is None or self.maximum <= tolerance.maximum)
+        """Whether every figure passes; one that is not finite never does."""
+        largest = np.inf if tolerance.maximum is None else tolerance.maximum
+        return self.mean <= tolerance.mean and self.p999 <= tolerance.p999 and self.maximum <= largest
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,16 @@ class Report:
 
     @property
     def first_divergence(self) -> str | None:
-        """The first tap that is out of tolerance and the form in which it is, such as "bev (IR)"; None if none is."""
+        """The first tap that is out of tolerance and the form in which it is, such as "bev (IR)"; None if none is.
+
+        A frame that exercises nothing proves nothing: a tap that is constant, or not finite, in PyTorch comes first.
+        """
         for tap in self.taps:
+            if not np.isfinite(tap.scale):
+                return f"{tap.name} (PyTorch's own values are not finite)"
+            if tap.scale == 0:
+                kept = f"{self.points_kept:.0%} of the points are in the grid"
+                return f"{tap.name} (constant in PyTorch, so nothing was compared; {kept})"
             if not tap.onnx_ok:
                 return f"{tap.name} (ONNX)"
             if not tap.ir_ok:
@@ -105,8 +123,9 @@ class Report:
         return self.first_divergence is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {**asdict(self), "first_divergence": self.first_divergence, "ok": self.ok}
+        """Plain values, for JSON; a figure that is not finite is None."""
+        verdict = {**asdict(self), "first_divergence": self.first_divergence, "ok": self.ok}
+        return json.loads(json.dumps(verdict), parse_constant=lambda _: None)
 
 
 def verify(
@@ -116,6 +135,7 @@ def verify(
     *,
     checkpoint: str | Path | None = None,
     device: str = "CPU",
+    precision: str | None = "f32",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Report:
     """Run one frame through torch, ONNX Runtime and the IR, and compare every tap; the manifest records the result.
@@ -125,7 +145,9 @@ def verify(
         frames: one picture per camera, as `Pipeline` takes them.
         rig: of these frames.
         checkpoint: the weights it was converted from; needed if they are no longer where they were.
-        device: for the IR; it is run there in f32, so that what is measured is the conversion.
+        device: for the IR.
+        precision: what the IR computes in there. In f32, what is measured is the conversion; None leaves the choice to
+            the device, as `Pipeline` does, and is judged more loosely.
         progress: called with a few words when a step begins.
 
     Raises:
@@ -141,19 +163,26 @@ def verify(
     expected = _run_torch(opened, inputs, checkpoint)
     given = {"images": images} if opened.manifest.baked_calibration else inputs
     progress("ONNX Runtime")
-    from_onnx = _run_onnx(opened.path / ONNX, given)
+    from_onnx = _run_onnx(opened.checked(ONNX), given)
     progress(f"OpenVINO {device}")
-    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, given, device)
-    tolerances = {"onnx": TOLERANCES["fp32"], "ir": TOLERANCES[opened.manifest.precision]}
+    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, given, device, precision)
+    ran = running(compiled, device)
+    tolerances = {
+        "onnx": TOLERANCES["fp32"],
+        "ir": TOLERANCES[opened.manifest.precision if ran.precision == "f32" else "half"],
+    }
     report = Report(
         taps=tuple(_compare(name, expected, from_onnx, from_ir, tolerances) for name in TAPS),
         onnx_labels=float((from_onnx["labels"] == expected["labels"]).mean()),
         ir_labels=float((ir_labels == expected["labels"]).mean()),
         tolerances=tolerances,
-        running=running(compiled, device),
+        running=ran,
         points_kept=plan.kept / plan.points,
     )
-    opened.with_parity(report.to_dict())
+    try:
+        opened.with_parity(report.to_dict())
+    except OutputError as error:
+        warnings.warn(f"the result is not recorded in the manifest: {error}", stacklevel=2)
     return report
 
 
@@ -202,12 +231,14 @@ def _run_onnx(path: Path, inputs: Arrays) -> Arrays:
     return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
-def _run_ir(path: Path, inputs: Arrays, device: str) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
+def _run_ir(
+    path: Path, inputs: Arrays, device: str, precision: str | None
+) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
     """Taps from a copy with more outputs; labels from the IR as it is, since outputs hold fusions back."""
-    as_shipped = compile_model(ov.Core().read_model(path), device, precision="f32")
+    as_shipped = compile_model(ov.Core().read_model(path), device, precision=precision)
     labels = np.array(as_shipped(dict(inputs))["labels"])
     tapped = ov.Core().read_model(path)
     present = {output.get_any_name() for output in tapped.outputs}
     tapped.add_outputs([name for name in TAPS if name not in present])
-    outputs = compile_model(tapped, device, precision="f32")(dict(inputs))
+    outputs = compile_model(tapped, device, precision=precision)(dict(inputs))
     return {name: np.array(outputs[name]) for name in TAPS}, labels, as_shipped

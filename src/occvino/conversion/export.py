@@ -96,7 +96,7 @@ def example_inputs(model: FlashOcc, cameras: int) -> dict[str, Tensor]:
     arrays = [
         torch.zeros(cameras, *variant.input_size, 3, dtype=torch.uint8),
         torch.full((entries,), variant.points(cameras), dtype=torch.int32),
-        torch.zeros(entries, dtype=torch.int32),
+        torch.full((entries,), variant.points(cameras) // variant.depth_bins, dtype=torch.int32),
         torch.arange(cells, dtype=torch.int32),
     ]
     return dict(zip(("images", *PLAN_INPUTS), arrays, strict=True))

@@ -11,10 +11,10 @@ import openvino
 import torch
 
 import occvino
-from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest
+from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest, may_be_replaced
 from occvino.cameras import MAX_CAMERAS, Rig
-from occvino.convert.export import export_onnx
-from occvino.convert.lower import lower, read_onnx
+from occvino.conversion.export import export_onnx
+from occvino.conversion.lower import lower, read_onnx
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.lift import PoolingPlan
@@ -46,7 +46,7 @@ def convert(
     Args:
         name: one of `occvino.variants()`.
         checkpoint: the weights (see `build`); random ones of `seed` when left out, and the manifest says so.
-        out: the folder to write. An artifact that stands there is replaced, anything else is not.
+        out: the folder to write. An artifact that stands there alone is replaced; other files never are.
         precision: of the weights as stored: fp32 or fp16. What a device computes in is asked for when running.
         rig: names the cameras, in the order in which the network takes them; the variant's own six when left out.
         cameras: how many cameras, when there is no rig and it is not the variant's six; they are called CAM_0, CAM_1...
@@ -60,9 +60,10 @@ def convert(
     """
     variant = get_variant(name)
     names = _camera_names(variant, rig, cameras)
+    rig = rig.select(names) if rig else None
     _check(precision, outputs, rig, bake_calibration)
     baked = PoolingPlan.from_rig(rig, variant) if rig and bake_calibration else None
-    with atomic_folder(out, may_replace=lambda folder: (folder / MANIFEST).is_file()) as folder:
+    with atomic_folder(out, may_replace=may_be_replaced) as folder:
         progress("reading the weights")
         model = build(name, checkpoint, seed=seed)
         progress("torch -> ONNX")
@@ -106,6 +107,8 @@ def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tup
 def _check(precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibration: bool) -> None:
     if precision not in PRECISIONS:
         raise OccvinoError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if len(set(outputs)) < len(outputs):
+        raise OccvinoError(f"an output is asked for twice: {', '.join(outputs)}")
     unknown = [output for output in outputs if output not in TAPS]
     if unknown:
         raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(TAPS)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from occvino.cameras import Rig
-from occvino.convert.export import Deployable
+from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
 from occvino.lift import PoolingPlan
 from occvino.networks import build
@@ -27,8 +27,11 @@ class TorchPipeline:
     """
 
     def __init__(self, name: str, checkpoint: str | Path | None, device: str = "cpu") -> None:
+        if device.split(":")[0] not in ("cpu", "cuda"):
+            raise DeviceError(f"PyTorch is run on cpu or cuda here, not on {device}")
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise DeviceError(f"PyTorch {torch.__version__} finds no CUDA device here: use --torch cpu")
+        torch.backends.cudnn.allow_tf32 = False  # 10-bit mantissas, cuDNN's default, are no reference
         self._device = torch.device(device)
         model = build(name, checkpoint)
         self._variant = model.variant

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import torch
 
 from occvino.artifact import Artifact
-from occvino.convert import convert
-from occvino.convert.verify import verify
+from occvino.cameras import Rig, pose
+from occvino.conversion import convert
+from occvino.conversion import verify as module
+from occvino.conversion.verify import verify
 from occvino.errors import ArtifactError
-from occvino.files import sha256
+from occvino.files import OutputError, sha256
+from occvino.lift import EmptyPlanWarning, frustum, rays
 from occvino.networks import build
 from occvino.networks.flashocc import TAPS
 
@@ -65,20 +69,90 @@ def test_a_changed_onnx_file_is_found_at_the_backbone(fresh, rig, frames):
     assert all(tap.ir_ok for tap in report.taps)
 
 
-def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, frames, monkeypatch):
-    """The competitor's mistake, in the IR's inputs only: points below the ground are dropped."""
-    from occvino.convert import verify as module
-
+def altered_ir(monkeypatch, change):
+    """Let `verify` meet an IR that gives what `change(taps, labels)` makes of the right results."""
     run_ir = module._run_ir
 
-    def floored(path, inputs, device):
-        inputs = dict(inputs)
-        points = inputs["ranks_depth"].max()
-        inputs["ranks_depth"] = np.where(inputs["ranks_depth"] % 3 == 0, points, inputs["ranks_depth"])
-        return run_ir(path, inputs, device)
+    def altered(*arguments):
+        taps, labels, compiled = run_ir(*arguments)
+        taps, labels = {name: value.copy() for name, value in taps.items()}, labels.copy()
+        change(taps, labels)
+        return taps, labels, compiled
+
+    monkeypatch.setattr(module, "_run_ir", altered)
+
+
+def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, frames, monkeypatch):
+    """The competitor's mistake: points below the first bin's lower edge are dropped."""
+    run_ir = module._run_ir
+    variant = fresh.variant
+    direction, origin = rays(rig.calibration(variant), variant)
+    height = origin[:, 2, None, None] + frustum(variant)[1][:, None] * direction[:, 2, None, :]
+    below = np.append(height.reshape(-1) < variant.lift_grid.z.lower, False)
+
+    def floored(path, inputs, *others):
+        depth = inputs["ranks_depth"]
+        return run_ir(path, {**inputs, "ranks_depth": np.where(below[depth], below.size - 1, depth)}, *others)
 
     monkeypatch.setattr(module, "_run_ir", floored)
+    assert 0.05 < below.mean() < 0.9
     assert verify(fresh, frames, rig).first_divergence == "bev (IR)"
+
+
+def test_a_bev_that_is_wrong_in_one_cell_of_a_hundred_is_found_in_half_precision_too(baked, rig, frames, monkeypatch):
+    def forget(taps, _labels):
+        taps["bev"][..., ::10, ::10] = 0
+
+    altered_ir(monkeypatch, forget)
+    assert verify(baked, frames, rig).first_divergence == "bev (IR)"
+
+
+def test_labels_that_part_are_found_though_every_tap_agrees(fresh, rig, frames, monkeypatch):
+    def relabel(_taps, labels):
+        labels.reshape(-1)[::100] += 1
+
+    altered_ir(monkeypatch, relabel)
+    report = verify(fresh, frames, rig)
+    assert all(tap.ir_ok for tap in report.taps)
+    assert report.first_divergence == "labels (IR)"
+    assert report.ir_labels == pytest.approx(0.99)
+
+
+def test_values_that_are_not_finite_never_pass_and_are_valid_json(fresh, rig, frames, monkeypatch):
+    def overflow(taps, _labels):
+        taps["trunk"][0, 0, 0, 0] = np.inf
+
+    altered_ir(monkeypatch, overflow)
+    report = verify(fresh, frames, rig)
+    assert report.first_divergence == "trunk (IR)"
+    assert "Infinity" not in json.dumps(report.to_dict())
+
+
+def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, frames):
+    far = Rig(tuple(replace(c, sensor2ego=pose([1, 0, 0, 0], [0, 0, 500.0])) for c in rig.cameras))
+    with pytest.warns(EmptyPlanWarning):
+        report = verify(fresh, frames, far)
+    assert not report.ok
+    assert (
+        report.first_divergence
+        == "bev (constant in PyTorch, so nothing was compared; 0% of the points are in the grid)"
+    )
+
+
+def test_a_result_that_cannot_be_recorded_is_still_given(fresh, rig, frames, monkeypatch):
+    def refuse(*_):
+        raise OutputError("cannot write occvino.json: read-only")
+
+    monkeypatch.setattr(Artifact, "with_parity", refuse)
+    with pytest.warns(UserWarning, match="the result is not recorded in the manifest: cannot write"):
+        assert verify(fresh, frames, rig).ok
+
+
+def test_an_artifact_that_was_converted_again_keeps_its_manifest(fresh):
+    manifest = replace(fresh.manifest, files={**fresh.manifest.files, "model.onnx": "0" * 64})
+    (fresh.path / "occvino.json").write_text(manifest.to_json())
+    with pytest.raises(ArtifactError, match="was converted again while it was verified"):
+        fresh.with_parity({"ok": True})
 
 
 def test_half_precision_weights_and_a_baked_plan_are_within_their_tolerance(baked, rig, frames):
