@@ -303,7 +303,7 @@ def _picture(
     return image, distance
 
 
-def render(scene: Scene, light: Light, camera: Camera, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def render(scene: Scene, light: Light, camera: Camera, seed: int | list[int]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What a camera sees.
 
     Args:

@@ -1,7 +1,7 @@
 """Exact Occ3D ground truth of a synthetic scene: labels, instances, and which voxels cameras and lidar see.
 
 Volumes are indexed [x, y, z] in the ego frame. A voxel belongs to the solid that covers most of its 64 sample points
-(every 0.1 m); where solids cover less than an eighth of the voxel that the ground passes through, to the ground; else it
+(a regular 4x4x4 that reaches its faces, so that a surface passing through occupies it); where solids cover less than an eighth of the voxel that the ground passes through, to the ground; else it
 is free. What lies under the ground is free, and seen by nobody.
 """
 
@@ -22,6 +22,8 @@ compiled = numba.njit(cache=True, nogil=True)
 
 _SAMPLES = 4
 """Sample points along each edge of a voxel."""
+_INNER = 0.98
+"""The outermost sample points lie this far out, so that a solid that only touches a voxel's face leaves it free."""
 _ENDLESS = 1e4
 """Metres; any ray has left the grid by then."""
 _GROUND_YIELDS = _SAMPLES**3 // 8
@@ -167,11 +169,11 @@ def _samples_inside(
     at = np.empty(3)
     covered = 0
     for a in range(_SAMPLES):
-        at[0] = centre[0] + ((a + 0.5) / _SAMPLES - 0.5) * step[0]
+        at[0] = centre[0] + (a / (_SAMPLES - 1) - 0.5) * _INNER * step[0]
         for b in range(_SAMPLES):
-            at[1] = centre[1] + ((b + 0.5) / _SAMPLES - 0.5) * step[1]
+            at[1] = centre[1] + (b / (_SAMPLES - 1) - 0.5) * _INNER * step[1]
             for c in range(_SAMPLES):
-                at[2] = centre[2] + ((c + 0.5) / _SAMPLES - 0.5) * step[2]
+                at[2] = centre[2] + (c / (_SAMPLES - 1) - 0.5) * _INNER * step[2]
                 _to_local(ego2global, g, at, p)
                 if p[2] + g[2] >= 0 and _inside(g, kind, p[0], p[1], p[2]):
                     covered += 1

@@ -43,7 +43,7 @@ class Drive:
         distance = speed.travel(duration)
         layout = make_layout(rng, -_BEHIND - 40, distance + _AHEAD + 40)
         lane_d = layout.lane(int(rng.integers(layout.lanes)), 1)
-        actors = tuple(fill(rng, layout, lane_d, speed, (-_BEHIND, distance + _AHEAD)))
+        actors = tuple(fill(rng, layout, lane_d, speed, duration, (-_BEHIND, distance + _AHEAD)))
         sway = np.stack([rng.normal(0, 0.0016, 2), rng.uniform(1, 5, 2), rng.uniform(0, 6, 2)], axis=1)
         still = [a.shapes.placed(*_place(layout, a.motion, 0.0)) for a in actors if not a.motion.moves]
         return cls(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from occvino.datasets import world_furniture as furniture
 from occvino.datasets import world_people as people
@@ -13,6 +14,8 @@ from occvino.datasets.world_layout import CROSSWALK, LANE, PARKING, Block, Layou
 from occvino.datasets.world_shapes import Material, Part
 
 _ACROSS = np.pi / 2
+_EGO = (6.5, 2.6)
+"""Length and width of the ego vehicle and the room it keeps, metres, about a point 1 m ahead of its origin."""
 _BUILDERS = {
     "bicycle": people.bicycle,
     "bus": vehicles.bus,
@@ -24,9 +27,9 @@ _BUILDERS = {
     "truck": vehicles.truck,
 }
 _FLOW = ("car", "truck", "bus", "motorcycle", "bicycle", "trailer", "construction_vehicle")
-_FLOW_SHARE = (0.56, 0.13, 0.1, 0.08, 0.06, 0.05, 0.02)
+_FLOW_SHARE = (0.5, 0.13, 0.1, 0.08, 0.07, 0.07, 0.05)
 _PARKED = ("car", "truck", "motorcycle", "trailer", "construction_vehicle", "bicycle", "bus")
-_PARKED_SHARE = (0.66, 0.1, 0.07, 0.05, 0.03, 0.05, 0.04)
+_PARKED_SHARE = (0.6, 0.1, 0.08, 0.07, 0.06, 0.05, 0.04)
 
 
 @dataclass
@@ -67,9 +70,14 @@ class _Builder:
 
 
 def fill(
-    rng: np.random.Generator, layout: Layout, lane_d: float, speed: Speed, reach: tuple[float, float]
+    rng: np.random.Generator,
+    layout: Layout,
+    lane_d: float,
+    speed: Speed,
+    duration: float,
+    reach: tuple[float, float],
 ) -> list[Actor]:
-    """Everything that stands or moves along the road within `reach` (s from, s to)."""
+    """Everything that stands or moves along the road within `reach` (s from, s to), clear of the ego vehicle."""
     b = _Builder(rng, layout)
     for block in layout.blocks:
         if block.s1 > reach[0] and block.s0 < reach[1]:
@@ -81,7 +89,19 @@ def fill(
     _flow(b, lane_d, speed, reach)
     _crossing_traffic(b, speed, reach)
     _walkers(b, speed, reach)
-    return b.actors
+    times = np.arange(0.0, duration + 0.1, 0.1) - 0.05
+    return [actor for actor in b.actors if not _in_the_way(actor, lane_d, speed, times)]
+
+
+def _in_the_way(actor: Actor, lane_d: float, speed: Speed, times: NDArray[np.float64]) -> bool:
+    """Whether the ego vehicle would run into it."""
+    m = actor.motion
+    travel = np.array([speed.travel(float(t)) for t in times])
+    moved = m.follow * travel + m.speed * times
+    s, d = (m.s + moved, m.d) if m.axis == "s" else (m.s, m.d + moved)
+    length, width = actor.size[:2] if abs(np.sin(m.turn)) < 0.7 else actor.size[1::-1]
+    near = (np.abs(s - travel - 1.0) < length / 2 + _EGO[0] / 2) & (np.abs(d - lane_d) < width / 2 + _EGO[1] / 2)
+    return bool(near.any())
 
 
 # --- lots -------------------------------------------------------------------------------------------------------
