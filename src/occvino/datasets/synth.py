@@ -215,7 +215,7 @@ def _scan(
     points = np.concatenate(
         [directions[hit] * measured[:, None], np.zeros((len(measured), 1)), rings[hit, None]], axis=1
     )
-    return points.astype(np.float32), np.bincount(numbers, minlength=len(drive.actors) + 1)
+    return points.astype(np.float32), np.bincount(numbers, minlength=1 + max(actor.instance for actor in drive.actors))
 
 
 def _add_boxes(drive: Drive, records: DriveRecords, frame: int, t: float, hits: NDArray[np.int64]) -> None:
