@@ -50,7 +50,9 @@ class Frame:
         Raises:
             FrameError: a picture is missing, unreadable, or not of the size that the rig says.
         """
-        return np.stack([_picture(path, c.height, c.width) for path, c in zip(self.images, self.rig.cameras, strict=True)])
+        return np.stack(
+            [_picture(path, c.height, c.width) for path, c in zip(self.images, self.rig.cameras, strict=True)]
+        )
 
     def load_labels(self) -> Occ3DLabels:
         """Ground truth.
@@ -119,9 +121,7 @@ class NuScenes:
         self._set(_frames_from_tables(tables, cameras, scenes), f"{tables.root / tables.version}")
 
     @classmethod
-    def from_infos(
-        cls, path: str | Path, root: str | Path, *, cameras: Sequence[str] = NUSCENES_CAMERAS
-    ) -> "NuScenes":
+    def from_infos(cls, path: str | Path, root: str | Path, *, cameras: Sequence[str] = NUSCENES_CAMERAS) -> "NuScenes":
         """Frames of a `bevdetv2-nuscenes_infos_*.pkl`, without running anything in it.
 
         File names in it are taken from `samples` and `gts` on, and looked for under `root`.

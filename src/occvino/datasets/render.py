@@ -24,7 +24,7 @@ _SHADOW_REACH = 45.0
 GROUND, NOTHING = -1, -2
 """What `_trace` gives in place of a solid's index."""
 
-compiled = numba.njit(cache=True, nogil=True)
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +214,7 @@ def _colour(
     o: NDArray[np.float64],
     d: NDArray[np.float64],
     pixel: float,
+    scratch: NDArray[np.float64],
     out: NDArray[np.float64],
     light: NDArray[np.float64],
     colour: NDArray[np.float32],
@@ -230,13 +231,15 @@ def _colour(
     if found == NOTHING:
         sky(d, light, out)
         return t, -1
-    point = o + t * d
+    point, start = scratch[0], scratch[1]
+    for k in range(3):
+        point[k] = o[k] + t * d[k]
     cosine, nx, ny, nz, glow, ambient, surface = shade(
         found, point, d, t * pixel, out, light, colour, material, geometry, tags, frame
     )
     lit = 1.0
     if light[3] > 0.15 and cosine > 0.0 and t < 90.0:
-        start = np.array([point[0] + 0.02 * nx, point[1] + 0.02 * ny, point[2] + 0.02 * nz])
+        start[0], start[1], start[2] = point[0] + 0.02 * nx, point[1] + 0.02 * ny, point[2] + 0.02 * nz
         shadow, _ = _trace(start, light[:3], _SHADOW_REACH, True, geometry, tags, frame, starts, items, tops)
         lit = 0.0 if shadow < _SHADOW_REACH else 1.0
     haze = 1.0 - np.exp(-light[15] * t)
@@ -270,7 +273,7 @@ def _picture(
     distance = np.empty((height, width), np.float32)
     surface = np.empty((height, width), np.int64)
     pixel = np.sqrt(rays[0, 0] ** 2 + rays[1, 0] ** 2 + rays[2, 0] ** 2)
-    out, d = np.empty(3), np.empty(3)
+    out, d, scratch = np.empty(3), np.empty(3), np.empty((2, 3))
     for v in range(height):
         for u in range(width):
             for k in range(3):
@@ -278,7 +281,7 @@ def _picture(
             length = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
             d /= length
             t, surface[v, u] = _colour(
-                origin, d, pixel, out, light, colour, material, geometry, tags, frame, starts, items, tops
+                origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops
             )
             distance[v, u] = t
             image[v, u] = out
@@ -297,13 +300,15 @@ def _picture(
                 for k in range(3):
                     d[k] = rays[k, 0] * x + rays[k, 1] * y + rays[k, 2]
                 d /= np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
-                _colour(origin, d, pixel, out, light, colour, material, geometry, tags, frame, starts, items, tops)
+                _colour(origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops)
                 image[v, u] += out
             image[v, u] /= 5.0
     return image, distance
 
 
-def render(scene: Scene, light: Light, camera: Camera, seed: int | list[int]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def render(
+    scene: Scene, light: Light, camera: Camera, seed: int | list[int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What a camera sees.
 
     Args:
@@ -347,9 +352,7 @@ def _cast(
     distance = np.empty(len(directions), np.float64)
     found = np.empty(len(directions), np.int32)
     for r in range(len(directions)):
-        distance[r], found[r] = _trace(
-            origin, directions[r], reach, False, geometry, tags, frame, starts, items, tops
-        )
+        distance[r], found[r] = _trace(origin, directions[r], reach, False, geometry, tags, frame, starts, items, tops)
     return distance, found
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from occvino.datasets.world_shapes import Material
 
-compiled = numba.njit(cache=True, nogil=True)
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 F64 = NDArray[np.float64]
 
 # Compiled code takes plain numbers as constants, not members of an enumeration.
@@ -58,7 +58,9 @@ def sky(d: F64, light: F64, out: F64) -> None:
     mix = up**0.45
     scale = 1.6 / (up + 0.12)
     seed = int(light[17])
-    cloud = _noise(d[0] * scale, d[1] * scale, seed) * 0.65 + _noise(d[0] * scale * 2.7, d[1] * scale * 2.7, seed) * 0.35
+    cloud = (
+        _noise(d[0] * scale, d[1] * scale, seed) * 0.65 + _noise(d[0] * scale * 2.7, d[1] * scale * 2.7, seed) * 0.35
+    )
     cloud = max(0.0, cloud - 0.5) * min(1.0, up * 6.0)
     glow = max(0.0, d[0] * light[0] + d[1] * light[1] + d[2] * light[2]) ** 24 * 0.35
     for k in range(3):

@@ -131,7 +131,9 @@ def _write_frame(
     scene = Scene.of(drive.shapes_at(t), drive.ground)
     with ThreadPoolExecutor() as pool:
         truth = pool.submit(_ground_truth, drive, sensors, scene, t, settings.frames)
-        cameras = list(pool.map(lambda mount: _write_picture(folder, drive, mount, records, frame, settings), sensors.mounts))
+        cameras = list(
+            pool.map(lambda mount: _write_picture(folder, drive, mount, records, frame, settings), sensors.mounts)
+        )
         semantics, instances, seen, scanned = truth.result()
     for mount, camera in zip(sensors.mounts, cameras, strict=True):
         moment = stamp + round(mount.delay * 1e6)

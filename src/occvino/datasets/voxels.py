@@ -18,7 +18,7 @@ from occvino.datasets.world_layout import Ground
 from occvino.datasets.world_shapes import FREE, GROUND_LABEL, Shapes
 from occvino.variants import Grid
 
-compiled = numba.njit(cache=True, nogil=True)
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 _SAMPLES = 4
 """Sample points along each edge of a voxel."""
@@ -30,9 +30,7 @@ _GROUND_YIELDS = _SAMPLES**3 // 8
 Volume = NDArray[np.uint8]
 
 
-def label_voxels(
-    shapes: Shapes, ground: Ground, ego2global: Matrix, grid: Grid
-) -> tuple[Volume, NDArray[np.uint16]]:
+def label_voxels(shapes: Shapes, ground: Ground, ego2global: Matrix, grid: Grid) -> tuple[Volume, NDArray[np.uint16]]:
     """Classes [X, Y, Z] and instance ids [X, Y, Z] (0: not a thing) of solids and ground given in the global frame."""
     lower, upper = shapes.extent()
     centre, reach = ego2global[:2, 3], np.hypot(*(max(abs(a.lower), abs(a.upper)) for a in (grid.x, grid.y)))
@@ -189,10 +187,11 @@ def camera_mask(semantics: Volume, cameras: Sequence[Camera], ego2global: Matrix
     occupied, seen = semantics != FREE, np.zeros(semantics.shape, np.uint8)
     for camera in cameras:
         sensor2ego = rigid_inverse(ego2global) @ camera.ego2global @ camera.sensor2ego
-        projection = camera.intrinsics @ rigid_inverse(sensor2ego)[:3]
+        voxel2ego = np.diag([*grid.step, 1.0])
+        voxel2ego[:3, 3] = grid.lower
+        projection = camera.intrinsics @ rigid_inverse(sensor2ego)[:3] @ voxel2ego
         size = np.array([camera.width, camera.height])
-        origin = np.ascontiguousarray(sensor2ego[:3, 3])
-        _mark_seen(occupied, seen, origin, projection, size, np.array(grid.lower), np.array(grid.step))
+        _mark_seen(occupied, seen, (sensor2ego[:3, 3] - grid.lower) / grid.step, projection, size)
     return seen
 
 
@@ -200,13 +199,11 @@ def camera_mask(semantics: Volume, cameras: Sequence[Camera], ego2global: Matrix
 def _mark_seen(
     occupied: NDArray[np.bool_],
     seen: NDArray[np.uint8],
-    origin: NDArray[np.float64],
+    start: NDArray[np.float64],
     projection: NDArray[np.float64],
     size: NDArray[np.int64],
-    lower: NDArray[np.float64],
-    step: NDArray[np.float64],
 ) -> None:
-    start = (origin - lower) / step
+    """Mark what one camera sees; its place `start` and its projection take voxel units."""
     target, index = np.empty(3), np.empty(3, np.int64)
     for i in range(seen.shape[0]):
         for j in range(seen.shape[1]):
@@ -219,37 +216,36 @@ def _mark_seen(
                         target[a] = index[a] + 0.5
                     if occupied[i, j, k]:
                         # Just outside the face that looks at the camera, so that the voxel does not hide itself.
+                        # `_clear` meets a neighbour that covers that face at its first step.
                         if start[face] > index[face] + 1:
                             target[face] = index[face] + 1 + 1e-4
                         elif start[face] < index[face]:
                             target[face] = index[face] - 1e-4
                         else:
                             continue
-                    if _in_picture(projection, size, target, lower, step) and _clear(occupied, start, target):
+                    if _in_picture(projection, size, target) and _clear(occupied, start, target):
                         seen[i, j, k] = 1
                         break
 
 
 @compiled
-def _in_picture(
-    projection: NDArray[np.float64],
-    size: NDArray[np.int64],
-    target: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    step: NDArray[np.float64],
-) -> bool:
-    p = np.empty(3)
-    for row in range(3):
-        p[row] = projection[row, 3]
-        for a in range(3):
-            p[row] += projection[row, a] * (lower[a] + target[a] * step[a])
-    return p[2] > 0.1 and -0.5 <= p[0] / p[2] < size[0] - 0.5 and -0.5 <= p[1] / p[2] < size[1] - 0.5
+def _in_picture(p: NDArray[np.float64], size: NDArray[np.int64], target: NDArray[np.float64]) -> bool:
+    """Whether a point in voxel units lies in the picture of the camera with projection `p` [3, 4]."""
+    x, y, z = target[0], target[1], target[2]
+    depth = p[2, 0] * x + p[2, 1] * y + p[2, 2] * z + p[2, 3]
+    u = p[0, 0] * x + p[0, 1] * y + p[0, 2] * z + p[0, 3]
+    v = p[1, 0] * x + p[1, 1] * y + p[1, 2] * z + p[1, 3]
+    right, bottom = (size[0] - 0.5) * depth, (size[1] - 0.5) * depth
+    return depth > 0.1 and -0.5 * depth <= u < right and -0.5 * depth <= v < bottom
 
 
 @compiled
-def _clear(occupied: NDArray[np.bool_], start: NDArray[np.float64], target: NDArray[np.float64]) -> bool:
-    """Whether no occupied voxel lies on the segment; both ends in voxel units."""
-    return _walk(occupied, occupied, False, start, target[0] - start[0], target[1] - start[1], target[2] - start[2])
+def _clear(occupied: NDArray[np.bool_], camera: NDArray[np.float64], target: NDArray[np.float64]) -> bool:
+    """Whether no occupied voxel lies on the segment; both ends in voxel units.
+
+    It is walked from the target: what hides a voxel is mostly near it.
+    """
+    return _walk(occupied, occupied, False, target, camera[0] - target[0], camera[1] - target[1], camera[2] - target[2])
 
 
 @compiled
@@ -294,9 +290,7 @@ def _walk(
     return True
 
 
-def lidar_mask(
-    semantics: Volume, origins: NDArray[np.float64], directions: NDArray[np.float64], grid: Grid
-) -> Volume:
+def lidar_mask(semantics: Volume, origins: NDArray[np.float64], directions: NDArray[np.float64], grid: Grid) -> Volume:
     """1 where a ray from one of `origins` [T, 3] along `directions` [R, 3] passes or ends, in the ego frame."""
     seen = np.zeros(semantics.shape, np.uint8)
     _mark_passed(semantics != FREE, seen, origins, directions, np.array(grid.lower), np.array(grid.step))

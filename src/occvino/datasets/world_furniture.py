@@ -25,9 +25,7 @@ def building(rng: np.random.Generator, length: float, depth: float) -> list[Part
     ]
     if rng.uniform() < 0.4:
         awning = vivid(rng, 0.6)
-        parts.append(
-            Part(Kind.BOX, (0, depth / 2 + 0.4, 2.9), (length * 0.4, 0.45, 0.15), Material.STRIPES, awning)
-        )
+        parts.append(Part(Kind.BOX, (0, depth / 2 + 0.4, 2.9), (length * 0.4, 0.45, 0.15), Material.STRIPES, awning))
     return parts
 
 

@@ -62,9 +62,7 @@ def _rider(rng: np.random.Generator, seat: float, lean: float) -> list[Part]:
 def bicycle(rng: np.random.Generator) -> list[Part]:
     """A bicycle, with its rider or parked."""
     frame = vivid(rng, 0.6)
-    parts = [
-        Part(Kind.ELLIPSOID, (x, 0, 0.34), (0.34, 0.08, 0.34), Material.RINGS, _TYRE) for x in (-0.52, 0.52)
-    ]
+    parts = [Part(Kind.ELLIPSOID, (x, 0, 0.34), (0.34, 0.08, 0.34), Material.RINGS, _TYRE) for x in (-0.52, 0.52)]
     parts += [
         box((-0.45, 0.35), 0.16, (0.5, 0.66), Material.PLAIN, frame),
         box((-0.3, -0.14), 0.16, (0.5, 0.98), Material.PLAIN, frame),
@@ -77,9 +75,7 @@ def bicycle(rng: np.random.Generator) -> list[Part]:
 def motorcycle(rng: np.random.Generator) -> list[Part]:
     """A motorcycle or scooter, with its rider or parked."""
     paint = vivid(rng, 0.6) if rng.uniform() < 0.7 else (0.08, 0.08, 0.09)
-    parts = [
-        Part(Kind.ELLIPSOID, (x, 0, 0.33), (0.34, 0.13, 0.33), Material.PLAIN, _TYRE) for x in (-0.72, 0.72)
-    ]
+    parts = [Part(Kind.ELLIPSOID, (x, 0, 0.33), (0.34, 0.13, 0.33), Material.PLAIN, _TYRE) for x in (-0.72, 0.72)]
     parts += [
         box((-0.45, 0.4), 0.36, (0.25, 0.62), Material.PLAIN, (0.3, 0.3, 0.32)),
         box((-0.2, 0.45), 0.38, (0.62, 0.98), Material.CAR_PAINT, paint, (0.25, 0.1, 0.08)),

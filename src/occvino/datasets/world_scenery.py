@@ -174,7 +174,9 @@ def _car_park(b: _Builder, block: Block) -> None:
                 name = _PARKED[b.rng.choice(3, p=(0.88, 0.05, 0.07))]
                 turn = _ACROSS * (1 if b.chance(0.5) else -1) + b.between(-0.05, 0.05)
                 parts = vehicles.car(b.rng) if name == "truck" else b.build(name)
-                b.add("car" if name == "truck" else name, parts, Motion(float(s), side * (front + 2.4 + 11 * row), turn))
+                b.add(
+                    "car" if name == "truck" else name, parts, Motion(float(s), side * (front + 2.4 + 11 * row), turn)
+                )
     for s in b.steps(block.s0 + 6, block.s1 - 6, 14, 22):
         name = ("trailer", "truck", "bus")[b.rng.integers(3)]
         b.add(name, b.build(name), Motion(s, side * (front + 24), b.between(-0.1, 0.1)), room=5)

@@ -69,7 +69,9 @@ def car(rng: np.random.Generator) -> list[Part]:
     half = length / 2
     return [
         box((-half, half), width, (0.24, belt), Material.CAR_PAINT, paint, (0.22, 0.1, 0.06)),
-        box((cabin[0] * length, cabin[1] * length), width - 0.12, (belt, height), Material.CABIN, paint, (*slopes, 0.2)),
+        box(
+            (cabin[0] * length, cabin[1] * length), width - 0.12, (belt, height), Material.CABIN, paint, (*slopes, 0.2)
+        ),
         box((half - 0.1, half + 0.01), width * 0.55, (0.42, 0.62), Material.PLAIN, _DARK),
         *_wheels((-0.31 * length, 0.31 * length), width + 0.06, 0.33),
         *_lights(half - 0.05, -half + 0.02, width, 0.62),

@@ -1,6 +1,6 @@
 """RayIoU: intersection over union of lidar-like rays at 1, 2 and 4 m (SparseOcc, arXiv 2312.17118)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from occvino.cameras import Matrix, rigid_inverse
 from occvino.metrics.miou import Integers, MetricError, check_labels, mean_of_seen
 from occvino.metrics.rays import GRID, first_hits, lidar_rays, rays_from
-from occvino.variants import OCC3D_CLASSES
+from occvino.variants import OCC3D_CLASSES, Grid
 
 THRESHOLDS = (1, 2, 4)
 """Metres."""
@@ -43,11 +43,22 @@ class RayIoU:
 
     Only rays that meet something in the ground truth are counted. The score is the mean over classes (without `free`;
     those that never occur are left out) and thresholds.
+
+    Args:
+        class_names: the last one is `free`.
+        grid: of the volumes; voxels are cubes.
+        directions: of the rays, unit length [R, 3]; the published ones when left out.
     """
 
-    def __init__(self, class_names: tuple[str, ...] = OCC3D_CLASSES) -> None:
+    def __init__(
+        self,
+        class_names: tuple[str, ...] = OCC3D_CLASSES,
+        *,
+        grid: Grid = GRID,
+        directions: NDArray[np.float32] | None = None,
+    ) -> None:
         self.class_names = class_names
-        self._directions = lidar_rays()
+        self._caster = RayCaster(grid, lidar_rays() if directions is None else directions, len(class_names))
         self.reset()
 
     def reset(self) -> None:
@@ -61,15 +72,15 @@ class RayIoU:
         """Count one frame.
 
         Args:
-            prediction: classes [200, 200, 16].
-            truth: classes [200, 200, 16].
+            prediction: classes, of the grid's shape, [200, 200, 16] by default.
+            truth: classes, of the same shape.
             origins: where rays start, in the frame of the volumes, metres [T, 3]; see `lidar_origins`.
 
         Raises:
             MetricError: a shape or class is wrong.
         """
-        found = cast_labels((prediction,), (truth,), origins, self._directions, len(self.class_names))
-        (predicted, true), error = found.labels, found.error
+        rays = self._caster.cast(prediction, truth, origins)
+        predicted, true, error = rays.predicted, rays.true, rays.error
         classes = len(self.class_names)
         self.predicted += np.bincount(predicted, minlength=classes)
         self.truth += np.bincount(true, minlength=classes)
@@ -94,51 +105,50 @@ def summary(name: str, scores: NDArray[np.float64]) -> dict[str, float]:
     return {name: mean_of_seen(scores), **each}
 
 
-class RayLabels:
-    """What the rays of one frame found, for rays that meet something in the ground truth.
+class SeenRays(NamedTuple):
+    """What the R rays of one frame found that meet something in the ground truth."""
 
-    Attributes:
-        labels: class of the first voxel in the prediction and in the truth, R each.
-        others: further volumes of prediction and truth (instance ids) at the same voxels.
-        error: difference of the distances in metres, R.
-    """
-
-    def __init__(
-        self,
-        labels: tuple[NDArray[np.int64], NDArray[np.int64]],
-        others: tuple[tuple[NDArray[np.int64], ...], tuple[NDArray[np.int64], ...]],
-        error: NDArray[np.float32],
-    ) -> None:
-        self.labels, self.others, self.error = labels, others, error
+    predicted: NDArray[np.int64]
+    """Class of the first voxel in the prediction."""
+    true: NDArray[np.int64]
+    """Class of the first voxel in the ground truth."""
+    error: NDArray[np.float32]
+    """Difference of the two distances, metres."""
+    predicted_voxel: NDArray[np.int64]
+    """[R, 3]"""
+    true_voxel: NDArray[np.int64]
+    """[R, 3]"""
 
 
-def cast_labels(
-    predictions: tuple[Integers, ...],
-    truths: tuple[Integers, ...],
-    origins: NDArray[np.floating[Any]],
-    directions: NDArray[np.float32],
-    classes: int,
-) -> RayLabels:
-    """Cast the rays through prediction and truth. The first volume of each holds classes, `free` being the last.
+class RayCaster(NamedTuple):
+    """Casts the same rays through prediction and truth of every frame. The last of the classes is `free`."""
 
-    Raises:
-        MetricError: a shape or class is wrong.
-    """
-    for name, volumes in (("prediction", predictions), ("truth", truths)):
-        check_labels(name, volumes[0], GRID.shape, classes)
-        for volume in volumes[1:]:
-            check_labels(f"{name} instances", volume, GRID.shape, 2**31)
-    if (truths[0] == 255).any():
-        raise MetricError("truth holds voxels that are not labelled (255): rays need every voxel")
-    if origins.ndim != 2 or origins.shape[1:] != (3,) or not len(origins) or not np.isfinite(origins).all():
-        raise MetricError(f"origins have shape {origins.shape}, expected one or more finite points (T, 3)")
-    rays = rays_from(origins, directions)
-    ends = [first_hits(volumes[0] != classes - 1, rays) for volumes in (predictions, truths)]
-    found = [
-        tuple(volume[tuple(end.voxel.T)].astype(np.int64) for volume in volumes)
-        for end, volumes in zip(ends, (predictions, truths), strict=True)
-    ]
-    solid = found[1][0] != classes - 1
-    kept = [tuple(values[solid] for values in side) for side in found]
-    error = np.abs(ends[0].distance - ends[1].distance)[solid]
-    return RayLabels((kept[0][0], kept[1][0]), (kept[0][1:], kept[1][1:]), error)
+    grid: Grid
+    directions: NDArray[np.float32]
+    classes: int
+
+    def cast(self, prediction: Integers, truth: Integers, origins: NDArray[np.floating[Any]]) -> SeenRays:
+        """Rays of one frame.
+
+        Raises:
+            MetricError: a shape or class is wrong, or a voxel of the truth is not labelled.
+        """
+        check_labels("prediction", prediction, self.grid.shape, self.classes)
+        check_labels("truth", truth, self.grid.shape, self.classes)
+        if (truth == 255).any():
+            raise MetricError("truth holds voxels that are not labelled (255): rays need every voxel")
+        if origins.ndim != 2 or origins.shape[1:] != (3,) or not len(origins) or not np.isfinite(origins).all():
+            raise MetricError(f"origins have shape {origins.shape}, expected one or more finite points (T, 3)")
+        free, step = self.classes - 1, self.grid.x.step
+        rays = rays_from(origins, self.directions, self.grid)
+        ours, theirs = (first_hits(labels != free, rays, step) for labels in (prediction, truth))
+        true = truth[tuple(theirs.voxel.T)]
+        seen = true != free
+        our_voxel, their_voxel = ours.voxel[seen], theirs.voxel[seen]
+        return SeenRays(
+            prediction[tuple(our_voxel.T)].astype(np.int64),
+            true[seen].astype(np.int64),
+            np.abs(ours.distance - theirs.distance)[seen],
+            our_voxel,
+            their_voxel,
+        )

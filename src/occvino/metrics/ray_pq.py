@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.metrics.miou import Integers
-from occvino.metrics.ray import THRESHOLDS, cast_labels, summary
-from occvino.metrics.rays import lidar_rays
-from occvino.variants import OCC3D_CLASSES
+from occvino.metrics.miou import Integers, MetricError
+from occvino.metrics.ray import THRESHOLDS, RayCaster, summary
+from occvino.metrics.rays import GRID, lidar_rays
+from occvino.variants import OCC3D_CLASSES, Grid
 
 THINGS = ("car", "truck", "construction_vehicle", "bus", "trailer", "motorcycle", "bicycle", "pedestrian")
 """Classes whose objects are told apart; every other class is one segment."""
@@ -21,11 +21,22 @@ class RayPQ:
 
     Rays agree when the class is the same and the distances differ by less than the threshold (1, 2 and 4 m). Ground
     truth instance ids count from 1; a thing's id whose rays see several classes is ignored, as officially.
+
+    Args:
+        class_names: the last one is `free`.
+        grid: of the volumes; voxels are cubes.
+        directions: of the rays, unit length [R, 3]; the published ones when left out.
     """
 
-    def __init__(self, class_names: tuple[str, ...] = OCC3D_CLASSES) -> None:
+    def __init__(
+        self,
+        class_names: tuple[str, ...] = OCC3D_CLASSES,
+        *,
+        grid: Grid = GRID,
+        directions: NDArray[np.float32] | None = None,
+    ) -> None:
         self.class_names = class_names
-        self._directions = lidar_rays()
+        self._caster = RayCaster(grid, lidar_rays() if directions is None else directions, len(class_names))
         self.reset()
 
     def reset(self) -> None:
@@ -48,26 +59,24 @@ class RayPQ:
         """Count one frame.
 
         Args:
-            prediction: classes [200, 200, 16].
-            truth: classes [200, 200, 16].
-            predicted_instances: ids [200, 200, 16]; any number that tells segments of a class apart.
-            true_instances: ids [200, 200, 16], from 1; 0 for what is not a thing.
+            prediction: classes, of the grid's shape, [200, 200, 16] by default.
+            truth: classes, of the same shape.
+            predicted_instances: of the same shape; any numbers that tell segments of a class apart.
+            true_instances: of the same shape: ids from 1, and 0 for what is not a thing.
             origins: where rays start, metres [T, 3].
 
         Raises:
             MetricError: a shape or class is wrong.
         """
-        rays = cast_labels(
-            (prediction, predicted_instances),
-            (truth, true_instances),
-            origins,
-            self._directions,
-            len(self.class_names),
-        )
-        predicted, true = rays.labels
-        segments = true_segments(true, rays.others[1][0], self.class_names)
+        rays = self._caster.cast(prediction, truth, origins)
+        for name, ids in (("predicted", predicted_instances), ("true", true_instances)):
+            if ids.shape != truth.shape or ids.dtype.kind not in "ui":
+                raise MetricError(f"{name} instances are {ids.dtype} {ids.shape}, expected whole numbers {truth.shape}")
+        ours = predicted_instances[tuple(rays.predicted_voxel.T)].astype(np.int64)
+        theirs = true_instances[tuple(rays.true_voxel.T)].astype(np.int64)
+        segments = true_segments(rays.true, theirs, self.class_names)
         for label in range(len(self.class_names) - 1):
-            self._count(label, rays.others[0][0], predicted == label, segments, true == label, rays.error)
+            self._count(label, ours, rays.predicted == label, segments, rays.true == label, rays.error)
         self.frames += 1
 
     def _count(

@@ -76,7 +76,10 @@ def lidar_rays() -> list[Point]:
 def first_hit(occupied: NDArray[np.bool_], origin: Point, direction: Point, grid: Grid) -> Ray:
     """Walk one ray: the first occupied voxel, or the last one inside; and the distance where it is left, metres."""
     size, step = occupied.shape, [np.float32(s) for s in grid.step]
-    start = [float(np.float32((o - float(np.float32(low))) / float(s))) for o, low, s in zip(origin, grid.lower, step, strict=True)]
+    start = [
+        float(np.float32((o - float(np.float32(low))) / float(s)))
+        for o, low, s in zip(origin, grid.lower, step, strict=True)
+    ]
     end = [
         float(np.float32((d + o - float(np.float32(low))) / float(s)))
         for d, o, low, s in zip(direction, origin, grid.lower, step, strict=True)
@@ -85,9 +88,7 @@ def first_hit(occupied: NDArray[np.bool_], origin: Point, direction: Point, grid
     way = [(e - s) / length for e, s in zip(end, start, strict=True)]
     cell = [int(s) for s in start]
     sign = [1 if w >= 0 else -1 for w in way]
-    border = [
-        (c + (s > 0) - o) / w if w else math.inf for c, s, o, w in zip(cell, sign, start, way, strict=True)
-    ]
+    border = [(c + (s > 0) - o) / w if w else math.inf for c, s, o, w in zip(cell, sign, start, way, strict=True)]
     last: Ray = ((0, 0, 0), float(np.float32(-1) * step[0]))
     was_inside = False
     for _ in range(1001):
