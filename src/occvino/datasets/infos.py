@@ -1,6 +1,6 @@
 """Info files of BEVDet and FlashOCC (`bevdetv2-nuscenes_infos_*.pkl`), read without running what is in them.
 
-A pickle names functions and calls them. This reader knows five names and stands its own inert objects in for them: an
+A pickle names functions and calls them. This reader knows a few names and stands its own inert objects in for them: an
 array or number of plain dtype can be described, nothing else can be called.
 """
 
@@ -68,7 +68,13 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How protocol 2 writes bytes when there are none."""
+    return b""
+
+
 _KNOWN: dict[tuple[str, str], object] = {
+    ("__builtin__", "bytes"): _no_bytes,
     ("_codecs", "encode"): _latin1,
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Name,

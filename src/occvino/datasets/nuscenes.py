@@ -45,7 +45,7 @@ class Frame:
     labels: Path
 
     def load_images(self) -> NDArray[np.uint8]:
-        """The raw RGB pictures.  # [N, H, W, 3]
+        """The raw RGB pictures, [N, H, W, 3].
 
         Raises:
             FrameError: a picture is missing, unreadable, or not of the size that the rig says.
@@ -63,7 +63,7 @@ class Frame:
         return Occ3DLabels.load(self.labels)
 
     def load_lidar(self) -> NDArray[np.float32]:
-        """Points of the sweep: x, y, z in the lidar's frame (metres), intensity, ring.  # [R, 5]
+        """Points of the sweep: x, y, z in the lidar's frame (metres), intensity, ring, [R, 5].
 
         Raises:
             DatasetError: the file is missing or is not a sweep of nuScenes.
@@ -179,7 +179,7 @@ class NuScenes:
         return tuple(self._frames[before[position - n]] if position >= n else frame for n in range(1, count + 1))
 
     def ray_origins(self, index: int) -> NDArray[np.float64]:
-        """Where RayIoU's rays start for frame `index`, in its ego frame: see `metrics.ray.lidar_origins`.  # [T, 3]"""
+        """Where RayIoU's rays start for frame `index`, in its ego frame: see `metrics.ray.lidar_origins`, [T, 3]."""
         indices = self._scenes[self[index].scene]
         frames = [self._frames[i] for i in indices]
         poses = np.stack([f.ego2global @ f.lidar2ego for f in frames])

@@ -7,11 +7,11 @@ by side in threads. Rays are straight; there is no lens distortion.
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from occvino.cameras import Camera, Matrix
+from occvino.datasets.jit import compiled
 from occvino.datasets.render_shade import shade, sky
 from occvino.datasets.world_layout import Ground
 from occvino.datasets.world_light import Light
@@ -24,7 +24,9 @@ _SHADOW_REACH = 45.0
 GROUND, NOTHING = -1, -2
 """What `_trace` gives in place of a solid's index."""
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+_Floats, _Ints = NDArray[np.float64], NDArray[np.int32]
+_Arrays = tuple[_Floats, _Ints, _Floats, _Ints, _Ints, _Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Scene:
         frame = np.array([*origin, _CELL, *ground.lower, ground.step], np.float64)
         return cls(shapes, ground, frame, starts, items, tops)
 
-    def arrays(self) -> tuple[NDArray[Any], ...]:
+    def arrays(self) -> _Arrays:
         """What `_trace` takes after the ray."""
         return self.shapes.geometry, self.shapes.tags, self.frame, self.starts, self.items, self.tops
 
@@ -300,7 +302,9 @@ def _picture(
                 for k in range(3):
                     d[k] = rays[k, 0] * x + rays[k, 1] * y + rays[k, 2]
                 d /= np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
-                _colour(origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops)
+                _colour(
+                    origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops
+                )
                 image[v, u] += out
             image[v, u] /= 5.0
     return image, distance

@@ -1,18 +1,17 @@
 """What surfaces look like: sky, painted ground, and the materials of solids, all procedural.
 
-Everything here is compiled by numba. `out` is the colour that a function fills in, [3], linear, 0..1; `footprint` is the
-size of one pixel on the surface in metres, by which patterns fade before they flicker.
+Everything here is compiled by numba. `out` is the colour that a function fills in, [3], linear, 0..1; `footprint` is
+the size of one pixel on the surface in metres, by which patterns fade before they flicker.
 """
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from occvino.datasets.jit import compiled
 from occvino.datasets.world_shapes import Material
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 F64 = NDArray[np.float64]
 
 # Compiled code takes plain numbers as constants, not members of an enumeration.
@@ -78,11 +77,11 @@ def _ground_colour(material: int, x: float, y: float, footprint: float, seed: in
     fine = (_noise(x * 5, y * 5, seed) - 0.5) * _fade(0.2, footprint)
     broad = _noise(x * 0.3, y * 0.3, seed + 1) - 0.5
     style = _random(seed, 7, 3)
-    if material == _ASPHALT or material == _LOT:
+    if material in (_ASPHALT, _LOT):
         grey = 0.17 + 0.12 * style + (0.07 if material == _LOT else 0.0)
         patch = 0.03 if _noise(x * 0.12, y * 0.12, seed + 2) > 0.62 else 0.0
         _set(out, grey, grey * 0.99, grey * 1.02, 1 + 0.35 * fine + 0.25 * broad - patch * 3)
-    elif material == _WHITE or material == _YELLOW:
+    elif material in (_WHITE, _YELLOW):
         worn = 1.0 - 0.35 * max(0.0, _noise(x * 2.2, y * 2.2, seed + 3) - 0.35)
         if material == _WHITE:
             _set(out, 0.72, 0.72, 0.71, worn)
@@ -194,7 +193,7 @@ def _solid_colour(
     u, v = (y if face < 2 else x), z + g[5]
     size = g[3] * 7.3 + g[4] * 3.1 + g[5]
     seed = int(size * 1000) & 0xFFFF
-    if material == _FACADE or material == _BRICK:
+    if material in (_FACADE, _BRICK):
         if face == 4:
             _set(out, 0.35, 0.34, 0.33, 1.0)
             return 0.0, 0.0
@@ -233,7 +232,7 @@ def _solid_colour(
             for k in range(3):
                 out[k] *= 1 - 0.5 * _fade(0.04, footprint)
         return 0.35, 0.0
-    if material == _CABIN or material == _BAND:
+    if material in (_CABIN, _BAND):
         return _glazing(material, face, g, u, v, out)
     if material == _STRIPES:
         if int(np.floor((u + v) / 0.3)) % 2 == 0:
@@ -253,7 +252,7 @@ def _solid_colour(
         for k in range(3):
             out[k] *= gain
         return 0.0, 0.0
-    if material == _GRASS or material == _DIRT:
+    if material in (_GRASS, _DIRT):
         gain = 0.7 + 0.6 * _noise(x * 2.5 + z, y * 2.5, p)
         for k in range(3):
             out[k] *= gain

@@ -184,7 +184,7 @@ def _ground_truth(
 
 
 def _lidar_origins(drive: Drive, sensors: SensorSet, pose: Matrix, frames: int) -> NDArray[np.float64]:
-    """Where the lidar was at the drive's key frames within the grid, at most 8, in the ego frame of `pose`.  # [T, 3]
+    """Where the lidar was at the drive's key frames within the grid, at most 8, in the ego frame of `pose`, [T, 3].
 
     Labels of real sets gather several sweeps; this does the same.
     """

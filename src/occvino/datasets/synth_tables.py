@@ -191,7 +191,9 @@ class DriveRecords:
             _link([data for data in records["sample_data"] if data["calibrated_sensor_token"] == sensor["token"]])
         for boxes in self._annotations.values():
             _link(boxes)
-            category = [box.pop("category_token") for box in boxes][0]
+            category = boxes[0]["category_token"]
+            for box in boxes:
+                del box["category_token"]
             records["instance"].append(
                 {
                     "token": boxes[0]["instance_token"],

@@ -1,24 +1,23 @@
 """Exact Occ3D ground truth of a synthetic scene: labels, instances, and which voxels cameras and lidar see.
 
-Volumes are indexed [x, y, z] in the ego frame. A voxel belongs to the solid that covers most of its 64 sample points
-(a regular 4x4x4 that reaches its faces, so that a surface passing through occupies it); where solids cover less than an eighth of the voxel that the ground passes through, to the ground; else it
-is free. What lies under the ground is free, and seen by nobody.
+Volumes are indexed [x, y, z] in the ego frame. A voxel belongs to the solid that covers most of its 64 sample points,
+a regular 4x4x4 that reaches its faces, so that a surface passing through occupies it. Where solids cover less than an
+eighth of a voxel that the ground passes through, it belongs to the ground. All else is free; what lies under the ground
+is free and seen by nobody.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from occvino.cameras import Camera, Matrix, rigid_inverse
+from occvino.datasets.jit import compiled
 from occvino.datasets.world_actors import THINGS
 from occvino.datasets.world_layout import Ground
 from occvino.datasets.world_shapes import FREE, GROUND_LABEL, Shapes
 from occvino.variants import Grid
-
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 _SAMPLES = 4
 """Sample points along each edge of a voxel."""
@@ -33,7 +32,8 @@ Volume = NDArray[np.uint8]
 def label_voxels(shapes: Shapes, ground: Ground, ego2global: Matrix, grid: Grid) -> tuple[Volume, NDArray[np.uint16]]:
     """Classes [X, Y, Z] and instance ids [X, Y, Z] (0: not a thing) of solids and ground given in the global frame."""
     lower, upper = shapes.extent()
-    centre, reach = ego2global[:2, 3], np.hypot(*(max(abs(a.lower), abs(a.upper)) for a in (grid.x, grid.y)))
+    half_x, half_y = (max(abs(axis.lower), abs(axis.upper)) for axis in (grid.x, grid.y))
+    centre, reach = ego2global[:2, 3], np.hypot(half_x, half_y)
     near = (lower[:, :2] < centre + reach).all(1) & (upper[:, :2] > centre - reach).all(1)
     count, owner = _cover(
         shapes.geometry,
@@ -57,7 +57,7 @@ def label_voxels(shapes: Shapes, ground: Ground, ego2global: Matrix, grid: Grid)
 def _ego_boxes(
     lower: NDArray[np.float64], upper: NDArray[np.float64], ego2global: Matrix, grid: Grid
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First voxel and last voxel + 1 that each solid may touch.  # [P, 3] each"""
+    """First voxel and last voxel + 1 that each solid may touch, [P, 3] each."""
     global2ego = rigid_inverse(ego2global)
     centre = (lower + upper) / 2 @ global2ego[:3, :3].T + global2ego[:3, 3]
     reach = (upper - lower) / 2 @ np.abs(global2ego[:3, :3]).T

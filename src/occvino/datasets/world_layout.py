@@ -6,10 +6,10 @@ Road coordinates: s runs along the centre line, d to the left of it, both in met
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from occvino.datasets.jit import compiled
 from occvino.datasets.world_shapes import Material
 
 LANE = 3.4
@@ -85,7 +85,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """The cross-section of a road and what lies along it. `hand` is -1 where one drives on the right, +1 on the left."""
+    """The cross-section of a road and what lies along it. `hand`: -1 where one drives on the right, +1 on the left."""
 
     road: Road
     hand: int
@@ -177,11 +177,11 @@ def paint_ground(layout: Layout, s0: float, s1: float) -> Ground:
     return Ground(material, (float(lower[0]), float(lower[1])))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _road_coordinates(
     path: NDArray[np.float64], heading: NDArray[np.float64], lower: NDArray[np.float64], nx: int, ny: int, step: float
 ) -> Any:
-    """For each cell centre: s in samples along the path, and d in metres.  # [nx, ny] each"""
+    """For each cell centre: s in samples along the path, and d in metres, [nx, ny] each."""
     along = np.empty((nx, ny), np.float32)
     across = np.empty((nx, ny), np.float32)
     row_start = 0

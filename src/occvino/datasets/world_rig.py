@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from occvino.cameras import Camera, Matrix, inverse3x3, rigid_inverse
+from occvino.cameras import Camera, Matrix
 from occvino.variants import NUSCENES_CAMERAS
 
 SOURCE_SIZE = (1600, 900)

@@ -130,7 +130,7 @@ class Shapes:
         return Shapes(new, self.tags, self.colour)
 
     def extent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lower and upper corners of each solid's upright bounding box.  # [P, 3] each"""
+        """Lower and upper corners of each solid's upright bounding box, [P, 3] each."""
         g = self.geometry
         cos, sin = np.abs(g[:, 6]), np.abs(g[:, 7])
         front, rear, side = (np.maximum(0.0, -g[:, 8 + i]) * (self.tags[:, 0] == Kind.BOX) for i in range(3))

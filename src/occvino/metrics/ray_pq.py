@@ -118,7 +118,7 @@ class RayPQ:
 def true_segments(
     labels: NDArray[np.int64], instances: NDArray[np.int64], class_names: tuple[str, ...]
 ) -> NDArray[np.int64]:
-    """Number of the true segment of each ray; 0 for rays of things that belong to none.  # [R]
+    """Number of the true segment of each ray; 0 for rays of things that belong to none, [R].
 
     A thing's segment is all rays of its id when they see one class only; any other class is one segment.
     """

@@ -1,8 +1,8 @@
 """Lidar-like rays through a voxel volume: which voxel each one meets first, and how far away that is.
 
-Follows the definition that RayIoU was published with (SparseOcc; `ray_metrics.py` and `dvr.cu` of FlashOCC): a ray walks
-from voxel to voxel (Amanatides and Woo 1987), and its distance is where it **leaves** the first occupied voxel. A ray that
-meets none counts where it leaves the volume, with the class `free`.
+Follows the definition that RayIoU was published with (SparseOcc; `ray_metrics.py` and `dvr.cu` of FlashOCC): a ray
+walks from voxel to voxel (Amanatides and Woo 1987), and its distance is where it **leaves** the first occupied voxel.
+A ray that meets none counts where it leaves the volume, with the class `free`.
 """
 
 import math
@@ -16,7 +16,6 @@ from occvino.variants import Grid, get_variant
 GRID = get_variant("flashocc-r50-M0").occupancy_grid
 _BLOCK = 8192
 """Rays walked together: few enough to stay in the processor's cache."""
-_MOST_STEPS = 1000
 _COMPACT_EVERY = 8
 """Steps after which rays that have ended are dropped."""
 
@@ -40,7 +39,7 @@ class Hits(NamedTuple):
 
 
 def lidar_rays() -> NDArray[np.float32]:
-    """Unit directions of the published metric: 39 pitches from -45 to about 12 degrees by 360 azimuths.  # [14040, 3]
+    """Unit directions of the published metric: 39 pitches from -45 to about 12 degrees by 360 azimuths, [14040, 3].
 
     The ten lowest beams meet flat ground 1 m apart; the rest go on with the last step.
     """
@@ -66,7 +65,7 @@ def rays_from(origins: NDArray[np.floating[Any]], directions: NDArray[np.float32
 
 
 def first_hits(occupied: NDArray[np.bool_], rays: Rays, step: float = GRID.x.step) -> Hits:
-    """Walk all rays at once through `occupied` [X, Y, Z]; voxels are cubes of `step` metres.  # T * R hits"""
+    """Walk all rays at once through `occupied` [X, Y, Z]; voxels are cubes of `step` metres, T * R hits."""
     volume = _Volume.of(occupied)
     start = np.repeat(rays.start, rays.direction.shape[1], axis=0).T  # [3, T * R]
     direction = rays.direction.reshape(-1, 3).T
@@ -98,7 +97,7 @@ class _Volume(NamedTuple):
         )
 
     def indices(self, cell: NDArray[np.int64]) -> NDArray[np.int64]:
-        """x, y, z of places in the flat arrays.  # [R, 3]"""
+        """x, y, z of places in the flat arrays, [R, 3]."""
         return np.stack(np.unravel_index(cell, tuple(self.size + 2)), axis=1) - 1
 
 
@@ -156,22 +155,25 @@ def _enter(
     sign: NDArray[np.int64],
     size: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Walk rays that start outside until they are in, one by one: most start inside. Gives which are in.  # [R]"""
-    entered = ((cell >= 0) & (cell < size[:, None])).all(0)
-    for r in np.flatnonzero(~entered):
-        for _ in range(_MOST_STEPS):
-            axis = _nearest(border[:, r])
-            cell[axis, r] += sign[axis, r]
-            border[axis, r] += width[axis, r]
-            if ((cell[:, r] >= 0) & (cell[:, r] < size)).all():
-                entered[r] = True
-                break
+    """Walk rays that start outside until they are in or can no longer be. Gives which are in, [R]."""
+    edge = size[:, None]
+    entered = _inside(cell, edge)
+    outside = np.flatnonzero(~entered)
+    while len(outside):
+        columns = np.arange(len(outside))
+        at, wide, way = border[:, outside], width[:, outside], sign[:, outside]
+        nearer = np.where(at[0] < at[1], 0, 1)
+        axis = np.where(at[nearer, columns] < at[2], nearer, 2)
+        cell[axis, outside] += way[axis, columns]
+        border[axis, outside] += wide[axis, columns]
+        here = cell[:, outside]
+        entered[outside] = _inside(here, edge)
+        lost = np.logical_or.reduce(np.where(way > 0, here >= edge, here < 0), axis=0)
+        outside = outside[~entered[outside] & ~lost]
     return entered
 
 
-def _nearest(following: NDArray[np.float64]) -> int:
-    """The axis whose border comes first; ties go as in the published code."""
-    x, y, z = following
-    if x < y:
-        return 0 if x < z else 2
-    return 1 if y < z else 2
+def _inside(cell: NDArray[np.int64], edge: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the cells [3, R] are in a volume of the size `edge` [3, 1]."""
+    within: NDArray[np.bool_] = np.logical_and.reduce((cell >= 0) & (cell < edge), axis=0)
+    return within

@@ -95,10 +95,8 @@ def first_hit(occupied: NDArray[np.bool_], origin: Point, direction: Point, grid
         inside = all(0 <= c < n for c, n in zip(cell, size, strict=True))
         if was_inside and not inside:
             break
-        if border[0] < border[1]:
-            axis = 0 if border[0] < border[2] else 2
-        else:
-            axis = 1 if border[1] < border[2] else 2
+        nearer = 0 if border[0] < border[1] else 1
+        axis = nearer if border[nearer] < border[2] else 2
         if inside:
             was_inside = True
             here = (cell[0], cell[1], cell[2])

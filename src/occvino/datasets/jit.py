@@ -1,0 +1,16 @@
+"""How the synthetic world is compiled. The only module that imports numba, which the `synth` extra brings."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile at the first call and keep the result beside the source; other threads run meanwhile.
+
+    Division by zero gives infinity as in numpy, which saves a branch at every division.
+    """
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
