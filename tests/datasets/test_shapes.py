@@ -26,7 +26,7 @@ def solids(draw) -> Part:
         )
     elif kind == Kind.COLUMN:
         slope = (draw(st.floats(0.0, 1.0)), 0.0, 0.0)
-    centre = tuple(draw(st.floats(-2, 2)) for _ in range(2)) + (draw(st.floats(0, 4)),)
+    centre = (draw(st.floats(-2, 2)), draw(st.floats(-2, 2)), draw(st.floats(0, 4)))
     return Part(kind, centre, half, Material.PLAIN, (0.5, 0.5, 0.5), slope, draw(st.floats(-4, 4)))
 
 

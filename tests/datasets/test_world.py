@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from occvino.cameras import rotation_from_quaternion
 from occvino.datasets.synth_tables import quaternion
 from occvino.datasets.voxels import label_voxels
 from occvino.datasets.world import Drive
 from occvino.datasets.world_rig import make_rig, rotation_zyx
 from occvino.datasets.world_shapes import FREE, GROUND_LABEL
-from occvino.cameras import rotation_from_quaternion
 from occvino.variants import NUSCENES_CAMERAS, OCC3D_CLASSES, get_variant
 
 GRID = get_variant("flashocc-r50-M0").occupancy_grid

@@ -5,6 +5,8 @@ array or number of plain dtype can be described, nothing else can be called.
 """
 
 import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from occvino.datasets.tables import DatasetError
 
-_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefdg") | frozenset("bui fUSc")
+_PLAIN_DTYPE = re.compile(r"[<>|=]?[?biufcSU][0-9]*")
 _Shape = tuple[int, ...]
 
 
@@ -21,7 +23,7 @@ class _Dtype:
     """Stands in for `numpy.dtype(text, align, copy)` and its state."""
 
     def __init__(self, text: str, *_: object) -> None:
-        if not isinstance(text, str) or not text or text.lstrip("<>|=")[:1] not in _PLAIN_DTYPES:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not _PLAIN_DTYPE.fullmatch(text):
             raise pickle.UnpicklingError(f"an array of dtype {text!r}: only numbers, truth values and text are read")
         self.dtype = np.dtype(text)
 
@@ -41,10 +43,6 @@ class _Array:
     def __setstate__(self, state: tuple[int, _Shape, _Dtype, bool, bytes]) -> None:
         _, shape, dtype, fortran, data = state
         self.value = _array(data, dtype, shape, "F" if fortran else "C")
-
-
-class _Name:
-    """Stands in for `numpy.ndarray`, which pickles name and must not call."""
 
 
 def _array(data: object, dtype: object, shape: _Shape, order: str) -> NDArray[Any]:
@@ -73,22 +71,41 @@ def _no_bytes() -> bytes:
     return b""
 
 
-_KNOWN: dict[tuple[str, str], object] = {
+class _Known:
+    """A name that pickles may call. Its attributes cannot be set from a pickle, as a function's could."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, _: object) -> None:
+        raise pickle.UnpicklingError("it tries to change how arrays are read")
+
+
+def _not_called(*_: object) -> None:
+    raise pickle.UnpicklingError("it makes an array in an unknown way")
+
+
+_FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("__builtin__", "bytes"): _no_bytes,
     ("_codecs", "encode"): _latin1,
     ("numpy", "dtype"): _Dtype,
-    ("numpy", "ndarray"): _Name,
+    ("numpy", "ndarray"): _not_called,  # named as an argument of `_reconstruct`
 }
 for _module in ("numpy.core", "numpy._core"):
-    _KNOWN[f"{_module}.multiarray", "_reconstruct"] = _reconstruct
-    _KNOWN[f"{_module}.multiarray", "scalar"] = _scalar
-    _KNOWN[f"{_module}.numeric", "_frombuffer"] = _array
+    _FUNCTIONS[f"{_module}.multiarray", "_reconstruct"] = _reconstruct
+    _FUNCTIONS[f"{_module}.multiarray", "scalar"] = _scalar
+    _FUNCTIONS[f"{_module}.numeric", "_frombuffer"] = _array
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         try:
-            return _KNOWN[module, name]
+            return _Known(_FUNCTIONS[module, name])
         except KeyError:
             raise pickle.UnpicklingError(
                 f"it asks for {module}.{name}; only plain containers and numpy arrays are read"
