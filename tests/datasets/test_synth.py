@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,14 @@ def test_command(drives):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "1 drives of 2 key frames" in result.output
+
+
+@pytest.mark.parametrize(
+    ("module", "works"),
+    [("occvino.datasets.nuscenes", True), ("occvino.metrics", True), ("occvino.datasets.synth", False)],
+)
+def test_only_writing_drives_needs_numba(module, works):
+    script = f"import sys; sys.modules['numba'] = None; import {module}"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (result.returncode == 0) is works, result.stderr
+    assert works or 'pip install "occvino[synth]"' in result.stderr

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import numba
+from occvino.errors import OccvinoError
+
+
+class ExtraMissingError(OccvinoError, ImportError):
+    """A part of occvino whose optional dependencies are not installed."""
+
+
+try:
+    import numba
+except ImportError as error:
+    raise ExtraMissingError(
+        f'synthetic drives need numba, which is not installed ({error}): pip install "occvino[synth]"'
+    ) from error
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
