@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from occvino import __version__, report
 from occvino.cameras import Rig
+from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
 
 app = typer.Typer(
@@ -229,6 +230,9 @@ def info(
     else:
         report.print_rule_check(out, check)
     raise typer.Exit(0 if check.ok else 1)
+
+
+app.command()(synth)
 
 
 def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:

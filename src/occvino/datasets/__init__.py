@@ -1,1 +1,1 @@
-"""Where frames and true labels come from: recorded sets, and the procedural street of the demo."""
+"""Data sets: nuScenes tables and info files, Occ3D truth, the synthetic world written in both, the demo's street."""

@@ -1,0 +1,28 @@
+"""How the synthetic world is compiled. The only module that imports numba, which the `synth` extra brings."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from occvino.errors import OccvinoError
+
+
+class ExtraMissingError(OccvinoError, ImportError):
+    """A part of occvino whose optional dependencies are not installed."""
+
+
+try:
+    import numba
+except ImportError as error:
+    raise ExtraMissingError(
+        f'synthetic drives need numba, which is not installed ({error}): pip install "occvino[synth]"'
+    ) from error
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile at the first call and keep the result beside the source; other threads run meanwhile.
+
+    Division by zero gives infinity as in numpy, which saves a branch at every division.
+    """
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
