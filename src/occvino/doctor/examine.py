@@ -1,0 +1,90 @@
+"""The examination: six pitfalls in the order in which people meet them, and one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from occvino.doctor import devices as device_check
+from occvino.doctor import frozen, leaving, operators, parity, signature, solver
+from occvino.doctor.case import Case
+from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
+from occvino.doctor.routes import ALL_ROUTES, Route
+from occvino.doctor.watch import Call
+
+
+def diagnose(
+    module: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    devices: Sequence[str] = ("CPU",),
+    variations: Sequence[Call] | None = None,
+    routes: Sequence[Route] = ALL_ROUTES,
+) -> Findings:
+    """What will break between PyTorch, ONNX and OpenVINO, where in the module's source, and what to write instead.
+
+    The module is run and exported, never changed: buffers and attributes are put back, and it is examined in evaluation
+    mode whatever mode it is in. Its parameters are not copied.
+
+    Args:
+        module: any module that runs here.
+        args: positional arguments of a call that works.
+        kwargs: keyword arguments of that call.
+        devices: OpenVINO devices to ask. "NPU" without an NPU is judged by rules, and said so.
+        variations: other calls `(args, kwargs)`, built like the first, that the graph must take: another batch,
+            another number of cameras.
+        routes: ways out of PyTorch to try; all of them unless time is short.
+
+    Raises:
+        DoctorError: the module fails on its own example, or there is no tensor to compare.
+    """
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DoctorError(f"diagnose takes a torch.nn.Module, not a {type(module).__name__}")
+    modes = {child: child.training for child in module.modules()}
+    module.eval()
+    try:
+        case = Case(module, args, kwargs or {}, devices=devices, variations=variations or (), routes=routes)
+        found = [*_training(case, modes[module]), *_examine(case)]
+    finally:
+        for child, training in modes.items():
+            child.training = training
+    verdicts = {route.value: verdict for route, verdict in case.verdicts.items()}
+    return Findings(type(module).__name__, ordered(found), verdicts, case.seconds)
+
+
+def _examine(case: Case) -> list[Finding]:
+    found = [*signature.check(case), *leaving.check(case), *solver.check(case)]
+    found += frozen.check(case)  # makes and compares the graphs that the checks below look at
+    found += [*operators.check(case), *device_check.check(case), *parity.check(case)]
+    return operators.add_failures(case, found)  # last: most failures are at the line of a finding
+
+
+def _training(case: Case, training: bool) -> list[Finding]:
+    """A module in training mode is a trap only if something in it behaves differently then."""
+    if not training:
+        return []
+    changing = [name for name, child in case.module.named_modules() if isinstance(child, _DIFFERENT_IN_TRAINING)]
+    if not changing:
+        return []
+    advice = leaving.ADVICE["training"]
+    return [
+        Finding(
+            "leaving/training",
+            Severity.WARNING,
+            case.forward_place(),
+            ", ".join(changing[:3]),
+            advice.message,
+            (f"{len(changing)} layers behave differently in training",),
+            Fix(advice.snippet),
+        )
+    ]
+
+
+_DIFFERENT_IN_TRAINING = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.dropout._DropoutNd,
+    nn.modules.instancenorm._InstanceNorm,
+)

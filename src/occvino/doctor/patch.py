@@ -1,0 +1,257 @@
+"""Applying the safe recipes to a copy of a module, and proving on its own call that nothing else changed."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from occvino.doctor.calls import clone, replace_leaves, tensors_out
+from occvino.doctor.case import Case, agrees, worst
+from occvino.doctor.findings import DoctorError
+from occvino.doctor.places import is_user_file, user_place
+from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for
+from occvino.doctor.solver import closed_form_exists
+from occvino.doctor.watch import Call, Event
+
+Module = TypeVar("Module", bound=nn.Module)
+_INVERSES = frozenset({"inverse", "linalg_inv"})
+_NUMBERS = {"item": "item", "__int__": "number", "__float__": "number", "__index__": "number", "__bool__": "bool"}
+
+
+def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None) -> Module:
+    """A copy of `module` in which what the doctor can safely replace is replaced; the class and the weights stay.
+
+    - Inverses of 2x2, 3x3 and 4x4 matrices become closed forms: no solver.
+    - Known poolers (`recipes.RECIPES`) become `occvino.bev_pool` or a scatter-add.
+    - Numbers read from the module's own tensors, as `int(self.grid_size[2])`, become Python constants. Numbers that
+      may depend on an input stay as they are: freezing them is the trap.
+    - NumPy arrays at the end of `forward`, as `labels.cpu().numpy().astype(np.uint8)`, stay tensors.
+
+    Equality is proved on the call given here, or else on the first call of the copy: on its inputs and on others of the
+    same kind, floating-point ones changed. `copy.doctor` (a `Patches`) says what was replaced and how large the error was.
+
+    Raises:
+        DoctorError: the outputs differ, there is nothing to replace, or the copy is exported before its first call.
+    """
+    patched = copy.deepcopy(module)
+    patches = Patches(patched, module.forward)
+    if args is not None or kwargs is not None:
+        patches.prove(args or (), kwargs or {})
+    return patched
+
+
+class Patches:
+    """What was replaced in a module, and the proof.
+
+    Args:
+        module: the copy; its `forward` is replaced.
+        documented: the original `forward`, for its signature.
+
+    Attributes:
+        applied: one line for each replacement.
+        error: largest difference of the outputs from the original's, of the largest value; None before the proof.
+    """
+
+    def __init__(self, module: nn.Module, documented: Callable[..., Any]) -> None:
+        self.applied: list[str] = []
+        self.error: float | None = None
+        self._module, self._original = module, module.forward
+        self._constants: dict[tuple[str, str, int], list[Any]] = {}
+        self._functions: dict[type, Callable[..., Any]] = {}
+        self._original_runs = False
+
+        @functools.wraps(documented)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            return self._forward(args, kwargs)
+
+        forward.__signature__ = inspect.signature(documented)  # pyright: ignore[reportFunctionMemberAccess]
+        module.forward = forward
+        module.doctor = self  # pyright: ignore[reportArgumentType]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Patches:
+        raise DoctorError("a patched module cannot be copied: patch the copy instead")
+
+    def prove(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Choose the replacements by watching the original run, and compare the outputs with and without them.
+
+        Raises:
+            DoctorError: there is nothing to replace, or the outputs differ.
+        """
+        self._original_runs = True
+        try:
+            case = Case(self._module, args, kwargs, routes=())
+            varied = case.varied_floats
+        finally:
+            self._original_runs = False
+        self._choose(case)
+        calls = [((args, kwargs), case.outputs)]
+        if varied is not None:
+            calls.append((case.flat.call_of(varied.inputs), varied.outputs))
+        self.error = max(self._compare(call, expected) for call, expected in calls)
+
+    def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._original_runs:
+            return self._original(*args, **kwargs)
+        if self.error is None:
+            if torch.jit.is_tracing() or torch.compiler.is_exporting():
+                raise DoctorError(
+                    "the patched module has not been proved equal yet: call it once on real inputs before exporting it, "
+                    "or give them to patch(module, args, kwargs)"
+                )
+            self.prove(args, kwargs)
+        return self._patched(args, kwargs)
+
+    def _patched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self._poolers(), _Recipes(self._constants):
+            output = self._original(*args, **kwargs)
+        return replace_leaves(output, lambda _, leaf: leaf.tensor if isinstance(leaf, TensorArray) else leaf)
+
+    def _compare(self, call: Call, expected: tuple[Tensor, ...]) -> float:
+        with torch.no_grad():
+            got = tuple(tensors_out(self._patched(clone(call[0]), clone(call[1]))).values())
+        gap = worst(got, expected)
+        if not agrees(got, expected):
+            raise DoctorError(
+                f"the patched module differs from the original by {gap:.2g} of the largest value, with "
+                f"{'; '.join(self.applied)}: it is not handed out"
+            )
+        return gap
+
+    def _choose(self, case: Case) -> None:
+        applied: list[str] = []
+        for event in case.base.events:
+            line = self._chosen(event)
+            if line:
+                applied.append(f"{line} (line {event.place.line})")
+        self.applied = list(dict.fromkeys(applied))
+        if not self.applied:
+            raise DoctorError(f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose")
+
+    def _chosen(self, event: Event) -> str:
+        """What is done about one event; empty for nothing."""
+        if event.kind == "solver" and event.name.split(".")[-1] in ("inverse", "inv") and closed_form_exists(event):
+            return f"{event.name} in closed form"
+        if event.kind in ("item", "number", "bool") and event.constant:
+            self._constants.setdefault((event.kind, event.place.file, event.place.line), []).append(event.value)
+            return f"{event.name} of a constant of the module"
+        if event.kind == "numpy":
+            return "NumPy output as a tensor"
+        if event.kind == "function":
+            replacement = _dispatching(recipes_for(event.name))
+            if replacement is not None:
+                self._functions[event.value] = replacement
+                return f"{event.name} by {recipes_for(event.name)[0].origin.split(' ')[0]} of occvino"
+        return ""
+
+    @contextmanager
+    def _poolers(self) -> Iterator[None]:
+        """`Function.apply` replaced, and every module-level name that had it bound already."""
+        undo: list[Callable[[], None]] = []
+        for cls, replacement in self._functions.items():
+            bound = cls.apply  # pyright: ignore
+            for home in list(sys.modules.values()):
+                if not is_user_file(getattr(home, "__file__", None) or "<none>"):
+                    continue
+                for name in [name for name, value in vars(home).items() if _is_same_method(value, bound)]:
+                    setattr(home, name, replacement)
+                    undo.append(functools.partial(setattr, home, name, bound))
+            cls.apply = staticmethod(replacement)  # pyright: ignore
+            undo.append(functools.partial(delattr, cls, "apply"))
+        try:
+            yield
+        finally:
+            for step in reversed(undo):
+                step()
+
+
+class _Recipes(TorchFunctionMode):
+    """Closed forms for solvers, recorded constants for numbers, tensors for NumPy arrays."""
+
+    def __init__(self, constants: dict[tuple[str, str, int], list[Any]]) -> None:
+        super().__init__()
+        self.left = {key: deque(values) for key, values in constants.items()}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in _INVERSES and args[0].shape[-1] in (2, 3, 4):
+            return closed_form_inverse(args[0])
+        if name in _NUMBERS and self.left:
+            place = user_place()
+            values = self.left.get((_NUMBERS[name], place.file, place.line)) if place else None
+            if values:
+                values.rotate(-1)
+                return values[-1]
+        if name == "numpy":
+            return TensorArray(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+class TensorArray:
+    """What `.numpy()` gives inside a patched module: an array that is still a tensor.
+
+    It knows the methods that a `forward` ends with; anything else is refused, so that nothing is frozen unseen.
+
+    Args:
+        tensor: the tensor behind it.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def astype(self, dtype: Any, **_: Any) -> TensorArray:
+        """As of `numpy.ndarray`."""
+        return TensorArray(self.tensor.to(torch.from_numpy(np.zeros(0, dtype)).dtype))
+
+    def reshape(self, *shape: Any) -> TensorArray:
+        """As of `numpy.ndarray`."""
+        return TensorArray(self.tensor.reshape(*shape))
+
+    def transpose(self, *axes: int) -> TensorArray:
+        """As of `numpy.ndarray`."""
+        return TensorArray(self.tensor.permute(*(axes or range(self.tensor.dim())[::-1])))
+
+    def squeeze(self, axis: int | None = None) -> TensorArray:
+        """As of `numpy.ndarray`."""
+        return TensorArray(self.tensor.squeeze() if axis is None else self.tensor.squeeze(axis))
+
+    def copy(self) -> TensorArray:
+        """As of `numpy.ndarray`."""
+        return TensorArray(self.tensor.clone())
+
+    def __getitem__(self, index: Any) -> TensorArray:
+        return TensorArray(self.tensor[index])
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise DoctorError("NumPy computes with a tensor inside the patched module: write that step with torch")
+
+
+def _dispatching(recipes: list[Recipe]) -> Callable[..., Any] | None:
+    """The replacement whose number of arguments fits, chosen at each call; None when there is advice only."""
+    usable = [recipe for recipe in recipes if recipe.replacement is not None]
+    if not usable:
+        return None
+
+    def replacement(*args: Any) -> Any:
+        for recipe in usable:
+            if recipe.arguments[0] <= len(args) <= recipe.arguments[1] and recipe.replacement is not None:
+                return recipe.replacement(*args)
+        raise DoctorError(f"{recipes[0].function} with {len(args)} arguments is not a version that occvino knows")
+
+    return replacement
+
+
+def _is_same_method(value: Any, bound: Any) -> bool:
+    return inspect.ismethod(value) and value.__self__ is bound.__self__ and value.__func__ is bound.__func__
