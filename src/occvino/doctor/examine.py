@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from occvino.doctor import devices as device_check
 from occvino.doctor import frozen, leaving, operators, parity, signature, solver
 from occvino.doctor.case import Case
 from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
+from occvino.doctor.patch import Patches, patch
 from occvino.doctor.routes import ALL_ROUTES, Route
 from occvino.doctor.watch import Call
 
@@ -59,7 +61,39 @@ def _examine(case: Case) -> list[Finding]:
     found = [*signature.check(case), *leaving.check(case), *solver.check(case)]
     found += frozen.check(case)  # makes and compares the graphs that the checks below look at
     found += [*operators.check(case), *device_check.check(case), *parity.check(case)]
-    return operators.add_failures(case, found)  # last: most failures are at the line of a finding
+    found = operators.add_failures(case, found)  # after all: most failures are at the line of a finding
+    return _with_patch_tried(case, found)
+
+
+_CURABLE = ("solver/linalg", "operators/pooler", "leaving/number", "leaving/item", "leaving/len", "leaving/numpy")
+
+
+def _with_patch_tried(case: Case, found: list[Finding]) -> list[Finding]:
+    """`patch` on this very call, if anything was found that it may cure; what it replaced, each finding is told."""
+    if not any(finding.code in _CURABLE for finding in found):
+        return found
+    try:
+        with case.timed("patch"):
+            patches: Patches = patch(case.module, case.args, case.kwargs).doctor
+    except DoctorError as failure:
+        return [_tried(f, False, str(failure)) if f.code in ("solver/linalg", "operators/pooler") else f for f in found]
+    steps = {(place.file, place.line): said for place, said in patches.steps}
+    told: list[Finding] = []
+    for finding in found:
+        said = steps.get((finding.place.file, finding.place.line)) if finding.place else None
+        cured = said is not None and finding.code in _CURABLE
+        told.append(_tried(finding, True, f"{said}, by patch; error {patches.error:.1g}") if cured else finding)
+    return told
+
+
+def _tried(finding: Finding, worked: bool, proof: str) -> Finding:
+    snippet = finding.fix.snippet
+    if worked and not snippet.startswith(_PATCH):
+        snippet = f"{_PATCH}      # or, by hand:\n{snippet}"
+    return replace(finding, fix=Fix(snippet, True, worked, proof))
+
+
+_PATCH = "module = occvino.doctor.patch(module)"
 
 
 def _training(case: Case, training: bool) -> list[Finding]:

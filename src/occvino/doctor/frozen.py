@@ -41,19 +41,16 @@ class _Miss:
 def check(case: Case) -> list[Finding]:
     """One finding for each input that some route freezes, wholly or in part; and for each variation of shape."""
     misses: dict[int, list[_Miss]] = {}
-    partners: dict[int, Varied] = {}
     for route in case.routes:
         attempt = case.attempt(route)
         if attempt.run is not None and not _settled(case, attempt):
             for index, varied in case.alone.items():
-                partners[index] = varied
                 miss = _miss(case, attempt, varied)
                 if miss is not None and miss.share > _SLIGHT:
                     misses.setdefault(index, []).append(miss)
         if route is not Route.DYNAMO or Route.VIA_ONNX not in case.routes:
             case.release(route)
-    found = [_finding(case, index, partners[index], missed) for index, missed in misses.items()]
-    return found + _variations(case)
+    return [*_findings(case, misses), *_variations(case)]
 
 
 def _settled(case: Case, attempt: Attempt) -> bool:
@@ -103,30 +100,47 @@ def _share(got: Tensor, expected: Tensor, before: Tensor) -> float:
     return float((got.double() - expected.double()).norm() / change) if float(change) else 0.0
 
 
-def _finding(case: Case, index: int, varied: Varied, missed: list[_Miss]) -> Finding:
-    name = case.flat.input_paths[index]
-    whole = [miss for miss in missed if miss.share >= _UNMOVED]
-    culprits = _culprits(case, varied)
-    evidence = [
-        f"{miss.route.value}: the module moved by {miss.moved:.2g}, the graph "
-        + ("did not move" if miss.share >= _UNMOVED else f"missed {miss.share:.0%} of it (error {miss.gap:.2g})")
-        for miss in missed
-    ]
+def _findings(case: Case, misses: dict[int, list[_Miss]]) -> list[Finding]:
+    """Inputs that are lost at the same step are one finding."""
+    groups: dict[tuple[bool, Place | None], list[int]] = {}
+    for index, missed in misses.items():
+        whole = any(miss.share >= _UNMOVED for miss in missed)
+        groups.setdefault((whole, _place(case, index, missed)), []).append(index)
+    return [_finding(case, whole, place, {i: misses[i] for i in indices}) for (whole, place), indices in groups.items()]
+
+
+def _finding(case: Case, whole: bool, place: Place | None, misses: dict[int, list[_Miss]]) -> Finding:
+    names = [case.flat.input_paths[index] for index in misses]
+    culprits = _culprits(case, case.alone[next(iter(misses))])
+    evidence = [f"it left tensor land here: {culprits[0].name} of {culprits[0].subject}"] if culprits else []
+    for index, missed in misses.items():
+        evidence += [_told(case.flat.input_paths[index], miss) for miss in missed]
     evidence += [f"{route.value}: {verdict}" for route, verdict in case.verdicts.items() if verdict.startswith("agrees")]
-    evidence += [f"the value left tensor land at line {e.place.line}: {e.name} of {e.subject}" for e in culprits[1:4]]
-    place = culprits[0].place if culprits else _warned(case, missed) or case.forward_place()
-    if culprits:
-        evidence.insert(0, f"it left tensor land here: {culprits[0].name} of {culprits[0].subject}")
+    evidence += [f"then at line {e.place.line}: {e.name} of {e.subject}" for e in culprits[1:4]]
     kind, said = ("input", "ignores") if whole else ("partial", "follows only in part")
     return Finding(
         f"frozen/{kind}",
         Severity.ERROR,
         place,
-        f"input '{name}'",
-        f"the outputs depend on '{name}', which the exported graph {said}: a value computed from it became a constant",
+        ", ".join(names),
+        f"the outputs depend on {_listed(names)}, which the exported graph {said}: a value computed from it is a constant",
         tuple(evidence),
         Fix(_SNIPPET),
     )
+
+
+def _listed(names: list[str]) -> str:
+    return f"'{names[0]}'" if len(names) == 1 else f"{len(names)} inputs ('{names[0]}', ...)"
+
+
+def _told(name: str, miss: _Miss) -> str:
+    did = "did not move" if miss.share >= _UNMOVED else f"missed {miss.share:.0%} of it (error {miss.gap:.2g})"
+    return f"{name}, {miss.route.value}: the module moved by {miss.moved:.2g}, the graph {did}"
+
+
+def _place(case: Case, index: int, missed: list[_Miss]) -> Place | None:
+    culprits = _culprits(case, case.alone[index])
+    return culprits[0].place if culprits else _warned(case, missed) or case.forward_place()
 
 
 def _culprits(case: Case, varied: Varied) -> list[Event]:

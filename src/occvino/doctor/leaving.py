@@ -144,7 +144,7 @@ def _outputs(case: Case) -> list[Finding]:
             Finding(
                 "leaving/output",
                 Severity.ERROR,
-                case.base.returned_at,
+                _place(case, kind),
                 ", ".join(paths[:4]),
                 f"{kind} among the outputs: {advice.message}",
                 (f"{len(paths)} of {len(leaves(case.base.output))} outputs",),
@@ -152,6 +152,12 @@ def _outputs(case: Case) -> list[Finding]:
             )
         )
     return found
+
+
+def _place(case: Case, kind: str) -> Place | None:
+    """Of an array, where it was made: `forward` may return what another method made."""
+    arrays = case.base.of("numpy")
+    return arrays[-1].place if arrays and "NumPy" in kind else case.base.returned_at
 
 
 def _kind_of(leaf: Any) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import replace
 
 from occvino.doctor.case import Case
-from occvino.doctor.findings import DoctorError, Finding, Fix, Severity
-from occvino.doctor.patch import patch
+from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.recipes import recipes_for
 from occvino.doctor.routes import Attempt, Route
@@ -54,8 +52,7 @@ def _functions(case: Case) -> list[Finding]:
         symbolic = any("symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch."))
         if recipes:
             said = f"{event.name} is the custom function of {recipes[0].origin}: neither ONNX nor OpenVINO knows it"
-            fix = _tried(case, Fix(recipes[0].snippet))
-            found.append(_finding("pooler", Severity.ERROR, event, said, fix))
+            found.append(_finding("pooler", Severity.ERROR, event, said, Fix(recipes[0].snippet)))
         elif symbolic:
             said = (
                 "the legacy exporter writes what `symbolic` says, dynamo=True ignores it and traces `forward`: "
@@ -72,16 +69,6 @@ def _functions(case: Case) -> list[Finding]:
 def _finding(kind: str, severity: Severity, event: Event, said: str, fix: Fix) -> Finding:
     evidence = (f"seen: {event.trouble}",) if event.trouble else ()
     return Finding(f"operators/{kind}", severity, event.place, event.subject, said, evidence, fix)
-
-
-def _tried(case: Case, fix: Fix) -> Fix:
-    """`patch` on this very call: all recipes at once."""
-    try:
-        patched = patch(case.module, case.args, case.kwargs)
-    except DoctorError as failure:
-        return replace(fix, tried=True, worked=False, proof=str(failure))
-    report = patched.doctor
-    return replace(fix, tried=True, worked=True, proof=f"patched: {'; '.join(report.applied)}; error {report.error:.1g}")
 
 
 def _custom(case: Case) -> list[Finding]:

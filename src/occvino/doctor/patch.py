@@ -19,14 +19,14 @@ from torch.overrides import TorchFunctionMode
 from occvino.doctor.calls import clone, replace_leaves, tensors_out
 from occvino.doctor.case import Case, agrees, worst
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.places import is_user_file, user_place
+from occvino.doctor.places import Place, is_user_file, user_place
 from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for
 from occvino.doctor.solver import closed_form_exists
 from occvino.doctor.watch import Call, Event
 
 Module = TypeVar("Module", bound=nn.Module)
 _INVERSES = frozenset({"inverse", "linalg_inv"})
-_NUMBERS = {"item": "item", "__int__": "number", "__float__": "number", "__index__": "number", "__bool__": "bool"}
+_NUMBERS = {"item": "item", "__int__": "number", "__float__": "number", "__index__": "number", "__bool__": "bool", "__len__": "len"}
 
 
 def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None) -> Module:
@@ -36,10 +36,14 @@ def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str,
     - Known poolers (`recipes.RECIPES`) become `occvino.bev_pool` or a scatter-add.
     - Numbers read from the module's own tensors, as `int(self.grid_size[2])`, become Python constants. Numbers that
       may depend on an input stay as they are: freezing them is the trap.
+    - `len(kept) == 0`: the length becomes that of the first call, if calls with other lengths prove that only being
+      empty matters.
     - NumPy arrays at the end of `forward`, as `labels.cpu().numpy().astype(np.uint8)`, stay tensors.
 
     Equality is proved on the call given here, or else on the first call of the copy: on its inputs and on others of the
     same kind, floating-point ones changed. `copy.doctor` (a `Patches`) says what was replaced and how large the error was.
+
+    A later call of a kind that was not proved, as one that leaves nothing inside the grid, is the user's to test.
 
     Raises:
         DoctorError: the outputs differ, there is nothing to replace, or the copy is exported before its first call.
@@ -51,6 +55,10 @@ def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str,
     return patched
 
 
+class _Unequal(DoctorError):
+    """A replacement changed the outputs."""
+
+
 class Patches:
     """What was replaced in a module, and the proof.
 
@@ -59,12 +67,12 @@ class Patches:
         documented: the original `forward`, for its signature.
 
     Attributes:
-        applied: one line for each replacement.
+        steps: each replacement, with the line it was made at.
         error: largest difference of the outputs from the original's, of the largest value; None before the proof.
     """
 
     def __init__(self, module: nn.Module, documented: Callable[..., Any]) -> None:
-        self.applied: list[str] = []
+        self.steps: list[tuple[Place, str]] = []
         self.error: float | None = None
         self._module, self._original = module, module.forward
         self._constants: dict[tuple[str, str, int], list[Any]] = {}
@@ -82,6 +90,11 @@ class Patches:
     def __deepcopy__(self, memo: dict[int, Any]) -> Patches:
         raise DoctorError("a patched module cannot be copied: patch the copy instead")
 
+    @property
+    def applied(self) -> list[str]:
+        """One line of text for each replacement."""
+        return [f"{said} (line {place.line})" for place, said in self.steps]
+
     def prove(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Choose the replacements by watching the original run, and compare the outputs with and without them.
 
@@ -94,11 +107,15 @@ class Patches:
             varied = case.varied_floats
         finally:
             self._original_runs = False
-        self._choose(case)
         calls = [((args, kwargs), case.outputs)]
         if varied is not None:
             calls.append((case.flat.call_of(varied.inputs), varied.outputs))
-        self.error = max(self._compare(call, expected) for call, expected in calls)
+        try:
+            self._choose(case, lengths=varied is not None)
+            self.error = max(self._compare(call, expected) for call, expected in calls)
+        except _Unequal:
+            self._choose(case, lengths=False)
+            self.error = max(self._compare(call, expected) for call, expected in calls)
 
     def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._original_runs:
@@ -122,20 +139,21 @@ class Patches:
             got = tuple(tensors_out(self._patched(clone(call[0]), clone(call[1]))).values())
         gap = worst(got, expected)
         if not agrees(got, expected):
-            raise DoctorError(
+            raise _Unequal(
                 f"the patched module differs from the original by {gap:.2g} of the largest value, with "
                 f"{'; '.join(self.applied)}: it is not handed out"
             )
         return gap
 
-    def _choose(self, case: Case) -> None:
-        applied: list[str] = []
+    def _choose(self, case: Case, *, lengths: bool) -> None:
+        steps: list[tuple[Place, str]] = []
+        self._constants.clear()
         for event in case.base.events:
-            line = self._chosen(event)
-            if line:
-                applied.append(f"{line} (line {event.place.line})")
-        self.applied = list(dict.fromkeys(applied))
-        if not self.applied:
+            said = "" if event.kind == "len" and not lengths else self._chosen(event)
+            if said:
+                steps.append((event.place, said))
+        self.steps = list(dict.fromkeys(steps))
+        if not self.steps:
             raise DoctorError(f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose")
 
     def _chosen(self, event: Event) -> str:
@@ -145,6 +163,9 @@ class Patches:
         if event.kind in ("item", "number", "bool") and event.constant:
             self._constants.setdefault((event.kind, event.place.file, event.place.line), []).append(event.value)
             return f"{event.name} of a constant of the module"
+        if event.kind == "len" and event.value > 0:
+            self._constants.setdefault((event.kind, event.place.file, event.place.line), []).append(event.value)
+            return "len() asked only whether there is anything"
         if event.kind == "numpy":
             return "NumPy output as a tensor"
         if event.kind == "function":

@@ -77,8 +77,8 @@ def bev_pool_v2(
     """BEVDet's `bev_pool_v2` by `occvino.bev_pool`: each interval is a bag, put at the cell of its first point."""
     cells = shape[0] * shape[1] * shape[2] * shape[3]
     depth, feat = depth.flatten(0, 1), feat.flatten(0, 1)
-    if torch.jit.is_tracing():
-        # Both tracing exporters fail on a bag whose number is known at run time only; a scatter they take.
+    if torch.jit.is_tracing() or not isinstance(interval_starts.shape[0], int):
+        # Bags whose number is known at run time only are refused by tracers and by OpenVINO; a scatter is not.
         weights = depth.flatten()[ranks_depth.long()].unsqueeze(-1)
         return _scattered(feat.flatten(0, 2)[ranks_feat.long()] * weights, ranks_bev.long(), cells).unflatten(
             0, shape[:4]
@@ -166,23 +166,22 @@ class Recipe:
     snippet: str
 
 
-_PATCH = "module = occvino.doctor.patch(module)      # or, by hand:\n"
 RECIPES = (
     Recipe(
         "bev_pool_v2 (BEVDet, BEVDepth, FlashOcc)", "QuickCumsumCuda", (8, 8), bev_pool_v2,
-        _PATCH + "bags = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
+        "bags = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
     ),
     Recipe(
         "bev_pool_v2 for TensorRT", "TRTBEVPoolv2", (7, 10), bev_pool_v2_tensorrt,
-        _PATCH + "bags = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
+        "bags = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
     ),
     Recipe(
         "bev_pool (BEVFusion)", "QuickCumsumCuda", (7, 7), bev_pool_v1,
-        _PATCH + "bev = x.new_zeros(cells, C).scatter_add(0, cell[:, None].expand(-1, C), x)",
+        "bev = x.new_zeros(cells, C).scatter_add(0, cell[:, None].expand(-1, C), x)",
     ),
     Recipe(
         "voxel_pooling (BEVDepth)", "VoxelPooling", (3, 3), voxel_pooling,
-        _PATCH + "bev = x.new_zeros(cells, C).scatter_add(0, cell[:, None].expand(-1, C), x)",
+        "bev = x.new_zeros(cells, C).scatter_add(0, cell[:, None].expand(-1, C), x)",
     ),
     Recipe(
         "cumulative-sum pooling (Lift, Splat, Shoot)", "QuickCumsum", (3, 3), None,

@@ -94,13 +94,16 @@ def summary(failure: BaseException) -> str:
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)
     root = causes[-1]
-    lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith("Check '")]
+    lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
     telling = [line for word in _TELLING for line in lines if word in line]
     text = (telling or lines or [""])[0]
     return f"{type(root).__name__}: {text[:240]}"
 
 
 _TELLING = ("No conversion rule", "not supported", "No ONNX function", "Could not guard", "is not a registered")
+
+
+_NOISE = ("Check '", "Exception from ")
 
 
 @contextlib.contextmanager
@@ -237,7 +240,8 @@ def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
         position = [flat.input_names.index(port.any_name) for port in model.inputs]
     if not axes:
         model.reshape({port: list(flat.example[at].shape) for port, at in zip(model.inputs, position, strict=True)})
-    compiled = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    compiled = ov.compile_model(model, "CPU", exact)
 
     def run(tensors: Sequence[Tensor]) -> list[Tensor]:
         results = compiled([_array(tensors[at]) for at in position])

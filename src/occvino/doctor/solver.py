@@ -11,13 +11,15 @@ from occvino.doctor.watch import Event
 
 INVERSES = frozenset({"torch.inverse", "torch.inv", "torch.linalg.inv", "torch.inv_ex", "torch.linalg.inv_ex"})
 _CLOSED = (
-    "module = occvino.doctor.patch(module)      # 2x2, 3x3 and 4x4 inverses in closed form\n"
-    "# or, by hand, for a rigid transform: R.mT, -R.mT @ t; for 3x3: cross products of the columns over det"
+    "# rigid transform: rotation.mT and -rotation.mT @ translation; 3x3: cross products of the columns over det\n"
+    "inverse = occvino.doctor.recipes.closed_form_inverse(matrix)"
 )
 _HOST = (
     "# compute it outside the module, in float64 on the host, and give the result as an input\n"
     "def forward(self, x, inverse): ..."
 )
+
+_EXPORT = "both ONNX exporters refuse it (aten::linalg_inv has no translation); openvino.convert_model takes it"
 
 
 def check(case: Case) -> list[Finding]:
@@ -49,6 +51,6 @@ def _finding(name: str, place: Place, events: list[Event]) -> Finding:
         subject,
         f"{name} calls a solver: on CUDA that is MAGMA or cuSOLVER, which fail to load or to initialise on many "
         "machines, and for a few small matrices a launch costs more than the sum",
-        (f"{len(events)} call(s) on {subject}", evidence),
+        (f"{len(events)} call(s) on {subject}", evidence, *([_EXPORT] if name in INVERSES else [])),
         Fix(_CLOSED if all(map(closed_form_exists, events)) else _HOST),
     )

@@ -30,7 +30,7 @@ class PoolV2(nn.Module):
 
 class PoolV2Twin(nn.Module):
     def forward(self, depth, feat, ranks_depth, ranks_feat, ranks_bev):
-        values = feat.flatten(0, 2)[ranks_feat] * depth.flatten()[ranks_depth].unsqueeze(-1)
+        values = feat.flatten(0, 3)[ranks_feat] * depth.flatten()[ranks_depth].unsqueeze(-1)
         return recipes._scattered(values, ranks_bev, 6).unflatten(0, SHAPE[:4])
 
 
