@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from occvino.doctor.calls import leaves
+from occvino.doctor.calls import leaves, replace_leaves
 from occvino.doctor.places import Place, user_place
 
 FP16_MAX = 65504.0
@@ -219,12 +219,22 @@ class _Functions(TorchFunctionMode):
             trouble = "; ".join(str(warning.message).splitlines()[0] for warning in caught)
         except RuntimeError as failure:
             trouble = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
-            raise
+            if not on_accelerator(args[0]):
+                raise
+            host = replace_leaves((args, kwargs), lambda _, leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf)
+            result = func(*host[0], **host[1])
+            result = result.to(args[0].device) if isinstance(result, Tensor) else result
+            trouble += " (the examination went on with this call on the CPU)"
         finally:
             if place is not None:
                 spelt = f"torch.{func.__name__}".replace("linalg_", "linalg.")
                 self.seen.events.append(Event("solver", spelt, place, subject, trouble=trouble))
         return result
+
+
+def on_accelerator(tensor: Tensor) -> bool:
+    """Its solver is not LAPACK on the host."""
+    return tensor.device.type != "cpu"
 
 
 class _Operators(TorchDispatchMode):

@@ -39,7 +39,7 @@ class Int(Conv):
 
 class IntTwin(Conv):
     def forward(self, x):
-        return self.conv(x) + x.sum().trunc()
+        return self.conv(x) + x.sum().long()
 
 
 class Float(Conv):
