@@ -155,7 +155,15 @@ MODELS: dict[str, Callable[[], Made]] = {
         "SegformerForSemanticSegmentation", lambda: {"pixel_values": image(64)}, config="SegformerConfig"
     ),
     "transformers T5EncoderModel": transformer(
-        "T5EncoderModel", text, config="T5Config", vocab_size=100, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2
+        "T5EncoderModel",
+        text,
+        config="T5Config",
+        vocab_size=100,
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=2,
+        num_heads=2,
     ),
     "efficientnet_pytorch efficientnet-b0": efficientnet,
     "monai UNet": monai("UNet", 2, 1, 2, channels=(8, 16, 32), strides=(2, 2)),

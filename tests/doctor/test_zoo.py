@@ -49,4 +49,6 @@ def test_the_twin_is_clean_by_every_route(pair):
 def test_the_trap_is_found_by_every_route(pair):
     findings = examined(pair.trap, pair, ALL_ROUTES)
     (marked,) = pair.marked_lines()
-    assert marked in {(f.place.file, f.place.line) for f in findings if f.code == pair.code and f.place}, findings.to_json()
+    assert marked in {(f.place.file, f.place.line) for f in findings if f.code == pair.code and f.place}, (
+        findings.to_json()
+    )

@@ -21,7 +21,9 @@ def doctor(
     target: Annotated[str, typer.Argument(help="package.module:factory; the factory returns (module, args, kwargs)")],
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the report as one HTML file")] = None,
-    device: Annotated[list[str] | None, typer.Option("--device", help="OpenVINO device to ask; may be repeated")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="OpenVINO device to ask; may be repeated")
+    ] = None,
 ) -> None:
     """Find what breaks between PyTorch, ONNX and OpenVINO in any torch.nn.Module, and where in its source.
 

@@ -74,7 +74,9 @@ def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
     said = f"the {device} plugin does not take {kind}"
     evidence = (f"{why}: {op.get_friendly_name()}",)
     place = _place_of(case, str(op.get_friendly_name()))
-    return Finding("operators/device", Severity.ERROR, place, kind, said, evidence, Fix(_ELSEWHERE.format(device=device)))
+    return Finding(
+        "operators/device", Severity.ERROR, place, kind, said, evidence, Fix(_ELSEWHERE.format(device=device))
+    )
 
 
 def _by_rules(case: Case, graph: Any) -> list[Finding]:

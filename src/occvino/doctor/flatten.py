@@ -83,7 +83,9 @@ class FlatModule(nn.Module):
         return tuple(found[path] for path in self.input_paths)
 
     def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Path, Any]]:
-        positional = [leaf for name, value in zip(self._names_of_args, args, strict=True) for leaf in leaves(value, name)]
+        positional = [
+            leaf for name, value in zip(self._names_of_args, args, strict=True) for leaf in leaves(value, name)
+        ]
         return positional + [leaf for name, value in kwargs.items() for leaf in leaves(value, name)]
 
 

@@ -73,7 +73,9 @@ def _settled(case: Case, attempt: Attempt) -> bool:
     if varied is None:
         case.verdicts[attempt.route] = f"agrees, error {gap:.1g} on the example; no other inputs were accepted"
         return True
-    case.verdicts[attempt.route] = f"freezes values: agrees on the example only (error {worst(got, varied.outputs):.2g})"
+    case.verdicts[attempt.route] = (
+        f"freezes values: agrees on the example only (error {worst(got, varied.outputs):.2g})"
+    )
     return False
 
 
@@ -115,7 +117,9 @@ def _finding(case: Case, whole: bool, place: Place | None, misses: dict[int, lis
     evidence = [f"it left tensor land here: {culprits[0].name} of {culprits[0].subject}"] if culprits else []
     for index, missed in misses.items():
         evidence += [_told(case.flat.input_paths[index], miss) for miss in missed]
-    evidence += [f"{route.value}: {verdict}" for route, verdict in case.verdicts.items() if verdict.startswith("agrees")]
+    evidence += [
+        f"{route.value}: {verdict}" for route, verdict in case.verdicts.items() if verdict.startswith("agrees")
+    ]
     evidence += [f"then at line {e.place.line}: {e.name} of {e.subject}" for e in culprits[1:4]]
     kind, said = ("input", "ignores") if whole else ("partial", "follows only in part")
     return Finding(
@@ -169,7 +173,9 @@ def _variations(case: Case) -> list[Finding]:
         with case.timed("vary"):
             seen = observe(case.module, clone(args), clone(kwargs))
         expected = tuple(tensors_out(seen.output).values())
-        told = ", ".join(f"{n} {list(t.shape)}" for n, t in zip(case.flat.input_names, tensors, strict=True) if n in axes)
+        told = ", ".join(
+            f"{n} {list(t.shape)}" for n, t in zip(case.flat.input_names, tensors, strict=True) if n in axes
+        )
         misses = [
             (route, *miss)
             for route in case.routes

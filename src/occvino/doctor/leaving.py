@@ -100,7 +100,9 @@ def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Findin
             evidence.append("made of the module's own tensors only: right as a constant, but torch.export cannot know")
             severity = Severity.WARNING
         elif case.varied is None:
-            evidence.append("the module takes no other inputs than the example: not known whether the value follows them")
+            evidence.append(
+                "the module takes no other inputs than the example: not known whether the value follows them"
+            )
         elif differ(events, case.varied.events):
             evidence.append("the value changes with the inputs")
         else:
@@ -122,10 +124,18 @@ def _state(case: Case) -> list[Finding]:
     if gap <= TOLERANCE:
         return []
     advice, last = ADVICE["state"], {event.subject.split(",")[0]: event for event in events}
-    evidence = f"a second call with other inputs differs by {gap:.2g} of the largest value from the same call made first"
+    evidence = (
+        f"a second call with other inputs differs by {gap:.2g} of the largest value from the same call made first"
+    )
     return [
         Finding(
-            "leaving/state", Severity.ERROR, event.place, event.subject, advice.message, (evidence,), Fix(advice.snippet)
+            "leaving/state",
+            Severity.ERROR,
+            event.place,
+            event.subject,
+            advice.message,
+            (evidence,),
+            Fix(advice.snippet),
         )
         for event in last.values()
     ]

@@ -36,7 +36,9 @@ def add_failures(case: Case, found: list[Finding]) -> list[Finding]:
     unclaimed: list[tuple[Attempt, Place | None]] = []
     for attempt in failed:
         place = _place(case, attempt)
-        at = next((i for i, finding in enumerate(found) if place is not None and _same_line(finding.place, place)), None)
+        at = next(
+            (i for i, finding in enumerate(found) if place is not None and _same_line(finding.place, place)), None
+        )
         if at is None:
             unclaimed.append((attempt, place))
         else:
@@ -49,7 +51,9 @@ def _functions(case: Case) -> list[Finding]:
     events = {(event.name, event.place): event for event in case.base.of("function")}
     for event in events.values():
         recipes = recipes_for(event.name)
-        symbolic = any("symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch."))
+        symbolic = any(
+            "symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch.")
+        )
         if recipes:
             said = f"{event.name} is the custom function of {recipes[0].origin}: neither ONNX nor OpenVINO knows it"
             found.append(_finding("pooler", Severity.ERROR, event, said, Fix(recipes[0].snippet)))

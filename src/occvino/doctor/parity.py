@@ -90,9 +90,7 @@ def _opaque(case: Case, route: Route, event: Event) -> Finding:
     )
 
 
-def _first_difference(
-    made: Attempt, inputs: Sequence[Tensor], expected: Sequence[Tensor]
-) -> tuple[int, float] | None:
+def _first_difference(made: Attempt, inputs: Sequence[Tensor], expected: Sequence[Tensor]) -> tuple[int, float] | None:
     if made.run is None:
         return None
     with quiet():

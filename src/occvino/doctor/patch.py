@@ -26,7 +26,14 @@ from occvino.doctor.watch import Call, Event, state_kept
 
 Module = TypeVar("Module", bound=nn.Module)
 _INVERSES = frozenset({"inverse", "linalg_inv"})
-_NUMBERS = {"item": "item", "__int__": "number", "__float__": "number", "__index__": "number", "__bool__": "bool", "__len__": "len"}
+_NUMBERS = {
+    "item": "item",
+    "__int__": "number",
+    "__float__": "number",
+    "__index__": "number",
+    "__bool__": "bool",
+    "__len__": "len",
+}
 
 
 def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None) -> Module:
@@ -232,8 +239,7 @@ class _Recipes(TorchFunctionMode):
 
 
 _TORCH_TYPES = {
-    name: getattr(torch, name)
-    for name in "bool uint8 int8 int16 int32 int64 float16 float32 float64".split()
+    name: getattr(torch, name) for name in "bool uint8 int8 int16 int32 int64 float16 float32 float64".split()
 }
 
 

@@ -62,10 +62,14 @@ def verdict_of_fix(finding: Finding) -> str:
 
 def _finding(finding: Finding) -> RenderableType:
     style = STYLES[finding.severity]
-    head = Text.assemble((finding.severity.value, style), "  ", (finding.code, "bold"), "  ", (where(finding.place), "blue"))
+    head = Text.assemble(
+        (finding.severity.value, style), "  ", (finding.code, "bold"), "  ", (where(finding.place), "blue")
+    )
     lines: list[RenderableType] = [head]
     if finding.place is not None and finding.place.code:
-        lines.append(Padding(Syntax(finding.place.code, "python", background_color="default", word_wrap=True), (0, 0, 0, 4)))
+        lines.append(
+            Padding(Syntax(finding.place.code, "python", background_color="default", word_wrap=True), (0, 0, 0, 4))
+        )
     lines.append(Padding(Text(f"{finding.subject}: {finding.message}"), (0, 0, 0, 2)))
     lines += [Padding(Text(f"- {line}", style="dim"), (0, 0, 0, 2)) for line in finding.evidence]
     if finding.fix.snippet:

@@ -39,7 +39,9 @@ def check(case: Case) -> list[Finding]:
         place = _place_of_parameter(case, name)
         if kind is inspect.Parameter.VAR_KEYWORD:
             listed = ", ".join(value)
-            findings.append(_finding("kwargs", place, f"**{name}", f"forward finds {listed} in **{name}", _inside(value)))
+            findings.append(
+                _finding("kwargs", place, f"**{name}", f"forward finds {listed} in **{name}", _inside(value))
+            )
             findings += [f for key, v in value.items() if (f := _of_value(place, key, v))]
         elif kind is inspect.Parameter.VAR_POSITIONAL:
             findings.append(

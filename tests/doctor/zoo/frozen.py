@@ -99,9 +99,7 @@ PAIRS = (
     Pair("frozen/input", of(FrozenInput, X, M), of(FrozenInputTwin, X, M), TRACED),
     Pair("frozen/partial", of(FrozenPart, X), of(FrozenPartTwin, X), TRACED),
     Pair("frozen/input", of(Rebuilt, X, M), of(RebuiltTwin, X, M), (Route.OPENVINO,)),
-    Pair(
-        "frozen/input", of(Crop, X, torch.tensor([1])), of(CropTwin, X, torch.tensor([1])), (Route.LEGACY,)
-    ),
+    Pair("frozen/input", of(Crop, X, torch.tensor([1])), of(CropTwin, X, torch.tensor([1])), (Route.LEGACY,)),
     Pair("frozen/shape", of(BatchInMath, X), of(BatchInMathTwin, X), TRACED, BIGGER),
     Pair("frozen/shape", of(LoopOverCameras, X), of(LoopOverCamerasTwin, X), (Route.LEGACY,), BIGGER),
 )

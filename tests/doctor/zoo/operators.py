@@ -16,7 +16,9 @@ RANKS_DEPTH, RANKS_FEAT = torch.tensor([1, 5, 20, 7, 2, 23, 11]), torch.tensor([
 STARTS, LENGTHS = torch.tensor([0, 2, 3, 6]), torch.tensor([2, 1, 3, 1])
 RANKS = (RANKS_DEPTH, RANKS_FEAT, RANKS_BEV)
 POINTS = image(7, 5)
-GEOMETRY = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [1, 2, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [1, 2, 0, 0], [0, 2, 0, 0]])
+GEOMETRY = torch.tensor(
+    [[0, 0, 0, 0], [0, 0, 0, 0], [1, 2, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [1, 2, 0, 0], [0, 2, 0, 0]]
+)
 VOXELS = GEOMETRY[None, :, :3] - torch.tensor([0, 0, 0])
 GRID = torch.tensor([2, 3, 1])
 

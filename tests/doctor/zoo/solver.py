@@ -7,7 +7,9 @@ from occvino.doctor.recipes import closed_form_inverse
 from tests.doctor.zoo.pair import Pair, Route, image, of
 
 K = image(2, 3, 3) + 2 * torch.eye(3)
-P = torch.cat([torch.cat([image(2, 3, 3) + 2 * torch.eye(3), image(2, 3, 1)], -1), torch.tensor([[[0, 0, 0, 1.0]]] * 2)], 1)
+P = torch.cat(
+    [torch.cat([image(2, 3, 3) + 2 * torch.eye(3), image(2, 3, 1)], -1), torch.tensor([[[0, 0, 0, 1.0]]] * 2)], 1
+)
 V = image(2, 3, 2)
 
 
