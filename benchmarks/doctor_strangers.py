@@ -44,9 +44,10 @@ class StandIn(metaclass=_Anything):
 
 
 def without_torchvision() -> None:
-    """timm and others import torchvision for their data loaders only: an empty stand-in is enough to build models."""
+    """Timm and others import torchvision for their data loaders only: an empty stand-in is enough to build models."""
     for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops",
-                 "torchvision.datasets", "torchvision.utils", "torchvision.models", "torchvision.models.feature_extraction",
+                 "torchvision.datasets", "torchvision.utils", "torchvision.models",
+                 "torchvision.models.feature_extraction",
                  "torchvision.ops.misc", "torchvision.transforms.v2"):  # fmt: skip
         stand_in = types.ModuleType(name)
         stand_in.__getattr__ = lambda attribute: StandIn if attribute[0].isupper() else MagicMock()  # type: ignore
@@ -120,11 +121,14 @@ def torch_transformer() -> Made:
 
 
 class Recurrent(nn.Module):
+    """PyTorch's own LSTM, with one output."""
+
     def __init__(self) -> None:
         super().__init__()
         self.lstm = nn.LSTM(16, 32, 2, batch_first=True, bidirectional=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T, 16] -> [B, T, 64]."""
         return self.lstm(x)[0]
 
 

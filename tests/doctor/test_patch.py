@@ -30,7 +30,7 @@ def test_closed_form_inverse_refuses_what_it_has_no_form_for():
 @pytest.mark.parametrize("case", ["PoolV2", "PoolV1", "PoolVoxels"])
 def test_poolers_are_replaced_also_under_names_bound_at_import(case):
     made = {
-        "PoolV2": (operators.PoolV2(), (operators.DEPTH, operators.FEAT, *operators.RANKS, operators.STARTS, operators.LENGTHS)),
+        "PoolV2": (operators.PoolV2(), operators.POOL_V2),
         "PoolV1": (operators.PoolV1(), (operators.POINTS, operators.GEOMETRY)),
         "PoolVoxels": (operators.PoolVoxels(), (operators.POINTS[None], operators.VOXELS)),
     }  # fmt: skip

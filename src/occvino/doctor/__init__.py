@@ -1,7 +1,7 @@
 """The doctor: what breaks between PyTorch, ONNX and OpenVINO, in anyone's module.
 
-One file a pitfall: `signature`, `leaving` (tensor land), `frozen` (values), `operators` and `devices`, `solver`, `parity`.
-`case` runs and exports, `watch` sees what happens while the module runs, `patch` and `flatten` are the cures.
+One file a pitfall: `signature`, `leaving` (tensor land), `frozen` (values), `operators` and `devices`, `solver`,
+`parity`. `case` runs and exports, `watch` sees what happens while the module runs, `patch` and `flatten` are the cures.
 """
 
 from occvino.doctor.examine import diagnose

@@ -1,9 +1,9 @@
-"""One examination: the module, the call, and what running and exporting it showed. Each is done once, when first asked."""
+"""One examination: the module, the call, and what running and exporting it showed. Each is done once, when asked."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,7 +89,7 @@ class Case:
         self.flat = FlatModule(module, args, kwargs)
 
     @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
+    def timed(self, step: str) -> Generator[None, None, None]:
         """Add the time spent inside to a step of the report."""
         start = time.perf_counter()
         try:
@@ -130,7 +130,7 @@ class Case:
 
     @cached_property
     def varied_floats(self) -> Varied | None:
-        """All floating-point inputs changed at once. Integers that belong together, as ranks and offsets, stay valid."""
+        """All floating-point inputs changed at once. Integers that belong together (ranks, offsets) stay valid."""
         with self.timed("vary"):
             return self._widest([at for at, t in enumerate(self.flat.example) if t.is_floating_point()])
 
@@ -197,7 +197,7 @@ def agrees(actual: Sequence[Tensor], expected: Sequence[Tensor], *, exact: bool 
 
 
 def distance(actual: Tensor, expected: Tensor) -> float:
-    """`calls.error` of floats; of integers and booleans the share of elements that differ; infinite for other shapes."""
+    """`calls.error` of floats; of integers and booleans the share that differs; infinite for other shapes."""
     if actual.shape != expected.shape:
         return float("inf")
     if is_label(expected):

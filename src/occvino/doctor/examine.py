@@ -12,7 +12,7 @@ from occvino.doctor import devices as device_check
 from occvino.doctor import frozen, leaving, operators, parity, signature, solver
 from occvino.doctor.case import Case
 from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
-from occvino.doctor.patch import Patches, patch
+from occvino.doctor.patch import patch, patches_of
 from occvino.doctor.routes import ALL_ROUTES, Route
 from occvino.doctor.watch import Call
 
@@ -74,7 +74,7 @@ def _with_patch_tried(case: Case, found: list[Finding]) -> list[Finding]:
         return found
     try:
         with case.timed("patch"):
-            patches: Patches = patch(case.module, case.args, case.kwargs).doctor
+            patches = patches_of(patch(case.module, case.args, case.kwargs))
     except DoctorError as failure:
         return [_tried(f, False, str(failure)) if f.code in ("solver/linalg", "operators/pooler") else f for f in found]
     steps = {(place.file, place.line): said for place, said in patches.steps}
@@ -118,7 +118,7 @@ def _training(case: Case, training: bool) -> list[Finding]:
 
 
 _DIFFERENT_IN_TRAINING = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.dropout._DropoutNd,
-    nn.modules.instancenorm._InstanceNorm,
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
 )

@@ -1,7 +1,7 @@
 """Frozen values: what an exported graph ignores although the module does not. No error, no warning: a wrong constant.
 
-All inputs are changed at once first. A graph that still agrees with the module has frozen nothing, and that is the end of
-it; only when one disagrees is each input changed alone.
+All inputs are changed at once first. A graph that still agrees with the module has frozen nothing, and that is the end
+of it; only when one disagrees is each input changed alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def check(case: Case) -> list[Finding]:
 
 def _settled(case: Case, attempt: Attempt) -> bool:
     """The graph agrees on changed inputs - or disagrees on the example already, which is for the parity check."""
-    varied = case.varied
+    varied, got = case.varied, list[Tensor]()
     try:
         if varied is not None:
             got = _run(attempt, varied.inputs)
@@ -127,7 +127,7 @@ def _finding(case: Case, whole: bool, place: Place | None, misses: dict[int, lis
         Severity.ERROR,
         place,
         ", ".join(names),
-        f"the outputs depend on {_listed(names)}, which the exported graph {said}: a value computed from it is a constant",
+        f"the outputs depend on {_listed(names)}, which the exported graph {said}: a value became a constant",
         tuple(evidence),
         Fix(_SNIPPET),
     )

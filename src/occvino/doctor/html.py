@@ -15,7 +15,8 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
 .sum { color: var(--dim); margin-top: .2rem; }
-article { border: 1px solid var(--line); border-left-width: 5px; border-radius: 6px; padding: .7rem 1rem; margin: .8rem 0; }
+article { border: 1px solid var(--line); border-left-width: 5px; border-radius: 6px; padding: .7rem 1rem;
+  margin: .8rem 0; }
 article.error { border-left-color: var(--error); } article.warning { border-left-color: var(--warning); }
 article.note { border-left-color: var(--note); }
 header { display: flex; flex-wrap: wrap; gap: .8rem; align-items: baseline; }
@@ -26,7 +27,8 @@ pre { background: var(--code); border-radius: 4px; padding: .5rem .7rem; overflo
 ul { color: var(--dim); margin: .3rem 0 .6rem; padding-left: 1.2rem; font-size: 14px; }
 .fix { font-size: 14px; } .works { color: var(--good); } .fails { color: var(--error); }
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .35rem .6rem; vertical-align: top;
-  border-bottom: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; } td:first-child { white-space: nowrap; }
+  border-bottom: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; }
 """
 
 

@@ -64,7 +64,7 @@ def _functions(case: Case) -> list[Finding]:
             )
             found.append(_finding("ignored-symbolic", Severity.WARNING, event, said, Fix(_UNKNOWN)))
         elif event.trouble or _fails_inside(case, event):
-            said = "a custom autograd.Function whose inside no exporter sees: its result is a constant, or the export stops"
+            said = "a custom autograd.Function whose inside no exporter sees: a constant, or the export stops"
             fix = Fix("def pool(x): ...      # the same in torch operators; PyTorch derives the gradient by itself")
             found.append(_finding("function", Severity.ERROR, event, said, fix))
     return found

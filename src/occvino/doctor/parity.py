@@ -134,7 +134,7 @@ def _overflow(case: Case) -> list[Finding]:
             Severity.WARNING,
             event.place,
             event.subject,
-            f"{event.name} gives {event.value:.4g}: FP16 ends at {FP16_MAX:g}, and GPU and NPU compute in FP16 by default",
+            f"{event.name} gives {event.value:.4g}: FP16, the default of GPU and NPU, ends at {FP16_MAX:g}",
             ("its arguments are inside the range; rule check, run here in FP32",),
             Fix("core.compile_model(model, 'GPU', {'INFERENCE_PRECISION_HINT': 'f32'})   # or scale the value down"),
         )

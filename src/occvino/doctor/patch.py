@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from occvino.doctor.calls import clone, replace_leaves, tensors_out
 from occvino.doctor.case import Case, agrees, worst
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.places import Place, is_user_file, user_place
-from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for
+from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for, tracing
 from occvino.doctor.solver import closed_form_exists
 from occvino.doctor.watch import Call, Event, state_kept
 
@@ -47,8 +47,8 @@ def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str,
       empty matters.
     - NumPy arrays at the end of `forward`, as `labels.cpu().numpy().astype(np.uint8)`, stay tensors.
 
-    Equality is proved on the call given here, or else on the first call of the copy: on its inputs and on others of the
-    same kind, floating-point ones changed. `copy.doctor` (a `Patches`) says what was replaced and how large the error was.
+    Equality is proved on the call given here, or else on the first call of the copy: on its inputs and again with the
+    floating-point ones changed. `patches_of(copy)` says what was replaced and how large the error was.
 
     A later call of a kind that was not proved, as one that leaves nothing inside the grid, is the user's to test.
 
@@ -62,7 +62,13 @@ def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str,
     return patched
 
 
-class _Unequal(DoctorError):
+def patches_of(module: nn.Module) -> Patches:
+    """What `patch` did to a module that it made."""
+    patches: Any = module.doctor
+    return patches
+
+
+class _UnequalError(DoctorError):
     """A replacement changed the outputs."""
 
 
@@ -90,7 +96,7 @@ class Patches:
         def forward(*args: Any, **kwargs: Any) -> Any:
             return self._forward(args, kwargs)
 
-        forward.__signature__ = inspect.signature(documented)  # pyright: ignore[reportFunctionMemberAccess]
+        setattr(forward, "__signature__", inspect.signature(documented))  # noqa: B010 - unknown to type checkers
         module.forward = forward
         module.doctor = self  # pyright: ignore[reportArgumentType]
 
@@ -117,6 +123,7 @@ class Patches:
         calls = [((args, kwargs), case.outputs)]
         if varied is not None:
             calls.append((case.flat.call_of(varied.inputs), varied.outputs))
+        failure: DoctorError | None = None
         # The two recipes that only the proof can judge are given up one after the other, never silently: see `steps`.
         unproved: list[tuple[str, ...]] = [(), ("len",), ("numpy",), ("len", "numpy")]
         for without in unproved if varied is not None else unproved[1::2]:
@@ -124,18 +131,19 @@ class Patches:
                 self._choose(case, without)
                 self.error = max(self._compare(call, expected) for call, expected in calls)
                 return
-            except _Unequal as unequal:
+            except _UnequalError as unequal:
                 failure = unequal
+        assert failure is not None
         raise failure
 
     def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._original_runs:
             return self._original(*args, **kwargs)
         if self.error is None:
-            if torch.jit.is_tracing() or torch.compiler.is_exporting():
+            if tracing() or torch.compiler.is_exporting():
                 raise DoctorError(
-                    "the patched module has not been proved equal yet: call it once on real inputs before exporting it, "
-                    "or give them to patch(module, args, kwargs)"
+                    "the patched module has not been proved equal yet: call it once on real inputs before exporting "
+                    "it, or give them to patch(module, args, kwargs)"
                 )
             self.prove(args, kwargs)
         return self._patched(args, kwargs)
@@ -150,11 +158,11 @@ class Patches:
             try:
                 output = self._patched(clone(call[0]), clone(call[1]))
             except Exception as failure:  # the user's code meets values that it has never met
-                raise _Unequal(f"the patched module fails with {'; '.join(self.applied)}: {failure}") from failure
+                raise _UnequalError(f"the patched module fails with {'; '.join(self.applied)}: {failure}") from failure
         got = tuple(tensors_out(output).values())
         gap = worst(got, expected)
         if not agrees(got, expected):
-            raise _Unequal(
+            raise _UnequalError(
                 f"the patched module differs from the original by {gap:.2g} of the largest value, with "
                 f"{'; '.join(self.applied)}: it is not handed out"
             )
@@ -193,7 +201,7 @@ class Patches:
         return ""
 
     @contextmanager
-    def _poolers(self) -> Iterator[None]:
+    def _poolers(self) -> Generator[None, None, None]:
         """`Function.apply` replaced, and every module-level name that had it bound already."""
         undo: list[Callable[[], None]] = []
         for cls, replacement in self._functions.items():
@@ -239,7 +247,8 @@ class _Recipes(TorchFunctionMode):
 
 
 _TORCH_TYPES = {
-    name: getattr(torch, name) for name in "bool uint8 int8 int16 int32 int64 float16 float32 float64".split()
+    name: getattr(torch, name)
+    for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 }
 
 

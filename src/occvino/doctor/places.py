@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import sys
@@ -44,7 +45,7 @@ class Place:
 
 def user_place() -> Place | None:
     """The innermost user frame of the running call stack; None when there is none."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None:
         if is_user_file(frame.f_code.co_filename):
             return Place.of(frame.f_code.co_filename, frame.f_lineno, _qualified(frame))

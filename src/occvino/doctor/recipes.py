@@ -64,6 +64,11 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:  # torch.linalg.cross has no transla
 _ADJUGATES: dict[int, Callable[[Tensor], Tensor]] = {2: _adjugate2, 3: _adjugate3, 4: _adjugate4}
 
 
+def tracing() -> bool:
+    """Inside `torch.jit.trace`, on which the legacy exporter and OpenVINO's own conversion rest."""
+    return torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
 def bev_pool_v2(
     depth: Tensor,  # [B, N, D, fH, fW]
     feat: Tensor,  # [B, N, fH, fW, C]
@@ -77,7 +82,8 @@ def bev_pool_v2(
     """BEVDet's `bev_pool_v2` by `occvino.bev_pool`: each interval is a bag, put at the cell of its first point."""
     cells = shape[0] * shape[1] * shape[2] * shape[3]
     depth, feat = depth.flatten(0, 1), feat.flatten(0, 1)
-    if torch.jit.is_tracing() or not isinstance(interval_starts.shape[0], int):
+    intervals: Any = interval_starts.shape[0]
+    if tracing() or not isinstance(intervals, int):
         # Bags whose number is known at run time only are refused by tracers and by OpenVINO; a scatter is not.
         weights = depth.flatten()[ranks_depth.long()].unsqueeze(-1)
         return _scattered(feat.flatten(0, 2)[ranks_feat.long()] * weights, ranks_bev.long(), cells).unflatten(

@@ -7,10 +7,10 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ _NOISE = ("Check '", "Exception from ")
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[list[warnings.WarningMessage]]:
+def quiet() -> Generator[list[warnings.WarningMessage], None, None]:
     """Exporters print graphs, logs and progress; gives the list that collects their warnings."""
     sink = io.StringIO()
     with (
@@ -127,7 +127,7 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
 
 
 @contextlib.contextmanager
-def _muted(descriptor: int) -> Iterator[None]:
+def _muted(descriptor: int) -> Generator[None, None, None]:
     """PyTorch's C++ prints the whole graph of a failed export past Python's streams."""
     try:
         saved = os.dup(descriptor)
@@ -145,7 +145,7 @@ def _muted(descriptor: int) -> Iterator[None]:
 
 
 def _frozen_at(caught: list[warnings.WarningMessage]) -> tuple[Place, ...]:
-    tracer = torch.jit.TracerWarning
+    tracer = torch.jit.TracerWarning  # pyright: ignore[reportPrivateImportUsage]
     places = [Place.of(w.filename, w.lineno) for w in caught if issubclass(w.category, tracer)]
     return tuple(dict.fromkeys(place for place in places if is_user_file(place.file)))
 
@@ -162,7 +162,7 @@ def _legacy(flat: FlatModule, axes: Axes) -> _Made:
     torch.onnx.export(
         flat,
         flat.example,
-        buffer,
+        buffer,  # pyright: ignore[reportArgumentType] - the legacy exporter takes a stream
         dynamo=False,
         opset_version=OPSET,
         input_names=list(flat.input_names),
@@ -255,4 +255,4 @@ def _array(tensor: Tensor) -> Any:
 
 
 def _tensor(value: Any) -> Tensor:
-    return torch.from_numpy(np.array(cast("Any", value)))
+    return torch.from_numpy(np.array(value))

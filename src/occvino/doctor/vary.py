@@ -47,6 +47,10 @@ def _integers(value: Tensor, random: torch.Generator) -> Iterator[Tensor]:
     shuffled = _shuffled(value, random)
     if not torch.equal(shuffled, value):
         yield shuffled
+    elif value.dim() and value.shape[-1] > 1:  # all alike, as a mask without padding: pad the second half
+        padded = value.clone()
+        padded[..., value.shape[-1] // 2 :] -= 1
+        yield padded
     yield (value - 1).clamp(min=0)
     yield value + 1
 

@@ -1,8 +1,8 @@
 """Running a module under observation: every step out of tensor land, with the user's line where it was taken.
 
-Nothing here reads source text. What a Python number, a NumPy array or a solver call is made from is seen because PyTorch
-lets a mode stand between the caller and each of its functions; `autograd.Function`s and the line of a `return` are seen
-through Python's profiling hook, which also catches an `apply` that was bound to another name long before.
+Nothing here reads source text. What a Python number, a NumPy array or a solver call is made from is seen because
+PyTorch lets a mode stand between the caller and each of its functions; `autograd.Function`s and the line of a `return`
+are seen through Python's profiling hook, which also catches an `apply` that was bound to another name long before.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import CodeType, FrameType
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import DisableTorchFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -45,8 +46,11 @@ _ESCAPES = {
     "__array__": "numpy",
 }
 SOLVERS = frozenset(
-    "inverse inv inv_ex linalg_inv linalg_inv_ex pinverse linalg_pinv linalg_solve linalg_lstsq linalg_svd svd "
-    "linalg_qr qr linalg_eigh linalg_eig linalg_cholesky cholesky".split()
+    (
+        *("inverse", "inv", "inv_ex", "linalg_inv", "linalg_inv_ex", "pinverse", "linalg_pinv", "linalg_solve"),
+        *("linalg_lstsq", "linalg_svd", "svd", "linalg_qr", "qr", "linalg_eigh", "linalg_eig"),
+        *("linalg_cholesky", "cholesky"),
+    )
 )
 _BUILT_IN = frozenset({"aten", "prim", "prims", "profiler", "_operator"})
 
@@ -110,9 +114,14 @@ def observe(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """
     seen = Observation()
     functions = _Functions(module, seen)
-    with torch.no_grad(), state_kept(module, _stores(seen, module)), _profiled(module, seen, functions):
-        with _Operators(module, seen), functions:
-            seen.output = module(*args, **kwargs)
+    with (
+        torch.no_grad(),
+        state_kept(module, _stores(seen, module)),
+        _profiled(module, seen, functions),
+        _Operators(module, seen),
+        functions,
+    ):
+        seen.output = module(*args, **kwargs)
     return seen
 
 
@@ -126,7 +135,7 @@ def output_after(module: nn.Module, first: Call, second: Call) -> Any:
 @contextmanager
 def state_kept(
     module: nn.Module, stored: Callable[[nn.Module, str, Any], None] = lambda owner, name, value: None
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Put buffers and attributes back as they were, whatever `forward` or an exporter that runs it wrote there.
 
     `stored` is told of each attribute that is set on any module.
@@ -260,7 +269,7 @@ class _Operators(TorchDispatchMode):
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
             self._add("random", name, place, describe(result))
-        with torch._C.DisableTorchFunction():  # what is done to watch must not be watched
+        with DisableTorchFunction():  # what is done to watch must not be watched
             if func._schema.is_mutable:
                 self._note_writes(func, args, kwargs or {}, place)
             self._note_magnitude(name, place, args, result)
@@ -293,7 +302,7 @@ class _Operators(TorchDispatchMode):
 
 
 @contextmanager
-def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Iterator[None]:
+def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Generator[None, None, None]:
     """Python's own hook: applications of autograd Functions, and the line at which `forward` returned."""
     apply_code = torch.autograd.Function.apply.__func__.__code__  # pyright: ignore
     forward_code = code_of_forward(module)
@@ -345,7 +354,7 @@ def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
     """Tensors that the module holds: parameters, buffers and plain attributes."""
     constants = WeakTensorKeyDictionary()
     for child in module.modules():
-        held = [*vars(child).values(), *child._parameters.values(), *child._buffers.values()]
+        held = [*vars(child).values(), *child.parameters(recurse=False), *child.buffers(recurse=False)]
         for _, value in leaves(held):
             if isinstance(value, Tensor):
                 constants[value] = True

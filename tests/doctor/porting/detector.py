@@ -3,6 +3,7 @@
 The structure and the habits are those of mmdetection3d, BEVDet and FlashOcc; the code is written for this test.
 """
 
+# ruff: noqa: N806 - sizes in capitals, as everywhere in this field
 import numpy as np
 import torch
 import torch.nn as nn

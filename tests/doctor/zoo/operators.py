@@ -15,11 +15,12 @@ RANKS_BEV = torch.tensor([0, 0, 1, 3, 3, 3, 5])
 RANKS_DEPTH, RANKS_FEAT = torch.tensor([1, 5, 20, 7, 2, 23, 11]), torch.tensor([1, 1, 4, 3, 2, 7, 3])
 STARTS, LENGTHS = torch.tensor([0, 2, 3, 6]), torch.tensor([2, 1, 3, 1])
 RANKS = (RANKS_DEPTH, RANKS_FEAT, RANKS_BEV)
+POOL_V2 = (DEPTH, FEAT, *RANKS, STARTS, LENGTHS)
 POINTS = image(7, 5)
 GEOMETRY = torch.tensor(
     [[0, 0, 0, 0], [0, 0, 0, 0], [1, 2, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [1, 2, 0, 0], [0, 2, 0, 0]]
 )
-VOXELS = GEOMETRY[None, :, :3] - torch.tensor([0, 0, 0])
+VOXELS = GEOMETRY[None, :, :3]
 GRID = torch.tensor([2, 3, 1])
 
 
@@ -120,7 +121,7 @@ class DistancesTwin(nn.Module):
 
 
 PAIRS = (
-    Pair("operators/pooler", of(PoolV2, DEPTH, FEAT, *RANKS, STARTS, LENGTHS),
+    Pair("operators/pooler", of(PoolV2, *POOL_V2),
          of(PoolV2Twin, DEPTH, FEAT, *RANKS), (Route.OPENVINO,)),
     Pair("operators/pooler", of(PoolV1, POINTS, GEOMETRY), of(PoolV1Twin, POINTS, GEOMETRY), (Route.LEGACY,)),
     Pair("operators/pooler", of(PoolVoxels, POINTS[None], VOXELS), of(PoolVoxelsTwin, POINTS[None], VOXELS)),

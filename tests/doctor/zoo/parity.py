@@ -5,7 +5,7 @@ from torch import nn
 
 from tests.doctor.zoo.pair import Pair, Route, image, of
 
-X, I = image(6, 3), torch.tensor([0, 1, 1, 3, 2, 3])
+X, INDEX = image(6, 3), torch.tensor([0, 1, 1, 3, 2, 3])
 
 
 class LostSum(nn.Module):
@@ -51,7 +51,7 @@ class NarrowInteger(nn.Module):
 
 
 PAIRS = (
-    Pair("parity/diverges", of(LostSum, X, I), of(KeptSum, X, I), (Route.LEGACY,)),
+    Pair("parity/diverges", of(LostSum, X, INDEX), of(KeptSum, X, INDEX), (Route.LEGACY,)),
     Pair("parity/fp16-overflow", of(TooLargeForHalf, X), of(SmallEnough, X)),
-    Pair("parity/diverges", of(WideInteger, X, I), of(NarrowInteger, X, I), (Route.OPENVINO,)),
+    Pair("parity/diverges", of(WideInteger, X, INDEX), of(NarrowInteger, X, INDEX), (Route.OPENVINO,)),
 )
