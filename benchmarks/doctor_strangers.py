@@ -15,6 +15,8 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -43,17 +45,17 @@ class StandIn(metaclass=_Anything):
     """A class to inherit from, with whatever attribute is asked for."""
 
 
+class _TorchvisionFinder(MetaPathFinder, Loader):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] == "torchvision" else None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__getattr__ = lambda name: StandIn if name[0].isupper() else MagicMock()  # type: ignore
+
+
 def without_torchvision() -> None:
-    """Timm and others import torchvision for their data loaders only: an empty stand-in is enough to build models."""
-    for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops",
-                 "torchvision.datasets", "torchvision.utils", "torchvision.models",
-                 "torchvision.models.feature_extraction",
-                 "torchvision.ops.misc", "torchvision.transforms.v2"):  # fmt: skip
-        stand_in = types.ModuleType(name)
-        stand_in.__getattr__ = lambda attribute: StandIn if attribute[0].isupper() else MagicMock()  # type: ignore
-        stand_in.__path__ = []  # type: ignore
-        stand_in.__version__ = "0.0"  # type: ignore
-        sys.modules[name] = stand_in
+    """Some packages import torchvision for their data loaders only: an empty stand-in is enough to build models."""
+    sys.meta_path.insert(0, _TorchvisionFinder())
 
 
 def timm(name: str, size: int = 224, **options: Any) -> Callable[[], Made]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -117,10 +117,17 @@ class Case:
         return [self.attempt(route) for route in self.routes]
 
     def release(self, route: Route) -> None:
-        """Forget how to run a route's graph: compiled models are as large as the module."""
+        """Forget how to run a route's graph, and the graph unless it is still needed: each is as large as the module.
+
+        `Route.VIA_ONNX` reads what `Route.DYNAMO` wrote; the device check takes the first OpenVINO graph there is.
+        """
         done = self._attempts[route]
-        graph = done.graph if route is not Route.LEGACY else None
-        self._attempts[route] = Attempt(route, None, done.nodes, graph, done.failure, done.place, done.warned)
+        others = [a for a in self._attempts.values() if a.route is not route and _is_openvino(a)]
+        waited_for = route is Route.DYNAMO and Route.VIA_ONNX in self.routes
+        graph = done.graph if waited_for or (_is_openvino(done) and not others) else None
+        self._attempts[route] = replace(done, run=None, graph=graph)
+        if route is Route.VIA_ONNX and Route.DYNAMO in self._attempts:
+            self._attempts[Route.DYNAMO] = replace(self._attempts[Route.DYNAMO], graph=None)
 
     @cached_property
     def varied(self) -> Varied | None:
@@ -210,6 +217,10 @@ def worst(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     if len(actual) != len(expected):
         return float("inf")
     return max((distance(a, b) for a, b in zip(actual, expected, strict=True)), default=0.0)
+
+
+def _is_openvino(done: Attempt) -> bool:
+    return done.route in (Route.OPENVINO, Route.VIA_ONNX) and done.graph is not None
 
 
 def is_label(tensor: Tensor) -> bool:

@@ -48,8 +48,7 @@ def check(case: Case) -> list[Finding]:
                 miss = _miss(case, attempt, varied)
                 if miss is not None and miss.share > _SLIGHT:
                     misses.setdefault(index, []).append(miss)
-        if route is not Route.DYNAMO or Route.VIA_ONNX not in case.routes:
-            case.release(route)
+        case.release(route)
     return [*_findings(case, misses), *_variations(case)]
 
 

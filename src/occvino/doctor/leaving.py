@@ -13,7 +13,7 @@ from occvino.doctor.calls import clone, leaves, tensors_out
 from occvino.doctor.case import TOLERANCE, Case, worst
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.watch import Event, output_after
+from occvino.doctor.watch import Event, observe, output_after
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ ADVICE = {
         "return labels                        # a tensor; .numpy() belongs to the caller",
     ),
 }
-_PER_EVENT = ("item", "number", "bool", "len", "tolist", "numpy", "buffer", "random")
+_PER_EVENT = ("item", "number", "bool", "len", "tolist", "numpy", "buffer")
 
 
 def check(case: Case) -> list[Finding]:
     """One finding for each line and kind; a value that follows the inputs is an error, a constant one a warning."""
     groups: dict[tuple[str, Place], list[Event]] = {}
-    for event in case.base.of(*_PER_EVENT):
+    for event in [*case.base.of(*_PER_EVENT), *_random(case)]:
         groups.setdefault((event.kind, event.place), []).append(event)
     found = [_finding(case, kind, place, events) for (kind, place), events in groups.items()]
     return found + _state(case) + _outputs(case)
@@ -111,6 +111,16 @@ def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Findin
     return Finding(
         f"leaving/{kind}", severity, place, first.subject, advice.message, tuple(evidence), Fix(advice.snippet)
     )
+
+
+def _random(case: Case) -> list[Event]:
+    """Draws that reach the outputs: attention kernels are marked as random and draw nothing without dropout."""
+    events = case.base.of("random")
+    if not events:
+        return []
+    again = observe(case.module, clone(case.args), clone(case.kwargs))
+    gap = worst(tuple(tensors_out(again.output).values()), case.outputs)
+    return events if gap > TOLERANCE else []
 
 
 def _state(case: Case) -> list[Finding]:

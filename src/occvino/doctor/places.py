@@ -44,9 +44,9 @@ class Place:
 
 
 def user_place() -> Place | None:
-    """The innermost user frame of the running call stack; None when there is none."""
+    """The innermost user frame inside the observed module; None when only PyTorch's own code runs."""
     frame: FrameType | None = inspect.currentframe()
-    while frame is not None:
+    while frame is not None and not _is_boundary(frame):
         if is_user_file(frame.f_code.co_filename):
             return Place.of(frame.f_code.co_filename, frame.f_lineno, _qualified(frame))
         frame = frame.f_back
@@ -104,6 +104,12 @@ def _foreign_roots() -> tuple[Path, ...]:
 def _runs_in_forward(frames: list[traceback.FrameSummary], frame: traceback.FrameSummary) -> bool:
     """An error raised before the module ran has only the frames of whoever called the doctor."""
     return any(f.name == "forward" for f in frames[: frames.index(frame) + 1])
+
+
+def _is_boundary(frame: FrameType) -> bool:
+    """Whoever called the doctor is not the module."""
+    ours = frame.f_code.co_filename.startswith(str(Path(__file__).parent))
+    return ours and frame.f_code.co_name in ("observe", "attempt", "_divergence")
 
 
 def _qualified(frame: FrameType) -> str:

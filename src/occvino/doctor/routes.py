@@ -219,6 +219,7 @@ def _in_onnxruntime(proto: Any, flat: FlatModule) -> _Made:
     nodes = frozenset(f"{n.domain}::{n.op_type}" if n.domain else str(n.op_type) for n in proto.graph.node)
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # it would keep the peak of the first run
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     kept = {value.name for value in session.get_inputs()}
