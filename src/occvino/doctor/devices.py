@@ -1,0 +1,113 @@
+"""Devices: what a plugin says of the converted graph. The NPU is judged by a list of rules where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from occvino.doctor.case import Case
+from occvino.doctor.findings import Finding, Fix, Severity
+from occvino.doctor.places import Place
+from occvino.doctor.routes import Route, quiet, summary
+
+NPU_RULES = {
+    "EmbeddingBagOffsets": "opset 15's node is not in the importer's list; opset 3's EmbeddingBagOffsetsSum is",
+    "Inverse": "not in the importer's list",
+    "NonZero": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "Unique": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "NonMaxSuppression": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "Loop": "not in the importer's list",
+    "If": "not in the importer's list",
+}
+"""From the sources of the NPU compiler (2024-25): a rule check, nothing was run."""
+
+
+def check(case: Case) -> list[Finding]:
+    """`query_model`, then `compile_model`, for each device asked for."""
+    graph = _graph(case)
+    if graph is None:
+        return []
+    import openvino as ov
+
+    present = ov.Core().available_devices
+    found: list[Finding] = []
+    for device in case.devices:
+        kind = device.split(".")[0].split(":")[0]
+        if not any(name.split(".")[0] == kind for name in present):
+            found += _by_rules(case, graph) if kind == "NPU" else [_absent(device, present)]
+            continue
+        found += _by_plugin(case, graph, device)
+    return found
+
+
+def _graph(case: Case) -> Any:
+    """The OpenVINO graph that was made, by whichever route."""
+    return next(
+        (a.graph for a in case.attempts() if a.route in (Route.OPENVINO, Route.VIA_ONNX) and a.graph is not None), None
+    )
+
+
+def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:
+    import openvino as ov
+
+    core = ov.Core()
+    with case.timed(f"query {device}"), quiet():
+        taken = set(core.query_model(graph, device))
+        refused = [op for op in graph.get_ordered_ops() if op.get_friendly_name() not in taken]
+        if refused:
+            return [_refused(case, device, op, "query_model leaves it out") for op in refused]
+        if device == "CPU":  # the route has compiled and run it there
+            return []
+        try:
+            core.compile_model(graph, device)
+        except RuntimeError as failure:
+            said = f"{device} takes every operator and does not compile the graph"
+            return [
+                Finding("operators/device", Severity.ERROR, None, device, said, (summary(failure),), Fix(_ELSEWHERE))
+            ]
+    return []
+
+
+_ELSEWHERE = "openvino.compile_model(model, 'HETERO:{device},CPU')   # or write the step with other operators"
+
+
+def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
+    kind = str(op.get_type_name())
+    said = f"the {device} plugin does not take {kind}"
+    evidence = (f"{why}: {op.get_friendly_name()}",)
+    place = _place_of(case, str(op.get_friendly_name()))
+    return Finding(
+        "operators/device", Severity.ERROR, place, kind, said, evidence, Fix(_ELSEWHERE.format(device=device))
+    )
+
+
+def _by_rules(case: Case, graph: Any) -> list[Finding]:
+    kinds: Iterable[str] = sorted({str(op.get_type_name()) for op in graph.get_ops()} & NPU_RULES.keys())
+    if graph.is_dynamic():
+        kinds = [*kinds, "dynamic shapes"]
+    return [
+        Finding(
+            "operators/device",
+            Severity.WARNING,
+            None,
+            kind,
+            f"rule check for the NPU, nothing was run: {kind} may not compile",
+            (NPU_RULES.get(kind, "the NPU compiles static shapes"),),
+            Fix(_ELSEWHERE.format(device="NPU")),
+        )
+        for kind in kinds
+    ]
+
+
+def _absent(device: str, present: list[str]) -> Finding:
+    said = f"{device} is not on this machine: nothing is known about it"
+    return Finding("operators/device", Severity.NOTE, None, device, said, (f"here: {', '.join(present)}",))
+
+
+def _place_of(case: Case, friendly_name: str) -> Place | None:
+    """Names of converted nodes begin with the PyTorch operator: `aten::inverse/Inverse`."""
+    operator = friendly_name.split("/")[0].removeprefix("aten::")
+    for name, places in case.base.operators.items():
+        if operator and operator in name:
+            return places[0]
+    return None

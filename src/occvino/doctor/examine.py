@@ -1,0 +1,124 @@
+"""The examination: six pitfalls in the order in which people meet them, and one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from occvino.doctor import devices as device_check
+from occvino.doctor import frozen, leaving, operators, parity, signature, solver
+from occvino.doctor.case import Case
+from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
+from occvino.doctor.patch import patch, patches_of
+from occvino.doctor.routes import ALL_ROUTES, Route
+from occvino.doctor.watch import Call
+
+
+def diagnose(
+    module: nn.Module,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    devices: Sequence[str] = ("CPU",),
+    variations: Sequence[Call] | None = None,
+    routes: Sequence[Route] = ALL_ROUTES,
+) -> Findings:
+    """What will break between PyTorch, ONNX and OpenVINO, where in the module's source, and what to write instead.
+
+    The module is run and exported, never changed: buffers and attributes are put back, and it is examined in evaluation
+    mode whatever mode it is in. Its parameters are not copied.
+
+    Args:
+        module: any module that runs here.
+        args: positional arguments of a call that works.
+        kwargs: keyword arguments of that call.
+        devices: OpenVINO devices to ask. "NPU" without an NPU is judged by rules, and said so.
+        variations: other calls `(args, kwargs)`, built like the first, that the graph must take: another batch,
+            another number of cameras.
+        routes: ways out of PyTorch to try; all of them unless time is short.
+
+    Raises:
+        DoctorError: the module fails on its own example, or there is no tensor to compare.
+    """
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DoctorError(f"diagnose takes a torch.nn.Module, not a {type(module).__name__}")
+    modes = {child: child.training for child in module.modules()}
+    module.eval()
+    try:
+        case = Case(module, args, kwargs or {}, devices=devices, variations=variations or (), routes=routes)
+        found = [*_training(case, modes[module]), *_examine(case)]
+    finally:
+        for child, training in modes.items():
+            child.training = training
+    verdicts = {route.value: verdict for route, verdict in case.verdicts.items()}
+    return Findings(type(module).__name__, ordered(found), verdicts, case.seconds)
+
+
+def _examine(case: Case) -> list[Finding]:
+    found = [*signature.check(case), *leaving.check(case), *solver.check(case)]
+    found += frozen.check(case)  # makes and compares the graphs that the checks below look at
+    found += [*operators.check(case), *device_check.check(case), *parity.check(case)]
+    found = operators.add_failures(case, found)  # after all: most failures are at the line of a finding
+    return _with_patch_tried(case, found)
+
+
+_CURABLE = ("solver/linalg", "operators/pooler", "leaving/number", "leaving/item", "leaving/len", "leaving/numpy")
+
+
+def _with_patch_tried(case: Case, found: list[Finding]) -> list[Finding]:
+    """`patch` on this very call, if anything was found that it may cure; what it replaced, each finding is told."""
+    if not any(finding.code in _CURABLE for finding in found):
+        return found
+    try:
+        with case.timed("patch"):
+            patches = patches_of(patch(case.module, case.args, case.kwargs))
+    except DoctorError as failure:
+        return [_tried(f, False, str(failure)) if f.code in ("solver/linalg", "operators/pooler") else f for f in found]
+    steps = {(place.file, place.line): said for place, said in patches.steps}
+    told: list[Finding] = []
+    for finding in found:
+        said = steps.get((finding.place.file, finding.place.line)) if finding.place else None
+        cured = said is not None and finding.code in _CURABLE
+        told.append(_tried(finding, True, f"{said}, by patch; error {patches.error:.1g}") if cured else finding)
+    return told
+
+
+def _tried(finding: Finding, worked: bool, proof: str) -> Finding:
+    snippet = finding.fix.snippet
+    if worked and not snippet.startswith(_PATCH):
+        snippet = f"{_PATCH}      # or, by hand:\n{snippet}"
+    return replace(finding, fix=Fix(snippet, True, worked, proof))
+
+
+_PATCH = "module = occvino.doctor.patch(module)"
+
+
+def _training(case: Case, training: bool) -> list[Finding]:
+    """A module in training mode is a trap only if something in it behaves differently then."""
+    if not training:
+        return []
+    changing = [name for name, child in case.module.named_modules() if isinstance(child, _DIFFERENT_IN_TRAINING)]
+    if not changing:
+        return []
+    advice = leaving.ADVICE["training"]
+    return [
+        Finding(
+            "leaving/training",
+            Severity.WARNING,
+            case.forward_place(),
+            ", ".join(changing[:3]),
+            advice.message,
+            (f"{len(changing)} layers behave differently in training",),
+            Fix(advice.snippet),
+        )
+    ]
+
+
+_DIFFERENT_IN_TRAINING = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
+)

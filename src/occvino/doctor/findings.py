@@ -1,0 +1,150 @@
+"""What the doctor says: findings, and the container that counts, orders and serialises them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from occvino.doctor.places import Place
+from occvino.errors import OccvinoError
+
+
+class DoctorError(OccvinoError, RuntimeError):
+    """The doctor could not examine the module: the example call fails, a recipe is not exact, a target is unknown."""
+
+
+class Severity(Enum):
+    """How bad it is. Only errors and warnings make the command exit with 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What to write instead.
+
+    Args:
+        snippet: a few lines of Python for the user to adapt. Never executed by a report.
+        tried: the doctor applied it to this very module and call.
+        worked: it did, and the outputs were equal.
+        proof: the numbers behind `worked`; empty when not tried.
+    """
+
+    snippet: str
+    tried: bool = False
+    worked: bool = False
+    proof: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that breaks between PyTorch, ONNX and OpenVINO.
+
+    Args:
+        code: `pitfall/kind`, as `leaving/item`: stable, for scripts.
+        place: where in the user's source; None when the finding is about the call as a whole.
+        subject: the tensor, input or operator concerned.
+        message: what happens, in one sentence.
+        evidence: what was seen while running, numbers included.
+    """
+
+    code: str
+    severity: Severity
+    place: Place | None
+    subject: str
+    message: str
+    evidence: tuple[str, ...] = ()
+    fix: Fix = field(default_factory=lambda: Fix(""))
+
+    def with_evidence(self, *lines: str) -> Finding:
+        """The same finding with more evidence; lines already there are not repeated."""
+        return replace(self, evidence=(*self.evidence, *(line for line in lines if line not in self.evidence)))
+
+
+@dataclass(frozen=True)
+class Findings(Sequence[Finding]):
+    """The doctor's report on one module: a sequence of `Finding`, worst first within each pitfall.
+
+    Args:
+        module: the class of the examined module.
+        items: the findings.
+        routes: what became of each way out of PyTorch, as {"legacy": "agrees, error 2e-07"}.
+        seconds: wall time of each step.
+    """
+
+    module: str
+    items: tuple[Finding, ...]
+    routes: dict[str, str]
+    seconds: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.items[index]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.items)
+
+    @property
+    def clean(self) -> bool:
+        """No error and no warning. Notes do not count."""
+        return all(finding.severity is Severity.NOTE for finding in self.items)
+
+    def at(self, line: int) -> list[Finding]:
+        """Findings on a line of the source, of whatever file."""
+        return [finding for finding in self.items if finding.place and finding.place.line == line]
+
+    def codes(self) -> list[str]:
+        """The codes in order of appearance, each once."""
+        return list(dict.fromkeys(finding.code for finding in self.items))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only."""
+        rows = [{**asdict(finding), "severity": finding.severity.value} for finding in self.items]
+        return {
+            "module": self.module,
+            "clean": self.clean,
+            "findings": rows,
+            "routes": dict(self.routes),
+            "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_html(self) -> str:
+        """One self-contained HTML page; everything that came from the module is escaped."""
+        from occvino.doctor.html import page
+
+        return page(self)
+
+    def __rich__(self) -> Any:
+        from occvino.doctor.report import renderable
+
+        return renderable(self)
+
+
+PITFALLS = ("signature", "leaving", "frozen", "operators", "solver", "parity")
+"""The order in which the findings are told: the order in which people meet them."""
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """By pitfall, then severity, then place."""
+
+    def key(finding: Finding) -> tuple[Any, ...]:
+        where = (finding.place.file, finding.place.line) if finding.place else ("", 0)
+        return (PITFALLS.index(finding.code.split("/")[0]), finding.severity.rank, where, finding.code, finding.subject)
+
+    return tuple(sorted(findings, key=key))

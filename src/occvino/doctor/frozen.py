@@ -1,0 +1,230 @@
+"""Frozen values: what an exported graph ignores although the module does not. No error, no warning: a wrong constant.
+
+All inputs are changed at once first. A graph that still agrees with the module has frozen nothing, and that is the end
+of it; only when one disagrees is each input changed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from occvino.doctor.calls import clone, tensors_out
+from occvino.doctor.case import Case, Varied, agrees, worst
+from occvino.doctor.findings import Finding, Fix, Severity
+from occvino.doctor.leaving import differ
+from occvino.doctor.places import Place
+from occvino.doctor.routes import Attempt, Axes, Route, quiet, summary
+from occvino.doctor.watch import Event, observe
+
+_UNMOVED = 0.999
+"""Share of the module's own change that a graph misses when it takes no notice of an input at all."""
+_SLIGHT = 0.05
+"""Share of the change that may be missed and still be rounding, bin borders and ties."""
+_LEAVES = ("item", "number", "bool", "len", "tolist", "numpy")
+_SNIPPET = "# keep the value a tensor from the input to the output; see the finding on the same line"
+
+
+@dataclass(frozen=True)
+class _Miss:
+    """What one route makes of one changed input."""
+
+    route: Route
+    share: float  # of the module's change that the graph does not follow
+    gap: float  # of the largest value
+    moved: float  # what the module itself moved by
+
+
+def check(case: Case) -> list[Finding]:
+    """One finding for each input that some route freezes, wholly or in part; and for each variation of shape."""
+    misses: dict[int, list[_Miss]] = {}
+    for route in case.routes:
+        attempt = case.attempt(route)
+        if attempt.run is not None and not _settled(case, attempt):
+            for index, varied in case.alone.items():
+                miss = _miss(case, attempt, varied)
+                if miss is not None and miss.share > _SLIGHT:
+                    misses.setdefault(index, []).append(miss)
+        case.release(route)
+    return [*_findings(case, misses), *_variations(case)]
+
+
+def _settled(case: Case, attempt: Attempt) -> bool:
+    """The graph agrees on changed inputs - or disagrees on the example already, which is for the parity check."""
+    varied, got = case.varied, list[Tensor]()
+    try:
+        if varied is not None:
+            got = _run(attempt, varied.inputs)
+            if agrees(got, varied.outputs):
+                case.verdicts[attempt.route] = f"agrees, error {worst(got, varied.outputs):.1g} on other inputs"
+                return True
+        base = _run(attempt, case.flat.example)
+    except Exception as failure:  # a graph that was made and does not run is a finding of the operators check
+        case.verdicts[attempt.route] = f"does not run: {summary(failure)}"
+        return True
+    gap = worst(base, case.outputs)
+    if not agrees(base, case.outputs):
+        case.verdicts[attempt.route] = f"differs from PyTorch by {gap:.2g} on the example"
+        return True
+    if varied is None:
+        case.verdicts[attempt.route] = f"agrees, error {gap:.1g} on the example; no other inputs were accepted"
+        return True
+    case.verdicts[attempt.route] = (
+        f"freezes values: agrees on the example only (error {worst(got, varied.outputs):.2g})"
+    )
+    return False
+
+
+def _run(attempt: Attempt, inputs: Sequence[Tensor]) -> list[Tensor]:
+    assert attempt.run is not None
+    with quiet():
+        return attempt.run(inputs)
+
+
+def _miss(case: Case, attempt: Attempt, varied: Varied) -> _Miss | None:
+    got = _run(attempt, varied.inputs)
+    if agrees(got, varied.outputs):
+        return None
+    moved = worst(case.outputs, varied.outputs)
+    shares = [_share(g, e, b) for g, e, b in zip(got, varied.outputs, case.outputs, strict=True)]
+    return _Miss(attempt.route, max(shares), worst(got, varied.outputs), moved)
+
+
+def _share(got: Tensor, expected: Tensor, before: Tensor) -> float:
+    """0: follows the module; 1: stands still."""
+    if got.shape != expected.shape or before.shape != expected.shape:
+        return 1.0
+    change = (expected.double() - before.double()).norm()
+    return float((got.double() - expected.double()).norm() / change) if float(change) else 0.0
+
+
+def _findings(case: Case, misses: dict[int, list[_Miss]]) -> list[Finding]:
+    """Inputs that are lost at the same step are one finding."""
+    groups: dict[tuple[bool, Place | None], list[int]] = {}
+    for index, missed in misses.items():
+        whole = any(miss.share >= _UNMOVED for miss in missed)
+        groups.setdefault((whole, _place(case, index, missed)), []).append(index)
+    return [_finding(case, whole, place, {i: misses[i] for i in indices}) for (whole, place), indices in groups.items()]
+
+
+def _finding(case: Case, whole: bool, place: Place | None, misses: dict[int, list[_Miss]]) -> Finding:
+    names = [case.flat.input_paths[index] for index in misses]
+    culprits = _culprits(case, case.alone[next(iter(misses))])
+    evidence = [f"it left tensor land here: {culprits[0].name} of {culprits[0].subject}"] if culprits else []
+    for index, missed in misses.items():
+        evidence += [_told(case.flat.input_paths[index], miss) for miss in missed]
+    evidence += [
+        f"{route.value}: {verdict}" for route, verdict in case.verdicts.items() if verdict.startswith("agrees")
+    ]
+    evidence += [f"then at line {e.place.line}: {e.name} of {e.subject}" for e in culprits[1:4]]
+    kind, said = ("input", "ignores") if whole else ("partial", "follows only in part")
+    return Finding(
+        f"frozen/{kind}",
+        Severity.ERROR,
+        place,
+        ", ".join(names),
+        f"the outputs depend on {_listed(names)}, which the exported graph {said}: a value became a constant",
+        tuple(evidence),
+        Fix(_SNIPPET),
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return f"'{names[0]}'" if len(names) == 1 else f"{len(names)} inputs ('{names[0]}', ...)"
+
+
+def _told(name: str, miss: _Miss) -> str:
+    did = "did not move" if miss.share >= _UNMOVED else f"missed {miss.share:.0%} of it (error {miss.gap:.2g})"
+    return f"{name}, {miss.route.value}: the module moved by {miss.moved:.2g}, the graph {did}"
+
+
+def _place(case: Case, index: int, missed: list[_Miss]) -> Place | None:
+    culprits = _culprits(case, case.alone[index])
+    return culprits[0].place if culprits else _warned(case, missed) or case.forward_place()
+
+
+def _culprits(case: Case, varied: Varied) -> list[Event]:
+    """Steps out of tensor land that took another value when this input changed, in the order of the run."""
+    groups: dict[tuple[str, Place], list[Event]] = {}
+    for event in case.base.of(*_LEAVES):
+        groups.setdefault((event.kind, event.place), []).append(event)
+    return [events[0] for events in groups.values() if differ(events, varied.events)]
+
+
+def _warned(case: Case, missed: list[_Miss]) -> Place | None:
+    places = [place for miss in missed for place in case.attempt(miss.route).warned]
+    functions = [event.place for event in case.base.of("function")]
+    return next(iter([*functions, *places]), None)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Variations: calls that the user says the module must take, such as another batch or another number of cameras.
+
+
+def _variations(case: Case) -> list[Finding]:
+    found: list[Finding] = []
+    for args, kwargs in case.variations:
+        tensors = case.flat.tensors_of(args, kwargs)
+        axes = _axes(case, tensors)
+        with case.timed("vary"):
+            seen = observe(case.module, clone(args), clone(kwargs))
+        expected = tuple(tensors_out(seen.output).values())
+        told = ", ".join(
+            f"{n} {list(t.shape)}" for n, t in zip(case.flat.input_names, tensors, strict=True) if n in axes
+        )
+        misses = [
+            (route, *miss)
+            for route in case.routes
+            if route is not Route.VIA_ONNX and (miss := _variation(case, route, axes, tensors, expected))
+        ]
+        if misses:
+            places = [place for _, place, _ in misses if place is not None]
+            evidence = [f"{route.value}: {said}" for route, _, said in misses]
+            if not places:  # no exporter names a line: the lines that read a size are what there is
+                places = case.base.sizes or [case.forward_place()]
+                evidence += [f"a size is also read at line {p.line}: {p.code}" for p in case.base.sizes[1:4]]
+            found.append(_shape_finding(told, places[0], tuple(evidence)))
+    return found
+
+
+def _axes(case: Case, tensors: Sequence[Tensor]) -> Axes:
+    axes: Axes = {}
+    for name, before, now in zip(case.flat.input_names, case.flat.example, tensors, strict=True):
+        if before.dim() != now.dim():
+            return {n: set(range(t.dim())) for n, t in zip(case.flat.input_names, case.flat.example, strict=True)}
+        changed = {axis for axis in range(now.dim()) if before.shape[axis] != now.shape[axis]}
+        if changed:
+            axes[name] = changed
+    return axes
+
+
+def _variation(
+    case: Case, route: Route, axes: Axes, tensors: Sequence[Tensor], expected: Sequence[Tensor]
+) -> tuple[Place | None, str] | None:
+    """Where and how a route fails on a variation; None when it agrees."""
+    attempt: Any = case.attempt_dynamic(route, axes)
+    if attempt.run is None:
+        return attempt.place, f"refuses: {attempt.failure}"
+    place = attempt.warned[0] if attempt.warned else None
+    try:
+        got = _run(attempt, tensors)
+    except Exception as failure:
+        return place, f"the graph of the example call does not run: {summary(failure)}"
+    if agrees(got, expected):
+        return None
+    return place, f"error {worst(got, expected):.2g} of the largest value"
+
+
+def _shape_finding(told: str, place: Place | None, evidence: tuple[str, ...]) -> Finding:
+    return Finding(
+        "frozen/shape",
+        Severity.ERROR,
+        place,
+        told or "the variation's values",
+        "a size was used as a Python number and stored: the graph is right for the example's shape only",
+        evidence,
+        Fix("y = y / x.shape[0]        # arithmetic on shapes, without int(), float() or math.*, stays in the graph"),
+    )

@@ -1,0 +1,165 @@
+"""Operators: what an exporter, a frontend or a device does not take, and what it turns into something slow."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from occvino.doctor.case import Case
+from occvino.doctor.findings import Finding, Fix, Severity
+from occvino.doctor.places import Place
+from occvino.doctor.recipes import recipes_for
+from occvino.doctor.routes import Attempt, Route
+from occvino.doctor.watch import Event
+
+_OPERATOR = re.compile(r"aten(?:::|\.)_?(?P<name>\w+?)(?:_ex)?\b")
+_SNIPPETS = {
+    "embedding_bag": "bev = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
+    "index_add": "out.scatter_add(0, index[:, None].expand_as(values), values)   # exported by every route",
+    "index_put": "out.scatter_add(0, index[:, None].expand_as(values), values)   # exported by every route",
+    "cdist": "(a.unsqueeze(-2) - b.unsqueeze(-3)).norm(dim=-1)",
+    "_upsample_bicubic2d_aa": "F.interpolate(x, size, mode='bicubic', antialias=False)",
+}
+_UNKNOWN = "# write the step with operators that the routes above take, or move it out of the module"
+
+
+def check(case: Case) -> list[Finding]:
+    """Custom functions and operators that were called, and loops in the exported graphs."""
+    return [*_functions(case), *_custom(case), *_loops(case)]
+
+
+def add_failures(case: Case, found: list[Finding]) -> list[Finding]:
+    """Each failed export becomes evidence of the finding on the same line, or a finding of its own."""
+    failed = [attempt for attempt in case.attempts() if attempt.failure]
+    for attempt in failed:
+        case.verdicts[attempt.route] = f"fails: {attempt.failure}"
+    unclaimed: list[tuple[Attempt, Place | None]] = []
+    for attempt in failed:
+        place = _place(case, attempt)
+        at = next(
+            (i for i, finding in enumerate(found) if place is not None and _same_line(finding.place, place)), None
+        )
+        if at is None:
+            unclaimed.append((attempt, place))
+        else:
+            found[at] = found[at].with_evidence(f"{attempt.route.value} fails here: {attempt.failure}")
+    return found + _untranslated(case, unclaimed)
+
+
+def _functions(case: Case) -> list[Finding]:
+    found: list[Finding] = []
+    events = {(event.name, event.place): event for event in case.base.of("function")}
+    for event in events.values():
+        recipes = recipes_for(event.name)
+        symbolic = any(
+            "symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch.")
+        )
+        if recipes:
+            said = f"{event.name} is the custom function of {recipes[0].origin}: neither ONNX nor OpenVINO knows it"
+            found.append(_finding("pooler", Severity.ERROR, event, said, Fix(recipes[0].snippet)))
+        elif symbolic:
+            said = (
+                "the legacy exporter writes what `symbolic` says, dynamo=True ignores it and traces `forward`: "
+                "two different graphs of one module"
+            )
+            found.append(_finding("ignored-symbolic", Severity.WARNING, event, said, Fix(_UNKNOWN)))
+        elif event.trouble or _fails_inside(case, event):
+            said = "a custom autograd.Function whose inside no exporter sees: a constant, or the export stops"
+            fix = Fix("def pool(x): ...      # the same in torch operators; PyTorch derives the gradient by itself")
+            found.append(_finding("function", Severity.ERROR, event, said, fix))
+    return found
+
+
+def _finding(kind: str, severity: Severity, event: Event, said: str, fix: Fix) -> Finding:
+    evidence = (f"seen: {event.trouble}",) if event.trouble else ()
+    return Finding(f"operators/{kind}", severity, event.place, event.subject, said, evidence, fix)
+
+
+def _custom(case: Case) -> list[Finding]:
+    """Operators of a namespace of the user's: a finding unless every route took them and agreed."""
+    if all(case.verdicts.get(route, "").startswith("agrees") for route in case.routes) and case.routes:
+        return []
+    events = {(event.name, event.place): event for event in case.base.of("custom-op")}
+    said = "a custom operator: ONNX and OpenVINO know it only through an extension that every user must have"
+    return [_finding("custom-op", Severity.ERROR, event, said, Fix(_UNKNOWN)) for event in events.values()]
+
+
+def _loops(case: Case) -> list[Finding]:
+    """`embedding_bag` as a loop over its bags."""
+    looping = [a for a in case.attempts() if a.route in (Route.LEGACY, Route.DYNAMO) and "Loop" in a.nodes]
+    places = [p for name, at in case.base.operators.items() if "embedding_bag" in name for p in at]
+    if not looping:
+        return []
+    return [
+        Finding(
+            "operators/loop",
+            Severity.WARNING,
+            place,
+            "embedding_bag",
+            "both ONNX exporters turn embedding_bag into a Loop over the bags: right, and slow",
+            tuple(f"{attempt.route.value}: the graph has a Loop" for attempt in looping),
+            Fix(_SNIPPETS["embedding_bag"]),
+        )
+        for place in places
+    ]
+
+
+def _untranslated(case: Case, unclaimed: list[tuple[Attempt, Place | None]]) -> list[Finding]:
+    groups: dict[Place | None, list[Attempt]] = {}
+    for attempt, place in unclaimed:
+        groups.setdefault(place, []).append(attempt)
+    working = [route.value for route, verdict in case.verdicts.items() if verdict.startswith("agrees")]
+    found: list[Finding] = []
+    for place, attempts in groups.items():
+        operator = next((name for attempt in attempts if (name := _operator(attempt))), "")
+        failing = ", ".join(attempt.route.value for attempt in attempts)
+        takes = f"{', '.join(working)} takes it" if working else "no route takes it"
+        found.append(
+            Finding(
+                "operators/untranslated",
+                Severity.NOTE if working else Severity.ERROR,
+                place,
+                operator or type(case.module).__name__,
+                f"{failing} cannot export this; {takes}",
+                tuple(f"{attempt.route.value}: {attempt.failure}" for attempt in attempts),
+                Fix(_SNIPPETS.get(operator, _UNKNOWN)),
+            )
+        )
+    return found
+
+
+def _place(case: Case, attempt: Attempt) -> Place | None:
+    """Where an export failed: at a function whose inside it failed in, at the line it named, at its operator's line."""
+    for event in case.base.of("function"):
+        if _inside(attempt.place, event):
+            return event.place
+    if attempt.place is not None:
+        return attempt.place
+    operator = _operator(attempt)
+    for name, places in case.base.operators.items():
+        if operator and operator in name:
+            return places[0]
+    custom = case.base.of("function", "custom-op")
+    return custom[0].place if custom else None
+
+
+def _operator(attempt: Attempt) -> str:
+    match = _OPERATOR.search(attempt.failure)
+    return match["name"] if match else ""
+
+
+def _fails_inside(case: Case, event: Event) -> bool:
+    return any(attempt.failure and _inside(attempt.place, event) for attempt in case.attempts())
+
+
+def _inside(place: Place | None, event: Event) -> bool:
+    """The place is in the body of the function's own `forward`."""
+    code = event.value.forward.__code__
+    if place is None or place.file != code.co_filename:
+        return False
+    lines, first = inspect.getsourcelines(code)
+    return first <= place.line < first + len(lines)
+
+
+def _same_line(one: Place | None, other: Place) -> bool:
+    return one is not None and (one.file, one.line) == (other.file, other.line)

@@ -1,0 +1,259 @@
+"""The ways out of PyTorch: each turns a flat module into something that runs without PyTorch, or says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from occvino.bev_pool import DOMAIN, onnx_function, openvino_extensions
+from occvino.doctor.flatten import FlatModule
+from occvino.doctor.places import Place, is_user_file, place_of_error
+from occvino.doctor.watch import state_kept
+
+OPSET = 18
+
+Axes = dict[str, set[int]]
+"""Axes of each input that may change their length."""
+
+
+class Route(Enum):
+    """A way from PyTorch to a graph, with what runs the graph here."""
+
+    LEGACY = "legacy"
+    DYNAMO = "dynamo"
+    OPENVINO = "openvino"
+    VIA_ONNX = "dynamo+openvino"
+
+    @property
+    def title(self) -> str:
+        """How a user calls it."""
+        return {
+            Route.LEGACY: "torch.onnx.export(dynamo=False), ONNX Runtime",
+            Route.DYNAMO: "torch.onnx.export(dynamo=True), ONNX Runtime",
+            Route.OPENVINO: "openvino.convert_model(module), CPU",
+            Route.VIA_ONNX: "torch.onnx.export(dynamo=True), OpenVINO CPU",
+        }[self]
+
+
+ALL_ROUTES = tuple(Route)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one route.
+
+    Args:
+        run: tensors in the order of the flat module's inputs -> its outputs; None when the route failed.
+        nodes: operator types in the graph, `domain::type` where the domain is not ONNX's or OpenVINO's own.
+        graph: the `openvino.Model`, or the ONNX `ModelProto`.
+        failure: why it failed, shortly; empty when it did not.
+        place: the user's line that it failed at.
+        warned: lines at which a tracer said that it froze a value.
+    """
+
+    route: Route
+    run: Callable[[Sequence[Tensor]], list[Tensor]] | None = None
+    nodes: frozenset[str] = frozenset()
+    graph: Any = None
+    failure: str = ""
+    place: Place | None = None
+    warned: tuple[Place, ...] = ()
+
+
+def attempt(route: Route, flat: FlatModule, axes: Axes | None = None, proto: Any = None) -> Attempt:
+    """Export by one route; nothing is written to disk or printed. With `axes`, those axes are declared dynamic.
+
+    `proto` spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
+    """
+    warned: list[warnings.WarningMessage] = []
+    try:
+        with quiet() as warned, torch.no_grad(), state_kept(flat):
+            if route is Route.VIA_ONNX:
+                made = _via_onnx(flat, axes or {}, _dynamo_proto(flat, axes or {}) if proto is None else proto)
+            else:
+                made = _MAKERS[route](flat, axes or {})
+    except Exception as failure:  # an exporter may raise anything: whatever it is, it is the finding
+        return Attempt(route, failure=summary(failure), place=place_of_error(failure), warned=_frozen_at(warned))
+    return Attempt(route, made.run, made.nodes, made.graph, warned=_frozen_at(warned))
+
+
+def summary(failure: BaseException) -> str:
+    """The line of an exporter's error that says what is wrong, without advice on how to report it."""
+    causes = [failure]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    root = causes[-1]
+    lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
+    telling = [line for word in _TELLING for line in lines if word in line]
+    text = (telling or lines or [""])[0]
+    return f"{type(root).__name__}: {text[:240]}"
+
+
+_TELLING = ("No conversion rule", "not supported", "No ONNX function", "Could not guard", "is not a registered")
+
+
+_NOISE = ("Check '", "Exception from ")
+
+
+@contextlib.contextmanager
+def quiet() -> Generator[list[warnings.WarningMessage], None, None]:
+    """Exporters print graphs, logs and progress; gives the list that collects their warnings."""
+    sink = io.StringIO()
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        _muted(1),
+        _muted(2),
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+    ):
+        warnings.simplefilter("always")
+        before = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            yield caught
+        finally:
+            logging.disable(before)
+
+
+@contextlib.contextmanager
+def _muted(descriptor: int) -> Generator[None, None, None]:
+    """PyTorch's C++ prints the whole graph of a failed export past Python's streams."""
+    try:
+        saved = os.dup(descriptor)
+    except OSError:  # the process has no such stream: nothing can be printed either
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        yield
+    finally:
+        os.dup2(saved, descriptor)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _frozen_at(caught: list[warnings.WarningMessage]) -> tuple[Place, ...]:
+    tracer = torch.jit.TracerWarning  # pyright: ignore[reportPrivateImportUsage]
+    places = [Place.of(w.filename, w.lineno) for w in caught if issubclass(w.category, tracer)]
+    return tuple(dict.fromkeys(place for place in places if is_user_file(place.file)))
+
+
+@dataclass(frozen=True)
+class _Made:
+    run: Callable[[Sequence[Tensor]], list[Tensor]]
+    nodes: frozenset[str]
+    graph: Any = None
+
+
+def _legacy(flat: FlatModule, axes: Axes) -> _Made:
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        flat,
+        flat.example,
+        buffer,  # pyright: ignore[reportArgumentType] - the legacy exporter takes a stream
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=list(flat.input_names),
+        dynamic_axes={name: sorted(which) for name, which in axes.items()} or None,
+    )
+    import onnx
+
+    return _in_onnxruntime(onnx.load_from_string(buffer.getvalue()), flat)
+
+
+def _dynamo(flat: FlatModule, axes: Axes) -> _Made:
+    return _in_onnxruntime(_dynamo_proto(flat, axes), flat)
+
+
+def _via_onnx(flat: FlatModule, axes: Axes, proto: Any) -> _Made:
+    import openvino as ov
+
+    # Our own node is read by the extension, and the frontend would not expand its function.
+    functions = [function for function in proto.functions if function.domain == DOMAIN]
+    for function in functions:
+        proto.functions.remove(function)
+    model = ov.convert_model(io.BytesIO(proto.SerializeToString()), extension=openvino_extensions())
+    return _in_openvino(model, flat, axes)
+
+
+def _openvino(flat: FlatModule, axes: Axes) -> _Made:
+    import openvino as ov
+
+    return _in_openvino(ov.convert_model(flat, example_input=flat.example), flat, axes)
+
+
+_MAKERS: dict[Route, Callable[[FlatModule, Axes], _Made]] = {
+    Route.LEGACY: _legacy,
+    Route.DYNAMO: _dynamo,
+    Route.OPENVINO: _openvino,
+}
+
+
+def _dynamo_proto(flat: FlatModule, axes: Axes) -> Any:
+    dynamic: Any = None
+    if axes:
+        dim = torch.export.Dim.DYNAMIC
+        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
+    program = torch.onnx.export(flat, flat.example, dynamo=True, verbose=False, dynamic_shapes=dynamic)
+    proto: Any = program.model_proto  # pyright: ignore[reportOptionalMemberAccess]
+    if any(node.domain == DOMAIN for node in proto.graph.node):
+        proto.functions.append(onnx_function())
+    return proto
+
+
+def _in_onnxruntime(proto: Any, flat: FlatModule) -> _Made:
+    import onnxruntime as ort
+
+    nodes = frozenset(f"{n.domain}::{n.op_type}" if n.domain else str(n.op_type) for n in proto.graph.node)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False  # it would keep the peak of the first run
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    kept = {value.name for value in session.get_inputs()}
+
+    def run(tensors: Sequence[Tensor]) -> list[Tensor]:
+        feed = {name: _array(t) for name, t in zip(flat.input_names, tensors, strict=True) if name in kept}
+        return [_tensor(value) for value in session.run(None, feed)]
+
+    return _Made(run, nodes, proto)
+
+
+def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
+    import openvino as ov
+
+    nodes = frozenset(str(op.get_type_name()) for op in model.get_ops())
+    if len(model.inputs) == len(flat.example):
+        position = list(range(len(flat.example)))
+    else:  # an input that nothing depends on may be dropped
+        position = [flat.input_names.index(port.any_name) for port in model.inputs]
+    if not axes:
+        model.reshape({port: list(flat.example[at].shape) for port, at in zip(model.inputs, position, strict=True)})
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    compiled = ov.compile_model(model, "CPU", exact)
+
+    def run(tensors: Sequence[Tensor]) -> list[Tensor]:
+        results = compiled([_array(tensors[at]) for at in position])
+        return [_tensor(results[port]) for port in compiled.outputs]
+
+    return _Made(run, nodes, model)
+
+
+def _array(tensor: Tensor) -> Any:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy())
+
+
+def _tensor(value: Any) -> Tensor:
+    return torch.from_numpy(np.array(value))

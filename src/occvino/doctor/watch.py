@@ -1,0 +1,373 @@
+"""Running a module under observation: every step out of tensor land, with the user's line where it was taken.
+
+Nothing here reads source text. What a Python number, a NumPy array or a solver call is made from is seen because
+PyTorch lets a mode stand between the caller and each of its functions; `autograd.Function`s and the line of a `return`
+are seen through Python's profiling hook, which also catches an `apply` that was bound to another name long before.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C import DisableTorchFunction
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from occvino.doctor.calls import leaves, replace_leaves
+from occvino.doctor.places import Place, user_place
+
+FP16_MAX = 65504.0
+INT32_MAX = 2**31 - 1
+_ABSENT = object()
+_MASK = 1e30
+"""Magnitudes above this are -inf in disguise (attention masks), not numbers that a network computes with."""
+
+_ESCAPES = {
+    "item": "item",
+    "__int__": "number",
+    "__float__": "number",
+    "__index__": "number",
+    "__complex__": "number",
+    "__bool__": "bool",
+    "__contains__": "bool",
+    "__len__": "len",
+    "tolist": "tolist",
+    "numpy": "numpy",
+    "__array__": "numpy",
+}
+SOLVERS = frozenset(
+    (
+        *("inverse", "inv", "inv_ex", "linalg_inv", "linalg_inv_ex", "pinverse", "linalg_pinv", "linalg_solve"),
+        *("linalg_lstsq", "linalg_svd", "svd", "linalg_qr", "qr", "linalg_eigh", "linalg_eig"),
+        *("linalg_cholesky", "cholesky"),
+    )
+)
+_BUILT_IN = frozenset({"aten", "prim", "prims", "profiler", "_operator"})
+
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One observation.
+
+    Args:
+        kind: item, number, bool, len, tolist, numpy, solver, function, custom-op, buffer, state, random.
+        name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
+        subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
+        value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
+        constant: made of the module's own tensors only, whatever the inputs are.
+        trouble: what a solver said; of a function, how its inside leaves tensor land.
+    """
+
+    kind: str
+    name: str
+    place: Place
+    subject: str
+    value: Any = None
+    constant: bool = False
+    trouble: str = ""
+
+
+@dataclass
+class Observation:
+    """What one run of the module showed.
+
+    Args:
+        events: in order.
+        operators: where each operator, such as `aten::linalg_inv_ex`, was first called, in order.
+        sizes: lines that read a size of a tensor, in order.
+        returned_at: the line of the `return` of the module's own `forward`.
+        overflow: the first operator whose result leaves the FP16 range while its arguments are inside.
+        wide: the first operator whose int64 result does not fit 32 bits.
+    """
+
+    output: Any = None
+    events: list[Event] = field(default_factory=list[Event])
+    operators: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
+    sizes: list[Place] = field(default_factory=list[Place])
+    returned_at: Place | None = None
+    overflow: Event | None = None
+    wide: Event | None = None
+
+    def of(self, *kinds: str) -> list[Event]:
+        """Events of these kinds, in order."""
+        return [event for event in self.events if event.kind in kinds]
+
+
+def observe(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
+    """Run `module(*args, **kwargs)` once without gradients and watch. Its state is put back as it was.
+
+    Raises:
+        Exception: whatever the module raises.
+    """
+    seen = Observation()
+    functions = _Functions(module, seen)
+    with (
+        torch.no_grad(),
+        state_kept(module, _stores(seen, module)),
+        _profiled(module, seen, functions),
+        _Operators(module, seen),
+        functions,
+    ):
+        seen.output = module(*args, **kwargs)
+    return seen
+
+
+def output_after(module: nn.Module, first: Call, second: Call) -> Any:
+    """Output of the second of two calls in a row; then buffers and attributes are put back."""
+    with torch.no_grad(), state_kept(module):
+        module(*first[0], **first[1])
+        return module(*second[0], **second[1])
+
+
+@contextmanager
+def state_kept(
+    module: nn.Module, stored: Callable[[nn.Module, str, Any], None] = lambda owner, name, value: None
+) -> Generator[None, None, None]:
+    """Put buffers and attributes back as they were, whatever `forward` or an exporter that runs it wrote there.
+
+    `stored` is told of each attribute that is set on any module.
+    """
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    set_attribute, undo, owned = nn.Module.__setattr__, list[tuple[nn.Module, str, Any]](), set(module.modules())
+
+    def noted(self: nn.Module, name: str, value: Any) -> None:
+        if self in owned:  # an exporter builds modules of its own
+            undo.append((self, name, getattr(self, name, _ABSENT)))
+            stored(self, name, value)
+        set_attribute(self, name, value)
+
+    nn.Module.__setattr__ = noted
+    try:
+        yield
+    finally:
+        nn.Module.__setattr__ = set_attribute
+        for owner, name, value in reversed(undo):
+            if value is not _ABSENT:
+                setattr(owner, name, value)
+            elif hasattr(owner, name):
+                delattr(owner, name)
+        with torch.no_grad():
+            for name, buffer in module.named_buffers():
+                if name in before and before[name].shape == buffer.shape:
+                    buffer.copy_(before[name])
+
+
+class _Functions(TorchFunctionMode):
+    """Functions that turn a tensor into something else, and solver calls."""
+
+    def __init__(self, module: nn.Module, seen: Observation) -> None:
+        super().__init__()
+        self.seen = seen
+        self.inside_function = 0  # depth of autograd.Function.apply: its inside is one opaque step
+        self.constants = _constants_of(module)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if self.inside_function:
+            if name in _ESCAPES:
+                self._note_inside(name)
+            return func(*args, **kwargs)
+        if name in SOLVERS:
+            return self._solve(func, args, kwargs, user_place(), describe(args[0]))
+        result = func(*args, **kwargs)
+        constant = self._all_constant((args, kwargs))
+        if name == "size" or getattr(func, "__self__", None) is Tensor.shape:
+            self._add_size()
+        if name in _ESCAPES:
+            self._add_escape(name, args[0], result, constant)
+        elif constant and isinstance(result, Tensor):
+            self.constants[result] = True
+        elif not constant and args and isinstance(args[0], Tensor) and (name == "__setitem__" or name.endswith("_")):
+            self.constants.pop(args[0], None)
+        return result
+
+    def _all_constant(self, given: Any) -> bool:
+        tensors = [leaf for _, leaf in leaves(given) if isinstance(leaf, Tensor)]
+        return bool(tensors) and all(tensor in self.constants for tensor in tensors)
+
+    def _add_escape(self, name: str, tensor: Tensor, value: Any, constant: bool) -> None:
+        place = user_place()
+        if place is not None:
+            event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
+            self.seen.events.append(event)
+
+    def _add_size(self) -> None:
+        place = user_place()
+        if place is not None and place not in self.seen.sizes:
+            self.seen.sizes.append(place)
+
+    def _note_inside(self, name: str) -> None:
+        """The function's own event is the last one: nothing else is recorded while it runs."""
+        if self.seen.events and self.seen.events[-1].kind == "function" and not self.seen.events[-1].trouble:
+            self.seen.events[-1] = replace(self.seen.events[-1], trouble=f"Tensor.{name} inside its forward")
+
+    def _solve(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place | None, subject: str
+    ) -> Any:
+        """Solvers of CUDA fail or warn at run time, far from the cause: keep what they say beside the line."""
+        trouble = ""
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                result = func(*args, **kwargs)
+            trouble = "; ".join(str(warning.message).splitlines()[0] for warning in caught)
+        except RuntimeError as failure:
+            trouble = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
+            if not on_accelerator(args[0]):
+                raise
+            host = replace_leaves((args, kwargs), lambda _, leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf)
+            result = func(*host[0], **host[1])
+            result = result.to(args[0].device) if isinstance(result, Tensor) else result
+            trouble += " (the examination went on with this call on the CPU)"
+        finally:
+            if place is not None:
+                spelt = f"torch.{func.__name__}".replace("linalg_", "linalg.")
+                self.seen.events.append(Event("solver", spelt, place, subject, trouble=trouble))
+        return result
+
+
+def on_accelerator(tensor: Tensor) -> bool:
+    """Its solver is not LAPACK on the host."""
+    return tensor.device.type != "cpu"
+
+
+class _Operators(TorchDispatchMode):
+    """Below the functions: operators, writes into buffers, random numbers, magnitudes."""
+
+    def __init__(self, module: nn.Module, seen: Observation) -> None:
+        super().__init__()
+        self.seen = seen
+        self.buffers = {b.untyped_storage().data_ptr(): name for name, b in module.named_buffers() if b.numel()}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = f"{func.namespace}::{func._opname}"
+        place = user_place()
+        if place is None:
+            return result
+        places = self.seen.operators.setdefault(name, [])
+        if place not in places:
+            places.append(place)
+        if func.namespace not in _BUILT_IN:
+            self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
+        if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
+            self._add("random", name, place, describe(result))
+        with DisableTorchFunction():  # what is done to watch must not be watched
+            if func._schema.is_mutable:
+                self._note_writes(func, args, kwargs or {}, place)
+            self._note_magnitude(name, place, args, result)
+        return result
+
+    def _add(self, kind: str, name: str, place: Place, subject: str) -> None:
+        self.seen.events.append(Event(kind, name, place, subject))
+
+    def _note_writes(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> None:
+        for index, argument in enumerate(func._schema.arguments):
+            value = args[index] if index < len(args) else kwargs.get(argument.name)
+            if argument.alias_info is None or not argument.alias_info.is_write or not isinstance(value, Tensor):
+                continue
+            buffer = self.buffers.get(value.untyped_storage().data_ptr())
+            if buffer is not None:
+                self._add("buffer", func._opname, place, f"buffer '{buffer}'")
+
+    def _note_magnitude(self, name: str, place: Place, args: tuple[Any, ...], result: Any) -> None:
+        if not isinstance(result, Tensor) or not result.numel():
+            return
+        if result.dtype in (torch.float32, torch.bfloat16) and self.seen.overflow is None:
+            largest = _largest(result)
+            given = [a for a in args if isinstance(a, Tensor) and a.is_floating_point() and a.numel()]
+            if FP16_MAX < largest < _MASK and all(_largest(a) <= FP16_MAX for a in given):
+                self.seen.overflow = Event("overflow", name, place, describe(result), largest)
+        elif result.dtype is torch.int64 and self.seen.wide is None:
+            largest = _largest(result)
+            if largest > INT32_MAX:
+                self.seen.wide = Event("wide", name, place, describe(result), int(largest))
+
+
+@contextmanager
+def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Generator[None, None, None]:
+    """Python's own hook: applications of autograd Functions, and the line at which `forward` returned."""
+    apply_code = torch.autograd.Function.apply.__func__.__code__  # pyright: ignore
+    forward_code = code_of_forward(module)
+
+    def hook(frame: FrameType, event: str, _: Any) -> None:
+        if frame.f_code is apply_code and event in ("call", "return"):
+            functions.inside_function += 1 if event == "call" else -1
+            place = user_place()
+            if event == "call" and functions.inside_function == 1 and place is not None:
+                cls: Any = frame.f_locals["cls"]
+                seen.events.append(Event("function", cls.__name__, place, cls.__qualname__, cls))
+        elif frame.f_code is forward_code and event == "return":
+            seen.returned_at = Place.of(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(hook)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _stores(seen: Observation, module: nn.Module) -> Callable[[nn.Module, str, Any], None]:
+    names = {id(child): name for name, child in module.named_modules()}
+
+    def stored(owner: nn.Module, name: str, value: Any) -> None:
+        place = user_place()
+        if isinstance(value, Tensor) and id(owner) in names and place is not None:
+            path = ".".join(part for part in (names[id(owner)], name) if part)
+            seen.events.append(Event("state", name, place, f"attribute '{path}', {describe(value)}"))
+
+    return stored
+
+
+def code_of_forward(module: nn.Module) -> CodeType | None:
+    """Code of the module's own `forward`, through decorators; None when it is not Python."""
+    forward: Callable[..., Any] = inspect.unwrap(module.forward)
+    return getattr(forward, "__code__", None)
+
+
+def describe(value: Any) -> str:
+    """`float32 [2, 3, 8]`, or the type of what is not a tensor."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} [{', '.join(map(str, value.shape))}]"
+    return type(value).__name__
+
+
+def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
+    """Tensors that the module holds: parameters, buffers and plain attributes."""
+    constants = WeakTensorKeyDictionary()
+    for child in module.modules():
+        held = [*vars(child).values(), *child.parameters(recurse=False), *child.buffers(recurse=False)]
+        for _, value in leaves(held):
+            if isinstance(value, Tensor):
+                constants[value] = True
+    return constants
+
+
+def _largest(value: Tensor) -> float:
+    low, high = torch.aminmax(value)
+    return max(abs(float(low)), abs(float(high)))
+
+
+def _digest(value: Any) -> Any:
+    if isinstance(value, bool | int | float | complex):
+        return value
+    flat = [leaf for _, leaf in leaves(value.tolist() if hasattr(value, "tolist") else value)]
+    return (len(flat), hash(tuple(flat)))

@@ -1,0 +1,87 @@
+"""`occvino doctor`: exit codes, JSON, HTML."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from occvino.doctor import Findings, diagnose
+from occvino.doctor.command import doctor
+from occvino.doctor.findings import Fix
+from tests.doctor.zoo import leaving
+
+app = typer.Typer()
+app.command()(doctor)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch):
+    def without_routes(module, args, kwargs, **options):
+        return diagnose(module, args, kwargs, **options, routes=())
+
+    monkeypatch.setattr("occvino.doctor.examine.diagnose", without_routes)
+
+
+def clean():
+    return leaving.Conv().eval(), (leaving.X,), {}
+
+
+def trapped():
+    return leaving.Item().eval(), [leaving.X], {}
+
+
+def wrong():
+    return leaving.Conv()
+
+
+def broken():
+    raise ImportError("no mmcv here")
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "said"),
+    [
+        ("clean", 0, "Nothing found"),
+        ("trapped", 1, "leaving/item"),
+        ("wrong", 2, "must return (module, args, kwargs)"),
+        ("broken", 2, "no mmcv here"),
+        ("missing", 2, "missing"),
+    ],
+)
+def test_exit_codes(target, code, said):
+    result = CliRunner().invoke(app, [f"{__name__}:{target}"])
+    assert result.exit_code == code, result.output
+    assert said in " ".join(result.output.split())
+
+
+def test_a_target_without_a_factory_is_wrong_use():
+    result = CliRunner().invoke(app, ["some_module"])
+    assert result.exit_code == 2
+    assert "package.module:factory" in result.output
+
+
+def test_json_is_all_that_is_printed():
+    result = CliRunner().invoke(app, [f"{__name__}:trapped", "--json"])
+    report = json.loads(result.stdout)
+    assert report["clean"] is False
+    assert [f["code"] for f in report["findings"]] == ["leaving/item"]
+    assert report["findings"][0]["place"]["file"].endswith("leaving.py")
+
+
+def test_html_escapes_what_came_from_the_module(tmp_path):
+    result = CliRunner().invoke(app, [f"{__name__}:trapped", "--html", str(tmp_path / "report.html")])
+    assert result.exit_code == 1
+    assert "leaving/item" in (tmp_path / "report.html").read_text()
+
+    evil = "<script>alert('&')</script>"
+    finding = diagnose(*trapped(), routes=())[0]
+    finding = replace(
+        finding, subject=evil, message=evil, evidence=(evil,), fix=Fix(evil, True, True, evil),
+        place=replace(finding.place, file=evil, code=evil),
+    )  # fmt: skip
+    html = Findings(evil, (finding,), {evil: evil}, {}).to_html()
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= 9
+    assert "http" not in html

@@ -1,0 +1,91 @@
+"""What an examination leaves behind, and what it does with calls that go wrong."""
+
+import pytest
+import torch
+from torch import nn
+
+from occvino.doctor import DoctorError, Severity, diagnose, watch
+from occvino.doctor.routes import Route
+from tests.doctor.zoo import leaving, solver
+
+
+def test_the_module_is_left_as_it_was():
+    module = leaving.FirstCallOnly()
+    module.train()
+    module.conv.eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    diagnose(module, (leaving.X,), routes=(Route.LEGACY,))
+    assert module.first is True
+    assert not hasattr(module, "plan")
+    assert (module.training, module.conv.training) == (True, False)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert nn.Module.__setattr__.__module__ == "torch.nn.modules.module"
+
+
+def test_the_example_is_left_as_it_was():
+    class InPlace(nn.Module):
+        def forward(self, x):
+            return x.add_(1)
+
+    x = torch.zeros(3)
+    diagnose(InPlace(), (x,), routes=())
+    assert torch.equal(x, torch.zeros(3))
+
+
+def test_a_module_that_fails_on_its_example_could_not_be_examined():
+    with pytest.raises(DoctorError, match="fails on its own example"):
+        diagnose(leaving.Conv(), (torch.zeros(3),))
+
+
+def test_what_is_no_module_could_not_be_examined():
+    with pytest.raises(DoctorError, match="not a function"):
+        diagnose(lambda x: x, (torch.zeros(3),))
+
+
+def test_a_solver_that_fails_on_an_accelerator_is_caught_and_explained(monkeypatch):
+    """No CUDA device here: the mode is given a solver that fails once, as cuSOLVER does where it cannot start."""
+    monkeypatch.setattr(watch, "on_accelerator", lambda tensor: True)
+    calls = []
+
+    def inverse(matrix):
+        calls.append(matrix)
+        if len(calls) == 1:
+            raise RuntimeError("cusolver error: CUSOLVER_STATUS_INTERNAL_ERROR\nmore")
+        return torch.linalg.inv_ex(matrix).inverse
+
+    seen = watch.Observation()
+    mode = watch._Functions(nn.Identity(), seen)
+    result = mode.__torch_function__(inverse, (), (solver.K,))
+    torch.testing.assert_close(result, torch.inverse(solver.K))
+    (event,) = seen.events
+    assert event.kind == "solver"
+    assert event.trouble.startswith("RuntimeError: cusolver error: CUSOLVER_STATUS_INTERNAL_ERROR (the examination")
+
+
+def test_a_singular_matrix_on_the_host_is_the_modules_own_failure():
+    with pytest.raises(DoctorError, match="singular"):
+        diagnose(solver.Inverse(), (torch.zeros(1, 3, 3), torch.zeros(1, 3, 2)), routes=())
+
+
+def test_devices_that_are_not_here_are_said_to_be_unknown_and_the_npu_is_judged_by_rules():
+    findings = diagnose(leaving.Length(), (leaving.X,), devices=("NPU",), routes=(Route.OPENVINO,))
+    rules = [f for f in findings if f.code == "operators/device"]
+    assert rules
+    assert all("rule check" in f.message for f in rules)
+    elsewhere = diagnose(leaving.Conv(), (leaving.X,), devices=("GPU",), routes=(Route.OPENVINO,))
+    assert [(f.code, f.severity) for f in elsewhere] == [("operators/device", Severity.NOTE)]
+
+
+def test_a_note_alone_is_clean():
+    findings = diagnose(leaving.Conv(), (leaving.X,), devices=("GPU",), routes=(Route.OPENVINO,))
+    assert findings.clean
+    assert len(findings) == 1
+
+
+def test_variations_built_otherwise_are_refused():
+    class Total(nn.Module):
+        def forward(self, images):
+            return sum(images)
+
+    with pytest.raises(DoctorError, match="not built like the example"):
+        diagnose(Total(), ([torch.ones(1)],), variations=[(([torch.ones(1)] * 2,), {})], routes=())
