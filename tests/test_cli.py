@@ -31,7 +31,7 @@ def frame(tmp_path_factory, rig, frames):
 
 
 def test_every_command_shows_an_example():
-    for command in ("demo", "convert", "verify", "run", "info", "synth"):
+    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor"):
         assert f"Example: occvino {command}" in occvino(command, "--help", check=0).stdout
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from occvino.cameras import Camera, Rig
     from occvino.conversion import convert
     from occvino.conversion.verify import verify
+    from occvino.doctor import diagnose
     from occvino.lift import PoolingPlan
     from occvino.networks import build
     from occvino.runtime import Occupancy, Pipeline
@@ -27,6 +28,7 @@ _HOME = {
     "Rig": "occvino.cameras",
     "build": "occvino.networks",
     "convert": "occvino.conversion",
+    "diagnose": "occvino.doctor",
     "verify": "occvino.conversion.verify",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "Rig",
     "build",
     "convert",
+    "diagnose",
     "variants",
     "verify",
 ]

@@ -235,6 +235,24 @@ def info(
 app.command()(synth)
 
 
+@app.command()
+def doctor(
+    target: Annotated[str, typer.Argument(help="package.module:factory; the factory returns (module, args, kwargs).")],
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option(help="Also write the report as one HTML file.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="OpenVINO device to ask. Repeatable.")] = None,
+) -> None:
+    """Find what breaks between PyTorch, ONNX and OpenVINO in any torch.nn.Module, and where in its source.
+
+    The target is imported and its factory called: that is your own code, and it runs. Reports never execute anything.
+
+    Example: occvino doctor my_project.export:example --html report.html
+    """
+    from occvino.doctor.command import run
+
+    raise typer.Exit(run(target, as_json=as_json, html=html, devices=device or ["CPU"]))
+
+
 def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:
     if torch and variant:
         if device != "CPU" or precision != "default":
