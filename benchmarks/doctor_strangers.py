@@ -70,7 +70,7 @@ def segmentation(name: str) -> Callable[[], Made]:
     def make() -> Made:
         without_torchvision()
         smp = importlib.import_module("segmentation_models_pytorch")
-        return getattr(smp, name)("resnet18", encoder_weights=None, classes=5), (image(128),), {}
+        return getattr(smp, name)("tu-resnet18", encoder_weights=None, classes=5), (image(128),), {}
 
     return make
 

@@ -22,6 +22,40 @@ def test_the_module_is_left_as_it_was():
     assert nn.Module.__setattr__.__module__ == "torch.nn.modules.module"
 
 
+class HooksItself(leaving.Conv):
+    """As transformers' output recording: hooks are installed by the first call, which a flag remembers."""
+
+    installed = False
+
+    def forward(self, x):
+        if not self.installed:
+            self.conv.register_forward_hook(lambda module, args, output: output + 1)
+            self.installed = True
+        return self.conv(x)
+
+
+def test_hooks_that_a_call_installs_are_taken_off_with_their_flag():
+    module = HooksItself()
+    assert list(diagnose(module, (leaving.X,), routes=(Route.LEGACY,))) == []
+    assert module.installed is False
+    assert not module.conv._forward_hooks
+
+
+class OtherWayWhenExported(leaving.Conv):
+    """Eager looks for a short cut; an exporter gets the general way."""
+
+    def forward(self, x, mask):
+        if not torch.jit.is_tracing() and bool(mask.all()):
+            return self.conv(x)
+        return self.conv(x) * mask
+
+
+def test_a_branch_that_every_graph_follows_is_a_note():
+    mask = torch.ones(4, dtype=torch.int64)
+    findings = diagnose(OtherWayWhenExported(), (leaving.X, mask), routes=(Route.LEGACY, Route.OPENVINO))
+    assert [(f.code, f.severity) for f in findings] == [("leaving/bool", Severity.NOTE)]
+
+
 def test_the_example_is_left_as_it_was():
     class InPlace(nn.Module):
         def forward(self, x):

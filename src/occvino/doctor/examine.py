@@ -53,7 +53,7 @@ def diagnose(
     finally:
         for child, training in modes.items():
             child.training = training
-    verdicts = {route.value: verdict for route, verdict in case.verdicts.items()}
+    verdicts = {route.value: case.verdicts[route] for route in case.routes}
     return Findings(type(module).__name__, ordered(found), verdicts, case.seconds)
 
 
@@ -62,7 +62,19 @@ def _examine(case: Case) -> list[Finding]:
     found += frozen.check(case)  # makes and compares the graphs that the checks below look at
     found += [*operators.check(case), *device_check.check(case), *parity.check(case)]
     found = operators.add_failures(case, found)  # after all: most failures are at the line of a finding
-    return _with_patch_tried(case, found)
+    return _with_patch_tried(case, [_weighed(case, finding) for finding in found])
+
+
+def _weighed(case: Case, finding: Finding) -> Finding:
+    """A value that left tensor land and took another one, while every graph followed: worth a note, no more.
+
+    Modules that take another way while they are exported, as those of transformers do, look like this.
+    """
+    followed = case.routes and all(case.verdicts[r].endswith("on other inputs") for r in case.routes)
+    changed = finding.code.startswith("leaving/") and leaving.CHANGES in finding.evidence
+    if not (followed and changed):
+        return finding
+    return replace(finding.with_evidence("yet every route agrees on those inputs"), severity=Severity.NOTE)
 
 
 _CURABLE = ("solver/linalg", "operators/pooler", "leaving/number", "leaving/item", "leaving/len", "leaving/numpy")

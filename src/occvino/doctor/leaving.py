@@ -70,6 +70,7 @@ ADVICE = {
         "return labels                        # a tensor; .numpy() belongs to the caller",
     ),
 }
+CHANGES = "the value changes with the inputs"
 _PER_EVENT = ("item", "number", "bool", "len", "tolist", "numpy", "buffer")
 
 
@@ -104,7 +105,7 @@ def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Findin
                 "the module takes no other inputs than the example: not known whether the value follows them"
             )
         elif differ(events, case.varied.events):
-            evidence.append("the value changes with the inputs")
+            evidence.append(CHANGES)
         else:
             evidence.append("the value was the same for the other inputs that were tried")
             severity = Severity.WARNING

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field, replace
 from types import CodeType, FrameType
 from typing import Any
@@ -138,9 +139,12 @@ def state_kept(
 ) -> Generator[None, None, None]:
     """Put buffers and attributes back as they were, whatever `forward` or an exporter that runs it wrote there.
 
+    Lists and dictionaries count, hooks among them: a flag that says "hooks are installed" must not be put back alone.
     `stored` is told of each attribute that is set on any module.
     """
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    held = [v for child in module.modules() for v in vars(child).values() if isinstance(v, list | dict)]
+    containers = [(container, copy(container)) for container in held]
     set_attribute, undo, owned = nn.Module.__setattr__, list[tuple[nn.Module, str, Any]](), set(module.modules())
 
     def noted(self: nn.Module, name: str, value: Any) -> None:
@@ -159,6 +163,9 @@ def state_kept(
                 setattr(owner, name, value)
             elif hasattr(owner, name):
                 delattr(owner, name)
+        for container, was in containers:
+            container.clear()
+            container.extend(was) if isinstance(container, list) else container.update(was)
         with torch.no_grad():
             for name, buffer in module.named_buffers():
                 if name in before and before[name].shape == buffer.shape:
