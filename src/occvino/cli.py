@@ -248,9 +248,22 @@ def doctor(
 
     Example: occvino doctor my_project.export:example --html report.html
     """
-    from occvino.doctor.command import run
+    from occvino.doctor import examine
+    from occvino.doctor.target import load
+    from occvino.files import write_text
 
-    raise typer.Exit(run(target, as_json=as_json, html=html, devices=device or ["CPU"]))
+    with _steps(quiet=as_json) as progress:
+        progress(f"importing {target}")
+        module, args, kwargs = load(target)
+        progress(f"examining {type(module).__name__}: running, varying its inputs, exporting in four ways")
+        findings = examine.diagnose(module, args, kwargs, devices=device or ["CPU"])
+    if html is not None:
+        write_text(html, findings.to_html())
+    if as_json:
+        sys.stdout.write(findings.to_json() + "\n")
+    else:
+        out.print(findings)
+    raise typer.Exit(0 if findings.clean else 1)
 
 
 def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:

@@ -4,16 +4,25 @@ import json
 from dataclasses import replace
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
+from occvino import cli
 from occvino.doctor import Findings, diagnose
-from occvino.doctor.command import doctor
 from occvino.doctor.findings import Fix
 from tests.doctor.zoo import leaving
 
-app = typer.Typer()
-app.command()(doctor)
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `occvino doctor ...` in this process: exit code, what it printed, what it said on the side."""
+
+    def command(*arguments):
+        monkeypatch.setattr("sys.argv", ["occvino", "doctor", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return command
 
 
 @pytest.fixture(autouse=True)
@@ -50,29 +59,29 @@ def broken():
         ("missing", 2, "missing"),
     ],
 )
-def test_exit_codes(target, code, said):
-    result = CliRunner().invoke(app, [f"{__name__}:{target}"])
-    assert result.exit_code == code, result.output
-    assert said in " ".join(result.output.split())
+def test_exit_codes(run, target, code, said):
+    ended, out, err = run(f"{__name__}:{target}")
+    assert ended == code, out + err
+    assert said in " ".join((out + err).split())
 
 
-def test_a_target_without_a_factory_is_wrong_use():
-    result = CliRunner().invoke(app, ["some_module"])
-    assert result.exit_code == 2
-    assert "package.module:factory" in result.output
+def test_a_target_without_a_factory_is_wrong_use(run):
+    ended, _, err = run("some_module")
+    assert ended == 2
+    assert "package.module:factory" in err
 
 
-def test_json_is_all_that_is_printed():
-    result = CliRunner().invoke(app, [f"{__name__}:trapped", "--json"])
-    report = json.loads(result.stdout)
+def test_json_is_all_that_is_printed(run):
+    _, out, _ = run(f"{__name__}:trapped", "--json")
+    report = json.loads(out)
     assert report["clean"] is False
     assert [f["code"] for f in report["findings"]] == ["leaving/item"]
     assert report["findings"][0]["place"]["file"].endswith("leaving.py")
 
 
-def test_html_escapes_what_came_from_the_module(tmp_path):
-    result = CliRunner().invoke(app, [f"{__name__}:trapped", "--html", str(tmp_path / "report.html")])
-    assert result.exit_code == 1
+def test_html_escapes_what_came_from_the_module(run, tmp_path):
+    ended, _, _ = run(f"{__name__}:trapped", "--html", str(tmp_path / "report.html"))
+    assert ended == 1
     assert "leaving/item" in (tmp_path / "report.html").read_text()
 
     evil = "<script>alert('&')</script>"
