@@ -1,8 +1,8 @@
 """Contestants take turns in one process, so that whatever else the machine does falls on all of them alike."""
 
 import json
+import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+# PyTorch's idle threads would otherwise go on spinning and take a core from whoever's turn is next
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 RESULTS = Path(__file__).with_name("results")
 THREADS = 2
@@ -83,4 +87,6 @@ def peak_memory_mb(module: str, *arguments: str) -> float:
 
 
 def report_peak() -> None:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    """High-water mark of this process's own memory; `ru_maxrss` would hold that of the process that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    print(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")))

@@ -18,14 +18,14 @@ def official(calibration: Calibration, variant: Variant) -> tuple[torch.Tensor, 
     rows, columns = variant.feature_size
     uv = torch.from_numpy(pixels).view(1, rows, columns, 2).expand(depths.size, -1, -1, -1)
     d = torch.from_numpy(depths).view(-1, 1, 1, 1).expand(-1, rows, columns, 1)
-    points = torch.cat([uv, d], -1)[None] - torch.from_numpy(calibration.post_trans)[:, None, None, None]
-    undo = torch.inverse(torch.from_numpy(calibration.post_rot))[:, None, None, None]
+    points = torch.cat([uv, d], -1)[None] - torch.tensor(calibration.post_trans)[:, None, None, None]
+    undo = torch.inverse(torch.tensor(calibration.post_rot))[:, None, None, None]
     points = undo.matmul(points.unsqueeze(-1))  # [N, D, fH, fW, 3, 1]
     points = torch.cat([points[..., :2, :] * points[..., 2:3, :], points[..., 2:3, :]], -2)
-    pose = torch.from_numpy(calibration.sensor2keyego())
-    combined = pose[:, :3, :3].matmul(torch.inverse(torch.from_numpy(calibration.intrinsics)))
+    pose = torch.tensor(calibration.sensor2keyego())
+    combined = pose[:, :3, :3].matmul(torch.inverse(torch.tensor(calibration.intrinsics)))
     points = combined[:, None, None, None].matmul(points).squeeze(-1) + pose[:, None, None, None, :3, 3]
-    points = torch.from_numpy(calibration.bda).matmul(points.unsqueeze(-1)).squeeze(-1)
+    points = torch.tensor(calibration.bda).matmul(points.unsqueeze(-1)).squeeze(-1)
 
     grid = variant.lift_grid
     size = torch.tensor(grid.shape)
