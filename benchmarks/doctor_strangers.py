@@ -244,7 +244,8 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
         if "crash" in result:
             lines.append(f"| {name} | | | **crash** | {result['crash']} | | |")
             continue
-        ticks = " ".join("✓" if verdict.startswith("agrees") else "✗" for verdict in result["routes"].values())
+        verdicts = [result["routes"][route] for route in ("legacy", "dynamo", "openvino", "dynamo+openvino")]
+        ticks = " ".join("✓" if verdict.startswith("agrees") else "✗" for verdict in verdicts)
         counts = {s: sum(f["severity"] == s for f in result["findings"]) for s in ("note", "warning", "error")}
         exit_code = 1 if counts["warning"] or counts["error"] else 0
         lines.append(
@@ -253,7 +254,9 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
             f"{result['total'] - result['exports']:.1f} |"
         )
         for f in result["findings"]:
-            details.append(f"- **{name}**, `{f['where']}`: {f['severity']} `{f['code']}`, {f['message']}.")
+            details.append(
+                f"- **{name}**, {f['where'] or 'the call as a whole'}: {f['severity']} `{f['code']}`, {f['message']}."
+            )
             if f["line"]:
                 details.append(f"  `{f['line']}`")
             details += [f"  - {line}" for line in f["evidence"]]
