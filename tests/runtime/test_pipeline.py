@@ -22,7 +22,9 @@ def test_labels_are_those_of_pytorch(pipeline, rig, frames):
     occupancy = pipeline(frames, rig)
     expected = TorchPipeline("occvino-nano", None)(frames, rig)
     assert (occupancy.labels == expected.labels).mean() > 0.9999
-    assert len(occupancy.counts()) > 5  # not one class everywhere, so that agreement means something
+    # labels that were one class per height would agree whatever the network did
+    commonest = [np.bincount(level.reshape(-1)).argmax() for level in np.moveaxis(occupancy.labels, 2, 0)]
+    assert (occupancy.labels != commonest).mean() > 0.05
     assert occupancy.extras["logits"].shape == (100, 100, 16, 18)
     assert occupancy.extras["depth"].shape == (6, 44, 8, 22)
 

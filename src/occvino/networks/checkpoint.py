@@ -16,6 +16,8 @@ from occvino.networks.flashocc import FlashOcc
 from occvino.variants import get_variant, variants
 
 _SHOWN = 10
+_HEAD_GAIN = 30
+"""Of random weights: a fifth of occvino-nano's voxels then have another label than most at their height."""
 
 
 def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> FlashOcc:
@@ -52,10 +54,15 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
 
 
 def _keep_scale(model: FlashOcc) -> None:
-    """Noise that keeps every tensor of order one. PyTorch's own initialisation fades: the labels would be constant."""
+    """Noise that keeps every tensor of order one, and labels that depend on the pictures.
+
+    PyTorch's own initialisation fades on the way, and so does the trunk, most of whose cells see nothing: the offsets
+    of the head would decide every label, and any two networks would agree on them.
+    """
     with torch.no_grad():
         for weight in (parameter for parameter in model.parameters() if parameter.ndim >= 2):
             weight.normal_(std=weight[0].numel() ** -0.5)
+        model.occ_head.predicter[0].weight.mul_(_HEAD_GAIN)
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
