@@ -62,7 +62,7 @@ def _keep_scale(model: FlashOcc) -> None:
     with torch.no_grad():
         for weight in (parameter for parameter in model.parameters() if parameter.ndim >= 2):
             weight.normal_(std=weight[0].numel() ** -0.5)
-        model.occ_head.predicter[0].weight.mul_(_HEAD_GAIN)
+        model.get_parameter("occ_head.predicter.0.weight").mul_(_HEAD_GAIN)
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
