@@ -98,6 +98,7 @@ class Variant:
 
     `input_size` is (height, width) in pixels after resize and crop. `depth` holds the lower edges of the depth bins.
     `lift_grid` is where image features are pooled; `occupancy_grid` is where labels are predicted.
+    `backbone_width` is the number of channels of the backbone's first stage.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Variant:
     bev_channels: tuple[int, int, int]
     trunk_channels: int
     published: Published | None = None
+    backbone_width: int = 64
     downsample: int = 16
     source_size: tuple[int, int] = (900, 1600)
     class_names: tuple[str, ...] = field(default=OCC3D_CLASSES, repr=False)
@@ -168,16 +170,17 @@ _VARIANTS = (
     ),
     Variant(
         name="occvino-nano",
-        summary="Small model of our own: ResNet-18, 128x352, 0.8 m cells; for demos, tests and CI",
+        summary="Small model of our own: narrow ResNet-18, 128x352, 40-channel trunk; for demos, tests and CI",
         input_size=(128, 352),
         depth=Axis(1.0, 45.0, 1.0),
-        lift_grid=Grid(Axis(-40.0, 40.0, 0.8), Axis(-40.0, 40.0, 0.8), Axis(-1.0, 5.4, 6.4)),
-        occupancy_grid=Grid(Axis(-40.0, 40.0, 0.8), Axis(-40.0, 40.0, 0.8), Axis(-1.0, 5.4, 0.4)),
+        lift_grid=_PILLARS,
+        occupancy_grid=_OCC3D_GRID,
         backbone_depth=18,
+        backbone_width=40,
         neck_channels=128,
         context_channels=32,
-        bev_channels=(64, 128, 256),
-        trunk_channels=64,
+        bev_channels=(40, 80, 160),
+        trunk_channels=40,
     ),
 )
 _ALIASES = {"flashocc-r50-m1": "flashocc-r50"}

@@ -54,7 +54,7 @@ def test_the_ir_reproduces_the_official_labels_on_the_real_frame(golden, real_fr
     artifact = convert("flashocc-r50-M0", tmp_path / "m0.pth", tmp_path / "m0", precision="fp32")
     rig = Rig.load(real_frame / "calibration.json")
     ambiguous = np.unpackbits(case.arrays["occ_ambiguous_packbits"])[:640000].reshape(200, 200, 16).astype(bool)
-    for pipeline in (Pipeline(artifact), TorchPipeline("flashocc-r50-M0", tmp_path / "m0.pth")):
+    for pipeline in (Pipeline(artifact, precision="f32"), TorchPipeline("flashocc-r50-M0", tmp_path / "m0.pth")):
         labels = pipeline(real_frame, rig).labels
         assert not ((labels != case.arrays["occ_argmax"]) & ~ambiguous).any()
     report = verify(artifact, real_frame, rig)

@@ -14,7 +14,7 @@ from occvino.viz.bev import class_shares, draw_panel, topmost
 from occvino.viz.palette import COLOURS, GROUND, INK
 
 FINE = get_variant("flashocc-r50").occupancy_grid
-COARSE = get_variant("occvino-nano").occupancy_grid
+COARSE = Grid(Axis(-40.0, 40.0, 0.8), Axis(-40.0, 40.0, 0.8), Axis(-1.0, 5.4, 0.4))
 FREE = OCC3D_CLASSES.index("free")
 MARGIN, SIDE, GAP = 36, 800, 32
 

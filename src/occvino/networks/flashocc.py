@@ -38,7 +38,7 @@ class FlashOcc(nn.Module):
         super().__init__()
         dx, dy, _ = variant.lift_grid.shape
         self.variant = variant
-        self.img_backbone = ResNet(variant.backbone_depth)
+        self.img_backbone = ResNet(variant.backbone_depth, variant.backbone_width)
         self.img_neck = CustomFPN(self.img_backbone.out_channels, variant.neck_channels)
         self.img_view_transformer = LSSViewTransformer(
             variant.neck_channels, variant.depth_bins, variant.context_channels, (dy, dx)

@@ -12,22 +12,22 @@ _STAGES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, in
 
 
 class ResNet(nn.Module):
-    """ResNet-18 or -50 that gives its last two stages, strides 16 and 32."""
+    """ResNet-18 or -50 that gives its last two stages, strides 16 and 32. `width`: channels of the first stage."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, width: int = 64) -> None:
         super().__init__()
         block, counts = _STAGES[depth]
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        width = 64
+        channels = width
         stages: list[nn.Module] = []
         for stage, count in enumerate(counts):
-            stages.append(_stage(block, width, 64 << stage, count, stride=1 if stage == 0 else 2))
-            width = (64 << stage) * block.expansion
+            stages.append(_stage(block, channels, width << stage, count, stride=1 if stage == 0 else 2))
+            channels = (width << stage) * block.expansion
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.out_channels = (width // 2, width)
+        self.out_channels = (channels // 2, channels)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, H, W] -> [N, C, H/16, W/16] and [N, 2C, H/32, W/32]."""
