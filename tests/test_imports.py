@@ -11,7 +11,7 @@ SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
     ("demo", "report"),
-    ("conversion", "doctor", "scale"),
+    ("conversion", "doctor", "scale", "training"),
     ("runtime",),
     ("viz",),
     ("networks", "datasets"),

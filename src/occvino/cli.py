@@ -16,6 +16,7 @@ from occvino import __version__, report
 from occvino.cameras import Rig
 from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
+from occvino.training.command import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -233,6 +234,7 @@ def info(
 
 
 app.command()(synth)
+app.command()(train)
 
 
 @app.command()

@@ -19,7 +19,7 @@ class LSSViewTransformer(nn.Module):
 
     def lift(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[N, in, fH, fW] -> depth probabilities [N, D, fH, fW] and features [N, C, fH, fW]."""
-        y = self.depth_net(x)
+        y = self.depth_net(x).float()  # sums of many come next: in f32, whatever convolutions were computed in
         return y[:, : self.depth_bins].softmax(dim=1), y[:, self.depth_bins :]
 
     def splat(

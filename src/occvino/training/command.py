@@ -1,0 +1,57 @@
+"""The command `occvino train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from occvino.datasets.nuscenes import Frame, NuScenes
+
+
+def train(
+    variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
+    dataset: Annotated[list[Path], typer.Option(help="Folder in nuScenes format with Occ3D labels. Repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on from what is there.")],
+    validation: Annotated[Path | None, typer.Option(help="Set on which to measure mIoU every 500 steps.")] = None,
+    validation_frames: Annotated[int, typer.Option(help="How many frames of it, spread evenly.")] = 20,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser, in all.")] = 6000,
+    batch: Annotated[int, typer.Option(help="Frames a step.")] = 2,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of first weights, order of frames and random changes.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
+    ] = False,
+) -> None:
+    """Train a model on the CPU; writes OUT/VARIANT.safetensors in half precision, which `convert` takes.
+
+    Example: occvino train occvino-nano --dataset drives --validation held-out --out run
+    """
+    import torch
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    from occvino.datasets.nuscenes import NuScenes
+    from occvino.training.loop import Training, TrainSettings
+
+    if threads:
+        torch.set_num_threads(threads)
+    settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16)
+    frames = [frame for folder in dataset for frame in NuScenes(folder)]
+    held_out = _spread(NuScenes(validation), validation_frames) if validation else []
+    training = Training(settings, frames, out)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("steps", total=steps, completed=training.step)
+        for line in training.run(held_out):
+            step = int(line["step"])
+            terms = "  ".join(f"{name} {value:.3f}" for name, value in line.items() if name != "step")
+            progress.console.print(f"step {step}  {terms}", highlight=False)
+            progress.update(task, completed=step)
+    training.export(out / f"{training.variant.name}.safetensors")
+    typer.echo(f"wrote {out / f'{training.variant.name}.safetensors'}")
+
+
+def _spread(frames: "NuScenes", count: int) -> "list[Frame]":
+    """That many frames, spread evenly over a set."""
+    return [frames[index * len(frames) // count] for index in range(min(count, len(frames)))]

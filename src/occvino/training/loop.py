@@ -1,0 +1,236 @@
+"""The training loop: AdamW, one cosine, moving average of the weights, checkpoints from which a run goes on exactly."""
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from occvino.datasets.nuscenes import Frame
+from occvino.errors import CheckpointError, OccvinoError
+from occvino.files import atomic_file
+from occvino.metrics import MIoU
+from occvino.networks.flashocc import FlashOcc, normalise
+from occvino.training.losses import LossSettings, class_weights, total_loss
+from occvino.training.samples import Sample, load_sample
+from occvino.variants import get_variant
+
+_COUNTED_FRAMES = 100
+_PREFETCHED = 4
+
+
+class TrainError(OccvinoError, ValueError):
+    """Settings or data that no training can start from."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a run follows from, together with its data.
+
+    Attributes:
+        variant: name of the model.
+        steps: of the optimiser, in all; the learning rate falls to zero there.
+        batch: frames a step; they pass one after another, so memory is that of one.
+        learning_rate: at its highest.
+        weight_decay: of AdamW.
+        warmup: steps until the learning rate is at its highest.
+        average: decay of the moving average of the weights.
+        seed: of the first weights, the order of frames and every random change.
+        bf16: convolutions in bfloat16, on a CPU that has it.
+    """
+
+    variant: str
+    steps: int = 6000
+    batch: int = 2
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 200
+    average: float = 0.998
+    seed: int = 0
+    bf16: bool = False
+    losses: LossSettings = field(default_factory=LossSettings)
+
+    def __post_init__(self) -> None:
+        get_variant(self.variant)
+        for name in ("steps", "batch"):
+            if getattr(self, name) < 1:
+                raise TrainError(f"{name} is {getattr(self, name)}: at least 1 is needed")
+        if not 0 < self.learning_rate < 1:
+            raise TrainError(f"learning_rate is {self.learning_rate}: choose a number between 0 and 1")
+
+
+class Training:
+    """A run in a folder: `last.pt` to go on from, `log.jsonl` with one line each `report_every` steps.
+
+    Raises:
+        CheckpointError: `last.pt` is damaged or of other settings.
+    """
+
+    def __init__(self, settings: TrainSettings, frames: Sequence[Frame], out: str | Path) -> None:
+        if not frames:
+            raise TrainError("there is no frame to learn from")
+        self.settings = settings
+        self.frames = frames
+        self.out = Path(out)
+        self.variant = get_variant(settings.variant)
+        torch.manual_seed(settings.seed)
+        self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.step = 0
+        self.weights = torch.ones(len(self.variant.class_names))
+        if (self.out / "last.pt").exists():
+            self._load(self.out / "last.pt")
+        else:
+            self.weights = class_weights(count_classes(frames, len(self.variant.class_names)))
+
+    def run(
+        self, validation: Sequence[Frame] = (), *, report_every: int = 50, save_every: int = 500
+    ) -> Iterator[dict[str, float]]:
+        """Train to the end; gives a line of the log each `report_every` steps. The caller may stop at any of them.
+
+        A line has the step, seconds a step, the mean of each loss term since the last line and, where the run was saved
+        and there are validation frames, `miou` of the averaged weights on them.
+        """
+        recent: deque[dict[str, float]] = deque(maxlen=report_every)
+        begun, first = time.monotonic(), self.step
+        for batch in self._batches():
+            recent.append(self._update(batch))
+            self.step += 1
+            saved = self.step % save_every == 0 or self.step == self.settings.steps
+            if saved:
+                self.save()
+            if saved or self.step % report_every == 0:
+                means = {name: float(np.mean([terms[name] for terms in recent])) for name in recent[0]}
+                seconds = (time.monotonic() - begun) / (self.step - first)
+                line = {"step": self.step, "seconds_a_step": seconds, **means}
+                if saved and validation:
+                    line["miou"] = self.evaluate(validation)
+                with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(line) + "\n")
+                yield line
+
+    def _batches(self) -> Iterator[list[Sample]]:
+        """Batches from the present step on, read ahead in another thread. Equal whether or not the run was stopped."""
+        wanted = range(self.step * self.settings.batch, self.settings.steps * self.settings.batch)
+        with ThreadPoolExecutor(1) as pool:
+            ahead: deque[Future[Sample]] = deque()
+            upcoming = iter(wanted)
+            for _ in range(self.settings.steps - self.step):
+                while len(ahead) < _PREFETCHED + self.settings.batch and (index := next(upcoming, None)) is not None:
+                    ahead.append(pool.submit(self._sample, index))
+                yield [ahead.popleft().result() for _ in range(self.settings.batch)]
+
+    def _sample(self, index: int) -> Sample:
+        epoch, position = divmod(index, len(self.frames))
+        order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.frames))
+        frame = self.frames[int(order[position])]
+        return load_sample(frame, self.variant, np.random.default_rng([self.settings.seed, 1, index]))
+
+    def _update(self, batch: list[Sample]) -> dict[str, float]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.manual_seed((self.settings.seed << 32) + self.step)
+        sums: dict[str, float] = {}
+        for sample in batch:
+            terms = self._terms(sample)
+            (torch.stack(list(terms.values())).sum() / len(batch)).backward()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(batch)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 5.0))
+        if not math.isfinite(norm):
+            raise TrainError(
+                f"the gradient is not finite at step {self.step}: lower the learning rate; {self.out / 'last.pt'} "
+                "holds the run before"
+            )
+        self.optimiser.step()
+        self.averaged.update_parameters(self.model)
+        return sums
+
+    def _terms(self, sample: Sample) -> dict[str, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
+            taps = self.model.taps(normalise(sample.images), **sample.plan)
+        return total_loss(taps["logits"], taps["depth"], sample, self.weights, self.settings.losses)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: a straight rise, then half a cosine to zero."""
+        settings = self.settings
+        if step < settings.warmup:
+            return settings.learning_rate * (step + 1) / settings.warmup
+        progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+    @torch.no_grad()
+    def evaluate(self, frames: Sequence[Frame]) -> float:
+        """MIoU (camera mask) of the averaged weights, 0..1."""
+        metric = MIoU("camera")
+        network = self.averaged.module.eval()
+        for frame in frames:
+            sample = load_sample(frame, self.variant, None)
+            labels = network(normalise(sample.images), **sample.plan).argmax(dim=-1)
+            metric.update(labels.numpy(), sample.semantics.numpy(), sample.seen.numpy())
+        network.train()
+        return metric.compute()
+
+    def save(self) -> None:
+        """Write `last.pt`, from which a run goes on."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        content = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "weights": self.weights,
+        }
+        with atomic_file(self.out / "last.pt") as temporary:
+            torch.save(content, temporary)
+
+    def _load(self, path: Path) -> None:
+        try:
+            content: dict[str, Any] = torch.load(path, weights_only=True)
+            found = content["settings"]
+        except Exception as error:
+            raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
+        other = {k: v for k, v in asdict(self.settings).items() if k != "steps" and found.get(k) != v}
+        if other:  # a run may be made longer or shorter; anything else makes it another run
+            differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())
+            raise CheckpointError(f"{path} is of another run ({differing}): give the same settings or another folder")
+        self.model.load_state_dict(content["model"])
+        self.averaged.load_state_dict(content["averaged"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.step, self.weights = content["step"], content["weights"]
+
+    def export(self, path: str | Path) -> None:
+        """Write the averaged weights as safetensors in half precision, under the names that `build` takes."""
+        from safetensors.torch import save_file
+
+        state = {
+            key: (value.half() if value.is_floating_point() else value).contiguous()
+            for key, value in self.averaged.module.state_dict().items()
+        }
+        metadata = {"variant": self.variant.name, "steps": str(self.step), "format": "pt"}
+        with atomic_file(Path(path)) as temporary:
+            save_file(state, temporary, metadata)
+
+
+def count_classes(frames: Sequence[Frame], classes: int) -> Tensor:
+    """How often each class occurs in voxels that cameras see, in at most 100 frames of the set, [classes]."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(_COUNTED_FRAMES, len(frames))).round().astype(int))
+    counts = np.zeros(classes, np.int64)
+    for index in chosen:
+        labels = frames[int(index)].load_labels()
+        counts += np.bincount(labels.semantics[labels.mask_camera], minlength=classes)
+    return torch.from_numpy(counts)

@@ -1,0 +1,95 @@
+"""From a key frame to what a training step takes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from occvino.cameras import Calibration
+from occvino.datasets.nuscenes import Frame
+from occvino.lift import PoolingPlan
+from occvino.training.augment import BevChange, PictureChange
+from occvino.variants import Variant
+
+NO_DEPTH = -1
+"""Depth bin of a feature pixel in which the lidar hit nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One frame. N cameras; volumes are indexed [x, y, z].
+
+    Attributes:
+        images: RGB pictures.  # [N, H, W, 3] uint8
+        plan: the arrays of the pooling plan, by the names of the network's arguments.
+        semantics: class of each voxel.  # [Dx, Dy, Dz] int64
+        seen: voxels that a camera sees.  # [Dx, Dy, Dz] bool
+        depth: bin of the nearest lidar return in each feature pixel, or `NO_DEPTH`.  # [N, fH, fW] int64
+    """
+
+    images: Tensor
+    plan: dict[str, Tensor]
+    semantics: Tensor
+    seen: Tensor
+    depth: Tensor
+
+
+def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None) -> Sample:
+    """Read a frame and its ground truth; change it at random when there is a generator.
+
+    Raises:
+        FrameError: a picture is missing or not of the size that its record says.
+        DatasetError: labels or the lidar sweep are missing or damaged.
+    """
+    cameras = frame.rig.cameras
+    if rng is None:
+        bases = frame.rig.image_transforms(variant)
+        changes, bev = [PictureChange(base) for base in bases], BevChange()
+    else:
+        changes = [PictureChange.random((c.height, c.width), variant.input_size, rng) for c in cameras]
+        bev = BevChange.random(rng)
+    pictures = [change.apply(raw) for change, raw in zip(changes, frame.load_images(), strict=True)]
+    calibration = _calibration(frame, variant, changes, bev)
+    labels = frame.load_labels()
+    return Sample(
+        images=torch.from_numpy(np.stack(pictures)),
+        plan={k: torch.from_numpy(v) for k, v in PoolingPlan.from_calibration(calibration, variant).inputs().items()},
+        semantics=torch.from_numpy(bev.apply(labels.semantics).astype(np.int64)),
+        seen=torch.from_numpy(bev.apply(labels.mask_camera)),
+        depth=torch.from_numpy(depth_bins(frame.lidar_pixels(), calibration, variant)),
+    )
+
+
+def _calibration(frame: Frame, variant: Variant, changes: list[PictureChange], bev: BevChange) -> Calibration:
+    matrices = [change.matrices() for change in changes]
+    return replace(
+        frame.rig.calibration(variant),
+        post_rot=np.array([rotation for rotation, _ in matrices], np.float32),
+        post_trans=np.array([shift for _, shift in matrices], np.float32),
+        bda=bev.matrix(),
+    )
+
+
+def depth_bins(
+    points: tuple[NDArray[np.float32], ...], calibration: Calibration, variant: Variant
+) -> NDArray[np.int64]:
+    """Depth bin of the nearest point in each feature pixel's block of network pixels, [N, fH, fW].
+
+    Args:
+        points: for each camera, raw pixel u, v and depth in metres, [K, 3] (`Frame.lidar_pixels`).
+        calibration: with the image transform in it.
+        variant: gives feature size and depth bins.
+    """
+    rows, columns = variant.feature_size
+    nearest = np.full((len(points), rows * columns), np.inf)
+    for camera, seen in enumerate(points):
+        moved = seen[:, :2] @ calibration.post_rot[camera, :2, :2].T + calibration.post_trans[camera, :2]
+        block = np.floor(moved / variant.downsample).astype(np.int64)  # [K, 2]: column, row
+        inside = ((block >= 0) & (block < [columns, rows])).all(axis=1)
+        np.minimum.at(nearest[camera], block[inside, 1] * columns + block[inside, 0], seen[inside, 2])
+    bins = np.floor((nearest - variant.depth.lower) / variant.depth.step)
+    return (
+        np.where((bins >= 0) & (bins < variant.depth_bins), bins, NO_DEPTH).astype(np.int64).reshape(-1, rows, columns)
+    )
