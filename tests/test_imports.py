@@ -10,6 +10,7 @@ import occvino
 SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
+    ("evaluation",),
     ("demo", "report"),
     ("conversion", "doctor", "scale", "training"),
     ("runtime",),

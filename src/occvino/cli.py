@@ -16,6 +16,7 @@ from occvino import __version__, report
 from occvino.cameras import Rig
 from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
+from occvino.evaluation.command import evaluate
 from occvino.training.command import train
 
 app = typer.Typer(
@@ -235,6 +236,7 @@ def info(
 
 app.command()(synth)
 app.command()(train)
+app.command("eval")(evaluate)
 
 
 @app.command()

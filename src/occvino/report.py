@@ -11,6 +11,7 @@ from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
     from occvino.conversion.verify import Report
+    from occvino.evaluation.score import Score
     from occvino.runtime.npu_rules import RuleCheck
 
 
@@ -39,6 +40,25 @@ def print_verification(console: Console, result: "Report") -> None:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
     else:
         console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]", soft_wrap=True)
+
+
+def print_score(console: Console, score: "Score", title: str, *, baked: bool) -> None:
+    """IoU of each class and the means."""
+    counted = "voxels that a camera sees" if score.masked else "all voxels"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    table.add_column(f"true voxels of {score.frames} frames", justify="right")
+    for name, iou in score.per_class.items():
+        table.add_row(name, "-" if iou is None else f"{iou:.2%}", f"{score.voxels[name]:,}")
+    console.print(table)
+    console.print(f"[bold]mIoU {score.miou:.2%}[/] ({counted}; free left out)", highlight=False)
+    if score.rays:
+        console.print(", ".join(f"{name} {value:.2%}" for name, value in score.rays.items()), highlight=False)
+    if score.equal_labels is not None:
+        console.print(f"labels equal to the other run's: {score.equal_labels:.4%}", highlight=False)
+    if baked:
+        console.print("[bold yellow]The calibration is baked in[/]: that of the frames was not used", highlight=False)
 
 
 def variant_rows() -> list[dict[str, Any]]:

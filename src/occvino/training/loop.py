@@ -117,6 +117,7 @@ class Training:
                 line = {"step": self.step, "seconds_a_step": seconds, **means}
                 if saved and validation:
                     line["miou"] = self.evaluate(validation)
+                self.out.mkdir(parents=True, exist_ok=True)
                 with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
                 yield line

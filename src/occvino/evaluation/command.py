@@ -1,0 +1,60 @@
+"""The command `occvino eval`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    artifact: Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")],
+    dataset: Annotated[Path, typer.Option(help="nuScenes folder with Occ3D's gts.")],
+    out: Annotated[Path, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")],
+    limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
+    masked: Annotated[
+        bool, typer.Option("--masked/--unmasked", help="Count voxels that a camera sees (FlashOCC), or all of them.")
+    ] = True,
+    rays: Annotated[bool, typer.Option("--rays", help="RayIoU too.")] = False,
+    against: Annotated[Path | None, typer.Option(help="--out of another run, to compare labels with.")] = None,
+    engine: Annotated[str, typer.Option(help="openvino, onnxruntime or torch.")] = "openvino",
+    device: Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")] = "CPU",
+    precision: Annotated[str, typer.Option(help="f32, f16, bf16, or default for the device's own choice.")] = "default",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
+    version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Label a data set and score it: mIoU as Occ3D and FlashOCC count it, by class, and RayIoU.
+
+    Example: occvino eval m0 --dataset nuscenes --out m0-labels --limit 100
+    """
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from occvino import report
+    from occvino.artifact import Artifact
+    from occvino.datasets.nuscenes import NuScenes
+    from occvino.evaluation.engines import load_engine
+    from occvino.evaluation.predictions import Predictions
+    from occvino.evaluation.score import score
+
+    opened = Artifact.open(artifact)
+    frames = NuScenes(dataset, version)
+    count = len(frames) if limit is None else min(limit, len(frames))
+    hint = None if precision == "default" else precision
+    labeller, runs_on = load_engine(engine, opened, device=device, precision=hint, checkpoint=checkpoint)
+    stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on}
+    predictions = Predictions(out, stamp)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        chosen = [frames[index] for index in range(count)]
+        labelled = predictions.fill(chosen, labeller, opened.baked_rig)
+        for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
+            pass
+        indices = progress.track(range(count), description="scoring")
+        found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
+    if as_json:
+        sys.stdout.write(json.dumps({"runs_on": runs_on, **found.to_dict()}, indent=1) + "\n")
+    else:
+        report.print_score(Console(), found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)

@@ -1,0 +1,65 @@
+"""What can label the frames of a set: the IR, the artifact's ONNX file, or the PyTorch model it was made from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from occvino.artifact import Artifact
+from occvino.cameras import Rig
+from occvino.errors import ArtifactError, OccvinoError
+from occvino.files import sha256
+from occvino.preprocess import Frames
+from occvino.runtime import Pipeline
+from occvino.runtime.occupancy import Occupancy
+
+Engine = Literal["openvino", "onnxruntime", "torch"]
+ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime", "torch")
+Labeller: TypeAlias = Callable[[Frames, Rig], Occupancy]
+
+
+def load_engine(
+    engine: str, artifact: Artifact, *, device: str, precision: str | None, checkpoint: Path | None
+) -> tuple[Labeller, str]:
+    """Something that labels a frame as `Pipeline` does, and what it runs on, in words.
+
+    Args:
+        engine: one of `ENGINES`.
+        artifact: folder made by `convert`.
+        device: of OpenVINO; the others run on the CPU.
+        precision: of OpenVINO; the device's own choice when left out.
+        checkpoint: the weights for PyTorch, if they are no longer where they were converted from.
+
+    Raises:
+        OccvinoError: there is no such engine, device or precision; or an option is not that engine's.
+        ArtifactError: the checkpoint is not the one that was converted.
+    """
+    if engine not in ENGINES:
+        raise OccvinoError(f"there is no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    if engine != "openvino" and (device != "CPU" or precision is not None):
+        raise OccvinoError(f"device and precision are OpenVINO's: {engine} runs on the CPU in f32 here")
+    if engine != "torch" and checkpoint is not None:
+        raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
+    if engine == "openvino":
+        pipeline = Pipeline(artifact, device, precision=precision)
+        return pipeline, str(pipeline.running)
+    if engine == "onnxruntime":
+        from occvino.conversion.onnx_pipeline import OnnxPipeline
+
+        return OnnxPipeline(artifact), "ONNX Runtime, CPU, f32"
+    from occvino.conversion.torch_pipeline import TorchPipeline
+
+    if artifact.manifest.baked_calibration:
+        raise OccvinoError(f"the calibration of {artifact.path} is baked in, and PyTorch has none: use another engine")
+    return TorchPipeline(artifact.manifest.variant, _weights(artifact, checkpoint)), "PyTorch, CPU, f32"
+
+
+def _weights(artifact: Artifact, checkpoint: Path | None) -> Path:
+    weights = artifact.manifest.weights
+    if "sha256" not in weights:
+        raise ArtifactError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
+    path = checkpoint or Path(weights["path"])
+    if not path.is_file():
+        raise ArtifactError(f"the checkpoint {path} that was converted is not there: give it with --checkpoint")
+    if sha256(path) != weights["sha256"]:
+        raise ArtifactError(f"{path} is not the checkpoint that was converted (sha256 differs): give that one")
+    return path

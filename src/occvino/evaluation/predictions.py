@@ -1,0 +1,98 @@
+"""Labels of a whole set on disk, laid out as Occ3D lays out its ground truth.
+
+    OUT/<scene>/<sample token>/labels.npz   semantics uint8 [200, 200, 16]
+    OUT/eval.json                           what made them; another artifact or device must not add to them
+
+A frame that has its file is not run again, so an interrupted evaluation goes on where it stopped.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.cameras import Rig
+from occvino.datasets.nuscenes import Frame
+from occvino.datasets.occ3d import SHAPE
+from occvino.errors import OccvinoError
+from occvino.evaluation.engines import Labeller
+from occvino.files import OutputError, atomic_file, write_text
+
+STAMP = "eval.json"
+
+
+class Predictions:
+    """The labels in one folder.
+
+    Args:
+        folder: new, empty, or of an earlier run of the same.
+        made_by: plain values that say what makes the labels; the folder remembers them.
+
+    Raises:
+        OutputError: the folder holds something else, or labels that something else made.
+    """
+
+    def __init__(self, folder: str | Path, made_by: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        stamp = self.folder / STAMP
+        if stamp.is_file():
+            found = json.loads(stamp.read_text(encoding="utf-8"))
+            if found != dict(made_by):
+                differing = ", ".join(
+                    f"{k}: {found.get(k)} there, {v} now" for k, v in made_by.items() if found.get(k) != v
+                )
+                raise OutputError(f"{folder} holds labels made otherwise ({differing}): choose another folder")
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise OutputError(f"{folder} exists and is not an evaluation: choose another folder")
+        else:
+            write_text(stamp, json.dumps(dict(made_by), indent=1) + "\n")
+
+    def fill(self, frames: Sequence[Frame], label: Labeller, rig: Rig | None = None) -> Iterator[Frame]:
+        """Label the frames that have no file yet; gives each frame once its labels are on disk.
+
+        Args:
+            frames: of the set.
+            label: what labels a frame.
+            rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
+
+        Raises:
+            OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.
+        """
+        for frame in frames:
+            path = self.path(frame)
+            if not path.is_file():
+                labels = label(dict(zip(frame.rig.names, frame.images, strict=True)), rig or frame.rig).labels
+                if labels.shape != SHAPE:
+                    raise OccvinoError(f"the labels have shape {labels.shape}, Occ3D's ground truth has {SHAPE}")
+                with atomic_file(path) as temporary, temporary.open("wb") as stream:
+                    np.savez_compressed(stream, semantics=labels)
+            yield frame
+
+    def path(self, frame: Frame) -> Path:
+        """File of a frame's labels."""
+        return self.folder / frame.scene / frame.token / "labels.npz"
+
+    def load(self, frame: Frame) -> NDArray[np.uint8]:
+        """Labels of a frame, [200, 200, 16].
+
+        Raises:
+            OutputError: they are missing or damaged.
+        """
+        return load_labels(self.path(frame))
+
+
+def load_labels(path: Path) -> NDArray[np.uint8]:
+    """Read one file that `Predictions.fill` wrote.
+
+    Raises:
+        OutputError: it is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["semantics"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise OutputError(f"{path} is not a file of labels ({error}): delete it and evaluate again") from error

@@ -1,0 +1,88 @@
+"""Labels against ground truth, and labels against the labels of another run."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from occvino.datasets.nuscenes import NuScenes
+from occvino.errors import OccvinoError
+from occvino.evaluation.predictions import Predictions, load_labels
+from occvino.metrics import MIoU, RayIoU
+from occvino.variants import OCC3D_CLASSES
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures of one run, 0..1. A class that never occurs has None.
+
+    Attributes:
+        frames: how many were scored.
+        masked: only voxels that a camera sees were counted.
+        miou: mean over the classes that occur, without `free`.
+        per_class: IoU of each class, `free` included.
+        voxels: of each class in the ground truth, counted as the IoU is.
+        rays: RayIoU and RayIoU@1, @2, @4; empty unless asked for.
+        equal_labels: share of all voxels in which another run has the same label, if one was named.
+    """
+
+    frames: int
+    masked: bool
+    miou: float
+    per_class: dict[str, float | None]
+    voxels: dict[str, int]
+    rays: dict[str, float]
+    equal_labels: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def score(
+    predictions: Predictions,
+    dataset: NuScenes,
+    indices: Iterable[int],
+    *,
+    masked: bool = True,
+    rays: bool = False,
+    against: Path | None = None,
+) -> Score:
+    """Score the labels of some frames of a set.
+
+    Args:
+        predictions: which has labels for all of them.
+        dataset: with ground truth.
+        indices: which frames.
+        masked: count only voxels that a camera sees, as FlashOCC does; Panoptic-FlashOCC counts all.
+        rays: RayIoU too; it takes longer than everything else.
+        against: folder of another run, whose labels are compared with these.
+
+    Raises:
+        OccvinoError: labels or ground truth are missing, or no class occurs.
+    """
+    metric, ray_metric = MIoU("camera" if masked else None), RayIoU()
+    equal: list[float] = []
+    for index in indices:
+        frame = dataset[index]
+        labels, truth = predictions.load(frame), frame.load_labels()
+        metric.update(labels, truth.semantics, truth.mask_camera)
+        if rays:
+            ray_metric.update(labels, truth.semantics, dataset.ray_origins(index))
+        if against is not None:
+            other = load_labels(against / frame.scene / frame.token / "labels.npz")
+            equal.append(float((labels == other).mean()))
+    if not metric.frames:
+        raise OccvinoError("there is no frame to score")
+    per_class = {name: None if np.isnan(iou) else iou for name, iou in metric.per_class().items()}
+    return Score(
+        frames=metric.frames,
+        masked=masked,
+        miou=metric.compute(),
+        per_class=per_class,
+        voxels=dict(zip(OCC3D_CLASSES, metric.confusion.sum(1).tolist(), strict=True)),
+        rays=ray_metric.compute() if rays else {},
+        equal_labels=float(np.mean(equal)) if equal else None,
+    )
