@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.harness import THREADS, peak_memory_mb, report_peak, save, show, take_turns
 from occvino.artifact import IR, ONNX, Artifact
-from occvino.datasets.scene import make_scene
+from occvino.datasets.shipped import shipped_drive
 from occvino.lift import PoolingPlan
 from occvino.preprocess import network_images
 
@@ -22,11 +22,9 @@ TITLES = {"ir": "occvino IR", "onnxruntime": "ONNX Runtime", "torch": "torch eag
 
 
 def inputs_for(artifact: Artifact) -> dict[str, np.ndarray]:
-    scene = make_scene(0)
-    rig = scene.rig.scaled(0.44)
-    width, height = rig.cameras[0].width, rig.cameras[0].height
-    images = network_images(scene.render(width, height), rig, artifact.variant)
-    return {"images": images, **PoolingPlan.from_rig(rig, artifact.variant).inputs()}
+    frame = shipped_drive()[0]
+    images = network_images(list(frame.images), frame.rig, artifact.variant)
+    return {"images": images, **PoolingPlan.from_rig(frame.rig, artifact.variant).inputs()}
 
 
 def contestant(name: str, artifact: Artifact, inputs: dict[str, np.ndarray]) -> Callable[[], np.ndarray]:

@@ -1,7 +1,7 @@
 """PyTorch against ONNX and the IR, for each variant and precision, CPU and GPU plugin. `python -m benchmarks.parity`.
 
-Weights are random (seed 0) and the frame is the made-up street: what is measured is the conversion. On the GPU plugin
-(tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there.
+Weights are random (seed 0) and the frame is of the drive that ships inside: what is measured is the conversion. On the
+GPU plugin (tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there.
 """
 
 import argparse

@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.cameras import Calibration
-from occvino.datasets.scene import make_scene
+from occvino.datasets.shipped import shipped_drive
 from occvino.lift import PoolingPlan, frustum
 from occvino.variants import Variant, get_variant
 
@@ -50,7 +50,7 @@ def main() -> None:
     results = {}
     for label, name in (("M0", "flashocc-r50-M0"), ("M1", "flashocc-r50")):
         variant = get_variant(name)
-        calibration = make_scene(0).rig.calibration(variant)
+        calibration = shipped_drive()[0].rig.calibration(variant)
         ours, theirs = PoolingPlan.from_calibration(calibration, variant), official(calibration, variant)
         np.testing.assert_allclose(ours.kept, theirs[1].numel(), atol=20)  # float32 at cell borders
         timings = take_turns(

@@ -11,7 +11,7 @@ from openvino import opset12, opset15
 
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
-from occvino.datasets.scene import make_scene
+from occvino.datasets.shipped import shipped_drive
 from occvino.lift import PoolingPlan
 from occvino.variants import Variant, get_variant
 
@@ -57,7 +57,7 @@ def scatter_elements(depth: Any, feat: Any, ranks_depth: Any, ranks_feat: Any, r
 
 def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
     rng = np.random.default_rng(0)
-    plan = PoolingPlan.from_rig(make_scene(0).rig, variant)
+    plan = PoolingPlan.from_rig(shipped_drive()[0].rig, variant)
     rows, columns = variant.feature_size
     depth = rng.random((6, variant.depth_bins, rows, columns), dtype=np.float32)
     feat = rng.standard_normal((6, rows, columns, variant.context_channels), dtype=np.float32)

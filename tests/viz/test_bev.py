@@ -215,6 +215,6 @@ def test_a_figure_takes_one_or_two_volumes(count):
 
 def test_pictures_need_numpy_and_pillow_only():
     heavy = {"torch", "onnx", "openvino", "matplotlib"}
-    code = f"import sys, occvino.viz, occvino.datasets.scene; print(*{heavy} & {{*sys.modules}})"
+    code = f"import sys, occvino.viz, occvino.datasets.shipped; print(*{heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

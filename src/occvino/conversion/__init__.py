@@ -15,6 +15,7 @@ from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact
 from occvino.cameras import MAX_CAMERAS, Rig
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
+from occvino.conversion.provenance import provenance
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.lift import PoolingPlan
@@ -83,7 +84,7 @@ def convert(
             input_size=variant.input_size,
             outputs=("labels", *outputs),
             baked_calibration=bake_calibration,
-            weights=_provenance(checkpoint, seed),
+            weights=provenance(checkpoint, seed),
             versions=_versions(),
             files={file: sha256(folder / file) for file in files},
         )
@@ -114,13 +115,6 @@ def _check(precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibra
         raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(TAPS)}")
     if bake_calibration and rig is None:
         raise OccvinoError("bake_calibration needs the rig to bake")
-
-
-def _provenance(checkpoint: str | Path | None, seed: int) -> dict[str, Any]:
-    if checkpoint is None:
-        return {"random_seed": seed}
-    path = Path(checkpoint).resolve()
-    return {"path": str(path), "sha256": sha256(path)}
 
 
 def _versions() -> dict[str, str]:

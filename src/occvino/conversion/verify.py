@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.cameras import Rig
 from occvino.conversion.export import Deployable, expose
-from occvino.errors import ArtifactError
-from occvino.files import OutputError, sha256
+from occvino.conversion.provenance import rebuild
+from occvino.files import OutputError
 from occvino.lift import PoolingPlan
-from occvino.networks import build
 from occvino.networks.flashocc import TAPS
 from occvino.preprocess import Frames, by_camera, network_images
 from occvino.runtime.devices import Running, compile_model, running
@@ -202,22 +201,10 @@ def _compare(
 
 
 def _run_torch(artifact: Artifact, inputs: Arrays, checkpoint: str | Path | None) -> Arrays:
-    weights = artifact.manifest.weights
-    if "random_seed" in weights:
-        model = build(artifact.manifest.variant, seed=weights["random_seed"])
-    else:
-        model = build(artifact.manifest.variant, _checked(Path(checkpoint or weights["path"]), weights["sha256"]))
+    model = rebuild(artifact, checkpoint)
     with torch.inference_mode():
         outputs = Deployable(model)(*(torch.from_numpy(value) for value in inputs.values()))
     return {name: output.numpy() for name, output in zip((*TAPS, "labels"), outputs, strict=True)}
-
-
-def _checked(path: Path, expected: str) -> Path:
-    if not path.is_file():
-        raise ArtifactError(f"the checkpoint {path} that was converted is not there: give it with --checkpoint")
-    if sha256(path) != expected:
-        raise ArtifactError(f"{path} is not the checkpoint that was converted (sha256 differs): give that one")
-    return path
 
 
 def _run_onnx(path: Path, inputs: Arrays) -> Arrays:

@@ -6,8 +6,7 @@ from typing import Literal, TypeAlias
 
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
-from occvino.errors import ArtifactError, OccvinoError
-from occvino.files import sha256
+from occvino.errors import OccvinoError
 from occvino.preprocess import Frames
 from occvino.runtime import Pipeline
 from occvino.runtime.occupancy import Occupancy
@@ -46,20 +45,12 @@ def load_engine(
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 
         return OnnxPipeline(artifact), "ONNX Runtime, CPU, f32"
+    from occvino.conversion.provenance import weights_path
     from occvino.conversion.torch_pipeline import TorchPipeline
 
     if artifact.manifest.baked_calibration:
         raise OccvinoError(f"the calibration of {artifact.path} is baked in, and PyTorch has none: use another engine")
-    return TorchPipeline(artifact.manifest.variant, _weights(artifact, checkpoint)), "PyTorch, CPU, f32"
-
-
-def _weights(artifact: Artifact, checkpoint: Path | None) -> Path:
-    weights = artifact.manifest.weights
-    if "sha256" not in weights:
-        raise ArtifactError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
-    path = checkpoint or Path(weights["path"])
-    if not path.is_file():
-        raise ArtifactError(f"the checkpoint {path} that was converted is not there: give it with --checkpoint")
-    if sha256(path) != weights["sha256"]:
-        raise ArtifactError(f"{path} is not the checkpoint that was converted (sha256 differs): give that one")
-    return path
+    weights = weights_path(artifact, checkpoint)
+    if weights is None:
+        raise OccvinoError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
+    return TorchPipeline(artifact.manifest.variant, weights), "PyTorch, CPU, f32"

@@ -20,6 +20,15 @@ _HEAD_GAIN = 30
 """Of random weights: a fifth of occvino-nano's voxels then have another label than most at their height."""
 
 
+_ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+def shipped_weights(name: str) -> Path | None:
+    """File of the trained weights that ship with the package; only the small model of our own has some."""
+    path = _ASSETS / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
 def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> FlashOcc:
     """The PyTorch module of a variant in eval mode, with the checkpoint's weights or seeded random ones.
 

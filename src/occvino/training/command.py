@@ -19,6 +19,9 @@ def train(
     batch: Annotated[int, typer.Option(help="Frames a step.")] = 2,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Of first weights, order of frames and random changes.")] = 0,
+    depth_weight: Annotated[
+        float, typer.Option(help="Of the term that lidar teaches; 0 needs no lidar.")
+    ] = 0.3,
     threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
@@ -33,10 +36,12 @@ def train(
 
     from occvino.datasets.nuscenes import NuScenes
     from occvino.training.loop import Training, TrainSettings
+    from occvino.training.losses import LossSettings
 
     if threads:
         torch.set_num_threads(threads)
-    settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16)
+    losses = LossSettings(depth=depth_weight)
+    settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16, losses=losses)
     frames = [frame for folder in dataset for frame in NuScenes(folder)]
     held_out = _spread(NuScenes(validation), validation_frames) if validation else []
     training = Training(settings, frames, out)

@@ -137,7 +137,8 @@ class Training:
         epoch, position = divmod(index, len(self.frames))
         order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.frames))
         frame = self.frames[int(order[position])]
-        return load_sample(frame, self.variant, np.random.default_rng([self.settings.seed, 1, index]))
+        rng = np.random.default_rng([self.settings.seed, 1, index])
+        return load_sample(frame, self.variant, rng, with_depth=self.settings.losses.depth > 0)
 
     def _update(self, batch: list[Sample]) -> dict[str, float]:
         for group in self.optimiser.param_groups:
@@ -179,7 +180,7 @@ class Training:
         metric = MIoU("camera")
         network = self.averaged.module.eval()
         for frame in frames:
-            sample = load_sample(frame, self.variant, None)
+            sample = load_sample(frame, self.variant, None, with_depth=False)
             labels = network(normalise(sample.images), **sample.plan).argmax(dim=-1)
             metric.update(labels.numpy(), sample.semantics.numpy(), sample.seen.numpy())
         network.train()

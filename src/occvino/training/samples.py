@@ -36,8 +36,10 @@ class Sample:
     depth: Tensor
 
 
-def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None) -> Sample:
+def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True) -> Sample:
     """Read a frame and its ground truth; change it at random when there is a generator.
+
+    Without depth the lidar sweep is not opened, and every pixel of `Sample.depth` is `NO_DEPTH`.
 
     Raises:
         FrameError: a picture is missing or not of the size that its record says.
@@ -53,12 +55,13 @@ def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None)
     pictures = [change.apply(raw) for change, raw in zip(changes, frame.load_images(), strict=True)]
     calibration = _calibration(frame, variant, changes, bev)
     labels = frame.load_labels()
+    returns = frame.lidar_pixels() if with_depth else (np.empty((0, 3), np.float32),) * len(cameras)
     return Sample(
         images=torch.from_numpy(np.stack(pictures)),
         plan={k: torch.from_numpy(v) for k, v in PoolingPlan.from_calibration(calibration, variant).inputs().items()},
         semantics=torch.from_numpy(bev.apply(labels.semantics).astype(np.int64)),
         seen=torch.from_numpy(bev.apply(labels.mask_camera)),
-        depth=torch.from_numpy(depth_bins(frame.lidar_pixels(), calibration, variant)),
+        depth=torch.from_numpy(depth_bins(returns, calibration, variant)),
     )
 
 

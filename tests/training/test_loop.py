@@ -1,0 +1,83 @@
+"""A run that was stopped and goes on is the run that was not."""
+
+import json
+
+import pytest
+import torch
+
+from occvino.datasets.shipped import shipped_drive
+from occvino.errors import CheckpointError
+from occvino.networks import build
+from occvino.training.loop import TrainError, Training, TrainSettings
+from occvino.training.losses import LossSettings
+
+SETTINGS = TrainSettings("occvino-nano", steps=3, batch=1, warmup=2, losses=LossSettings(depth=0))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    training = Training(SETTINGS, list(shipped_drive()), tmp_path_factory.mktemp("whole"))
+    lines = list(training.run(report_every=1))
+    return training, lines
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(whole, tmp_path):
+    training, _ = whole
+    first = Training(SETTINGS, list(shipped_drive()), tmp_path)
+    lines = first.run(report_every=1, save_every=1)
+    next(lines)
+    next(lines)
+    lines.close()
+    second = Training(SETTINGS, list(shipped_drive()), tmp_path)
+    assert second.step == 2
+    list(second.run())
+    for expected, found in zip(training.model.parameters(), second.model.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_the_loss_falls_and_is_finite(whole):
+    _, lines = whole
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["cross_entropy"] < lines[0]["cross_entropy"]
+    assert "depth" not in lines[0]
+
+
+def test_the_exported_weights_fit_the_model(whole, tmp_path):
+    training, _ = whole
+    training.export(tmp_path / "w.safetensors")
+    model = build("occvino-nano", tmp_path / "w.safetensors")
+    found = model.get_parameter("img_view_transformer.depth_net.weight")
+    expected = training.averaged.module.get_parameter("img_view_transformer.depth_net.weight").half().float()
+    torch.testing.assert_close(found, expected)
+
+
+def test_another_run_in_the_same_folder_is_refused(whole):
+    training, _ = whole
+    other = TrainSettings("occvino-nano", steps=9, batch=2, warmup=2, losses=LossSettings(depth=0))
+    with pytest.raises(CheckpointError, match="batch 1 there, 2 asked"):
+        Training(other, list(shipped_drive()), training.out)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"last\.pt cannot be read"):
+        Training(SETTINGS, list(shipped_drive()), tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"learning_rate": 2.0}])
+def test_settings_that_cannot_train_are_refused(wrong):
+    with pytest.raises(TrainError, match=next(iter(wrong))):
+        TrainSettings("occvino-nano", **wrong)
+
+
+def test_the_rate_rises_then_falls_to_zero(whole):
+    training, _ = whole
+    rates = [training.rate(step) for step in range(4)]
+    assert rates[0] < rates[1] == SETTINGS.learning_rate
+    assert rates[3] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_no_frames_is_an_error(tmp_path):
+    with pytest.raises(TrainError, match="no frame"):
+        Training(SETTINGS, [], tmp_path)
