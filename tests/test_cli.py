@@ -31,7 +31,7 @@ def frame(tmp_path_factory, rig, frames):
 
 
 def test_every_command_shows_an_example():
-    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor"):
+    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor", "train", "eval"):
         assert f"Example: occvino {command}" in occvino(command, "--help", check=0).stdout
 
 
@@ -143,7 +143,15 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("convert", "flashocc-r50-M0", "--out", "x"), "either --checkpoint FILE or --random-weights"),
+        (
+            ("convert", "flashocc-r50-M0", "--out", "x"),
+            "no weights of flashocc-r50-M0 ship with occvino",
+        ),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--random-weights", "--checkpoint", "w.pth"),
+            "--checkpoint and --random-weights contradict each other",
+        ),
+        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the drive that ships inside has 3, from 0"),
         (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
         (("verify", "nowhere"), "nowhere is not an artifact"),
         (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
@@ -200,5 +208,6 @@ def test_cuda_where_there_is_none_is_refused(frame, tmp_path):
 
 def test_demo_writes_what_it_says(tmp_path):
     done = occvino("demo", "--out", tmp_path / "demo", check=0)
-    assert "These weights are random" in done.stdout
+    assert "agrees: every tap" in done.stdout
+    assert "mIoU of this frame" in done.stdout
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {"artifact", "labels.npz", "demo.png", "rig.json"}

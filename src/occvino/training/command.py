@@ -19,9 +19,7 @@ def train(
     batch: Annotated[int, typer.Option(help="Frames a step.")] = 2,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Of first weights, order of frames and random changes.")] = 0,
-    depth_weight: Annotated[
-        float, typer.Option(help="Of the term that lidar teaches; 0 needs no lidar.")
-    ] = 0.3,
+    depth_weight: Annotated[float, typer.Option(help="Of the term that lidar teaches; 0 needs no lidar.")] = 0.3,
     threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")

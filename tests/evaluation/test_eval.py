@@ -1,0 +1,172 @@
+"""Evaluation on the drive that ships inside, with the model that ships inside."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from benchmarks.baseline import best_constant
+from occvino.conversion import convert
+from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.errors import OccvinoError
+from occvino.evaluation.engines import load_engine
+from occvino.evaluation.predictions import Predictions, load_labels
+from occvino.evaluation.score import score
+from occvino.files import OutputError
+from occvino.metrics import MIoU
+from occvino.networks.checkpoint import shipped_weights
+from tests.test_cli import occvino
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The shipped model as an artifact."""
+    folder = tmp_path_factory.mktemp("trained") / "nano"
+    return convert("occvino-nano", shipped_weights("occvino-nano"), folder, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def labels(trained, tmp_path_factory):
+    """Its labels by PyTorch, ONNX Runtime and the IR, by engine."""
+    folders = {}
+    for engine in ("torch", "onnxruntime", "openvino"):
+        precision = "f32" if engine == "openvino" else None
+        label, runs_on = load_engine(engine, trained, device="CPU", precision=precision, checkpoint=None)
+        predictions = Predictions(tmp_path_factory.mktemp("labels") / engine, {"runs_on": runs_on})
+        assert len(list(predictions.fill(list(shipped_drive()), label))) == 3
+        folders[engine] = predictions
+    return folders
+
+
+def test_the_three_forms_label_alike(labels):
+    drive = shipped_drive()
+    for engine in ("onnxruntime", "openvino"):
+        found = score(labels[engine], drive, range(3), against=labels["torch"].folder)
+        assert found.equal_labels > 0.9999
+
+
+def test_the_trained_model_beats_what_no_picture_is_needed_for(labels):
+    """Against a baseline fitted to the truth of these very frames, which makes the bar higher than it should be."""
+    drive = shipped_drive()
+    constant, _, _ = best_constant(drive, list(drive), drive_grid(), masked=True)
+    assert score(labels["openvino"], drive, range(3)).miou > 2 * constant
+
+
+def drive_grid():
+    from occvino.variants import get_variant
+
+    return get_variant("occvino-nano").occupancy_grid
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_score_is_the_metric_of_the_labels_on_disk(labels, masked):
+    drive, metric = shipped_drive(), MIoU("camera" if masked else None)
+    for frame in drive:
+        truth = frame.load_labels()
+        metric.update(load_labels(labels["torch"].path(frame)), truth.semantics, truth.mask_camera)
+    found = score(labels["torch"], drive, range(3), masked=masked)
+    assert found.miou == metric.compute()
+    assert found.frames == 3
+    assert sum(found.voxels.values()) == metric.confusion.sum()
+
+
+def test_perfect_labels_score_one(tmp_path):
+    drive = shipped_drive()
+    predictions = Predictions(tmp_path / "perfect", {"runs_on": "the truth"})
+    truth = {frame.token: frame.load_labels().semantics for frame in drive}
+
+    class Told:
+        """An engine that knows the answer of the frame it is asked next."""
+
+        def __init__(self):
+            self.order = iter(truth.values())
+
+        def __call__(self, frames, rig):
+            self.labels = next(self.order)
+            return self
+
+    list(predictions.fill(list(drive), Told()))
+    found = score(predictions, drive, range(3), masked=False, rays=True)
+    assert found.miou == 1.0
+    assert found.rays["RayIoU@1"] == 1.0
+
+
+def test_an_interrupted_run_goes_on(labels, tmp_path):
+    drive, folder = shipped_drive(), tmp_path / "labels"
+    shutil.copytree(labels["torch"].folder, folder)
+    predictions = Predictions(folder, {"runs_on": "PyTorch, CPU, f32"})
+    predictions.path(drive[1]).unlink()
+    asked = []
+
+    def label(frames, rig):
+        asked.append(frames)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(predictions.fill(list(drive), label))
+    assert [list(frames.values()) for frames in asked] == [list(drive[1].images)]
+    assert not predictions.path(drive[1]).exists()
+
+
+def test_labels_of_something_else_are_not_mixed_in(labels, tmp_path):
+    with pytest.raises(OutputError, match=r"runs_on: PyTorch, CPU, f32 there, a GPU now"):
+        Predictions(labels["torch"].folder, {"runs_on": "a GPU"})
+    (tmp_path / "mine.txt").write_text("not yours")
+    with pytest.raises(OutputError, match="is not an evaluation"):
+        Predictions(tmp_path, {"runs_on": "a GPU"})
+    assert (tmp_path / "mine.txt").read_text() == "not yours"
+
+
+def test_a_damaged_file_of_labels_is_named(tmp_path):
+    (tmp_path / "labels.npz").write_bytes(b"PK damaged")
+    with pytest.raises(OutputError, match=r"labels\.npz is not a file of labels"):
+        load_labels(tmp_path / "labels.npz")
+
+
+def test_labels_on_another_grid_are_refused(tmp_path):
+    class Coarse:
+        labels = np.zeros((100, 100, 16), np.uint8)
+
+    predictions = Predictions(tmp_path / "coarse", {})
+    with pytest.raises(OccvinoError, match=r"shape \(100, 100, 16\), Occ3D's ground truth has \(200, 200, 16\)"):
+        list(predictions.fill(list(shipped_drive()), lambda frames, rig: Coarse()))
+
+
+def test_options_that_contradict_are_refused(trained, nano):
+    for engine, options, message in (
+        ("tensorrt", {}, "there is no engine 'tensorrt'"),
+        ("torch", {"precision": "f16"}, "device and precision are OpenVINO's"),
+        ("openvino", {"checkpoint": "w.pth"}, "a checkpoint is for the engine torch"),
+    ):
+        with pytest.raises(OccvinoError, match=message):
+            load_engine(engine, trained, **{"device": "CPU", "precision": None, "checkpoint": None, **options})
+    with pytest.raises(OccvinoError, match="random weights"):
+        load_engine("torch", nano, device="CPU", precision=None, checkpoint=None)
+
+
+def test_the_command_prints_a_table_or_json_and_goes_on(trained, tmp_path):
+    common = ("eval", trained.path, "--dataset", DRIVE, "--out", tmp_path / "o", "--precision", "f32")
+    table = occvino(*common, "--limit", 1, "--rays", check=0).stdout
+    assert "driveable_surface" in table
+    assert "mIoU" in table
+    assert "RayIoU@4" in table
+    found = json.loads(occvino(*common, "--unmasked", "--json", check=0).stdout)
+    assert (found["frames"], found["masked"]) == (3, False)
+    assert len(list((tmp_path / "o").rglob("labels.npz"))) == 3
+    refused = occvino(*common[:-1], "bf16", check=2)
+    assert "labels made otherwise" in refused.stderr or "bf16 was asked for" in refused.stderr
+
+
+def test_a_baked_artifact_is_scored_with_its_own_calibration_and_says_so(tmp_path):
+    drive = shipped_drive()
+    baked = convert(
+        "occvino-nano",
+        shipped_weights("occvino-nano"),
+        tmp_path / "baked",
+        precision="fp32",
+        rig=drive[0].rig,
+        bake_calibration=True,
+    )
+    done = occvino("eval", baked.path, "--dataset", DRIVE, "--out", tmp_path / "o", "--limit", 2, check=0)
+    assert "The calibration is baked in" in done.stdout
