@@ -9,6 +9,7 @@ Labels are kept under --work, so that an interrupted run goes on. The training s
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import openvino as ov
 from benchmarks.baseline import best_constant
 from benchmarks.harness import save
 from occvino.artifact import Artifact
+from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.evaluation.engines import load_engine
@@ -45,7 +47,20 @@ def forms(work: Path, dataset: NuScenes) -> dict[str, tuple[Artifact, str, str |
     if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         found["IR fp16, computed in bf16"] = (fp16, "openvino", "bf16")
     found["IR fp32, plan frozen at the first frame"] = (frozen, "openvino", "f32")
+    for degrees in (2.0, 5.0):
+        rig = turned(dataset[0].rig, degrees)
+        artifact = convert(
+            VARIANT, weights, work / f"off-{degrees:g}", precision="fp32", rig=rig, bake_calibration=True
+        )
+        found[f"IR fp32, frozen and {degrees:g} degrees of yaw off"] = (artifact, "openvino", "f32")
     return found
+
+
+def turned(rig: Rig, degrees: float) -> Rig:
+    """The rig with all its cameras turned to the left about the vehicle's vertical axis."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    turn = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    return Rig(tuple(replace(camera, sensor2ego=turn @ camera.sensor2ego) for camera in rig.cameras))
 
 
 def measure(work: Path, dataset: NuScenes) -> dict[str, Any]:

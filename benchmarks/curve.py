@@ -1,0 +1,40 @@
+"""Loss curve of the shipped model, from the log of its training: `python -m benchmarks.curve`."""
+
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+
+from benchmarks.harness import RESULTS
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "occvino-nano-training.png"
+
+
+def main() -> None:
+    lines = [json.loads(line) for line in (RESULTS / "train.jsonl").read_text().splitlines()]
+    figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=130)
+    for name, label in (("cross_entropy", "cross entropy"), ("lovasz", "Lovász-softmax"), ("depth", "0.3 x depth")):
+        losses.plot([line["step"] for line in lines], [line[name] for line in lines], label=label, linewidth=1.4)
+    losses.set(xlabel="step", ylabel="loss, mean of 50 steps", yscale="log", title="What is minimised")
+    losses.legend(frameon=False)
+    measured = [(line["step"], 100 * line["miou"]) for line in lines if "miou" in line]
+    scores.plot(*zip(*measured, strict=True), marker="o", markersize=4, linewidth=1.4, color="tab:green")
+    baseline = json.loads((RESULTS / "accuracy.json").read_text())["baseline"]["masked"]["miou"]
+    scores.axhline(100 * baseline, color="grey", linestyle="--", linewidth=1)
+    scores.annotate(
+        "best constant volume", (measured[-1][0], 100 * baseline), (0, 4), textcoords="offset points", ha="right"
+    )
+    scores.set(xlabel="step", ylabel="mIoU, %", ylim=(0, None), title="20 held-out frames, averaged weights")
+    for axes in (losses, scores):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    figure.tight_layout()
+    figure.savefig(PICTURE)
+    print(f"wrote {PICTURE}")
+
+
+if __name__ == "__main__":
+    main()
