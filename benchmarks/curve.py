@@ -19,6 +19,8 @@ def main() -> None:
     for name, label in (("cross_entropy", "cross entropy"), ("lovasz", "Lovász-softmax"), ("depth", "0.3 x depth")):
         losses.plot([line["step"] for line in lines], [line[name] for line in lines], label=label, linewidth=1.4)
     losses.set(xlabel="step", ylabel="loss, mean of 50 steps", yscale="log", title="What is minimised")
+    losses.minorticks_off()
+    losses.set_yticks([0.25, 0.5, 1, 2], ["0.25", "0.5", "1", "2"])
     losses.legend(frameon=False)
     measured = [(line["step"], 100 * line["miou"]) for line in lines if "miou" in line]
     scores.plot(*zip(*measured, strict=True), marker="o", markersize=4, linewidth=1.4, color="tab:green")
