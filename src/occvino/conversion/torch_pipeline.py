@@ -7,7 +7,7 @@ import torch
 from occvino.cameras import Rig
 from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
-from occvino.lift import PoolingPlan
+from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks import build
 from occvino.preprocess import Frames, by_camera, network_images
 from occvino.runtime.occupancy import Occupancy
@@ -46,8 +46,8 @@ class TorchPipeline:
         pictures = by_camera(frames, rig)
         if set(rig.names) == set(self._variant.camera_names):
             rig = rig.select(self._variant.camera_names)
-        plan = PoolingPlan.from_rig(rig, self._variant)
-        arrays = (network_images(pictures, rig, self._variant), *plan.inputs().values())
+        geometry = network_inputs(joint_calibration([rig], self._variant), self._variant)
+        arrays = (network_images(pictures, rig, self._variant), *geometry.values())
         with torch.inference_mode():
             *_, labels = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
         return Occupancy(labels.cpu().numpy(), self._variant.class_names, self._variant.occupancy_grid)
