@@ -71,7 +71,7 @@ def measure(work: Path, dataset: NuScenes) -> dict[str, Any]:
         folder = work / f"labels-{len(rows)}"
         stamp = {"files": dict(artifact.manifest.files), "engine": engine, "runs_on": runs_on}
         predictions = Predictions(folder, stamp)
-        for _ in predictions.fill(list(dataset), label, artifact.baked_rig):
+        for _ in predictions.fill(dataset, range(len(dataset)), label, rig=artifact.baked_rig):
             pass
         reference = reference or folder
         found = score(predictions, dataset, range(len(dataset)), rays=True, against=reference)

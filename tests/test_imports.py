@@ -17,7 +17,7 @@ TIERS = (
     ("viz",),
     ("networks", "datasets"),
     ("metrics",),
-    ("preprocess", "bev_pool", "artifact", "lift_reference"),
+    ("preprocess", "bev_pool", "artifact", "lift_reference", "geometry", "geometry_reference"),
     ("lift",),
     ("cameras",),
     ("files", "variants"),

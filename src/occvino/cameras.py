@@ -250,12 +250,23 @@ class Calibration:
     def __len__(self) -> int:
         return len(self.sensor2ego)
 
+    def first(self, cameras: int) -> "Calibration":
+        """The calibration of that many cameras from the first on."""
+        arrays = (self.sensor2ego, self.ego2global, self.intrinsics, self.post_rot, self.post_trans)
+        return Calibration(*(array[:cameras] for array in arrays), self.bda)
+
     def sensor2keyego(self) -> NDArray[np.float32]:
         """Camera to key ego frame [N, 4, 4]: composed in float64, then cast, as `BEVDet.prepare_inputs` does."""
         if (self.ego2global == self.ego2global[0]).all():  # exposed together: the vehicle's own motion cancels
             return self.sensor2ego
         global2keyego = rigid_inverse(self.ego2global[0])
         return (global2keyego @ self.ego2global.astype(np.float64) @ self.sensor2ego).astype(np.float32)
+
+    @classmethod
+    def join(cls, frames: Sequence["Calibration"]) -> "Calibration":
+        """The cameras of several frames in one, frame after frame; the first frame's BEV augmentation serves all."""
+        names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_trans")
+        return cls(*(np.concatenate([getattr(frame, name) for frame in frames]) for name in names), frames[0].bda)
 
     def fingerprint(self) -> bytes:
         """What the geometry depends on, as bytes: equal when two calibrations give the same plan. Caches compare it."""
@@ -363,12 +374,19 @@ class Rig:
             ImageTransform.for_test((camera.height, camera.width), variant.input_size) for camera in self.cameras
         )
 
-    def calibration(self, variant: Variant) -> Calibration:
-        """The matrices that the geometry needs, float32, with the test-time image transform in them."""
+    def map_origin(self) -> Matrix:
+        """What to subtract from positions on the map [3], metres: nothing, or this vehicle's own when it is far off."""
+        positions = np.array([camera.ego2global[:3, 3] for camera in self.cameras])
+        return positions[0] if np.abs(positions).max() > _FAR else np.zeros(3)
+
+    def calibration(self, variant: Variant, origin: Matrix | None = None) -> Calibration:
+        """The matrices that the geometry needs, float32, with the test-time image transform in them.
+
+        `origin` is the `map_origin` that several frames share; this rig's own when left out.
+        """
         transforms = self.image_transforms(variant)
         ego2global = np.array([camera.ego2global for camera in self.cameras])
-        if np.abs(ego2global[:, :3, 3]).max() > _FAR:
-            ego2global[:, :3, 3] -= ego2global[0, :3, 3].copy()
+        ego2global[:, :3, 3] -= self.map_origin() if origin is None else origin
         return Calibration(
             sensor2ego=np.array([camera.sensor2ego for camera in self.cameras], np.float32),
             ego2global=ego2global.astype(np.float32),

@@ -48,7 +48,7 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     if not 0 <= frame < len(drive):
         raise OccvinoError(f"there is no frame {frame}: the drive that ships inside has {len(drive)}, from 0")
     chosen = drive[frame]
-    frames = _pictures(chosen)
+    frames = chosen.pictures()
     weights = shipped_weights(VARIANT)
     artifact = convert(VARIANT, weights, out / "artifact", precision="fp32", progress=progress)
     progress("verifying")
@@ -90,8 +90,4 @@ def frames_and_rig(artifact: str | Path) -> tuple[Frames, Rig]:
     if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frame.rig.names):
         own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
         raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
-    return _pictures(frame), frame.rig
-
-
-def _pictures(frame: Frame) -> dict[str, Path]:
-    return dict(zip(frame.rig.names, frame.images, strict=True))
+    return frame.pictures(), frame.rig

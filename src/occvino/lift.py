@@ -9,6 +9,7 @@ Slow readable twins of everything here are in `lift_reference.py`; the tests hol
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,8 +39,7 @@ def frustum(variant: Variant) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     u = np.linspace(0, width - 1, columns, dtype=np.float32)
     v = np.linspace(0, height - 1, rows, dtype=np.float32)
     pixels = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)  # [fH*fW, 2]
-    steps = np.arange(variant.depth_bins, dtype=np.float64) * variant.depth.step
-    return pixels, (variant.depth.lower + steps).astype(np.float32)
+    return pixels, np.array(variant.depths(), np.float32)
 
 
 def rays(calibration: Calibration, variant: Variant) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -105,6 +105,21 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
     return cell.reshape(-1)
 
 
+def cameras_per_frame(calibration: Calibration, variant: Variant) -> int:
+    """N, where a calibration holds the cameras of all the frames that the variant takes.
+
+    Raises:
+        RigError: the cameras do not divide among the frames.
+    """
+    cameras, rest = divmod(len(calibration), variant.frames)
+    if rest or not cameras:
+        raise RigError(
+            f"calibration of {len(calibration)} cameras for {variant.name}, which takes {variant.frames} frames: "
+            "a multiple of that is expected, the key frame's cameras first"
+        )
+    return cameras
+
+
 @dataclass(frozen=True, eq=False)
 class PoolingPlan:
     """Which entries each BEV cell sums: the calibration-dependent input of the network.
@@ -118,6 +133,8 @@ class PoolingPlan:
     empty, which plugins disagree about. Both come from one rule: **each cell begins with one entry that adds nothing,
     and each point outside the grid is kept as such an entry of some cell**, dealt round so that none grows long.
 
+    A plan of several frames has a grid for each, one after another, which the frame's own cameras alone fill.
+
     Names are those of `bev_pool_v2`; `ranks_bev` is implied by `interval_starts`.
     """
 
@@ -125,6 +142,7 @@ class PoolingPlan:
     ranks_feat: NDArray[np.int32]  # [E], in 0..T
     interval_starts: NDArray[np.int32]  # [cells]
     points: int
+    rows: int
     kept: int
 
     @classmethod
@@ -138,13 +156,16 @@ class PoolingPlan:
 
     @classmethod
     def from_calibration(cls, calibration: Calibration, variant: Variant) -> "PoolingPlan":
-        """Plan of explicit matrices. Warns with `EmptyPlanWarning` when every point misses the grid."""
-        plan = cls.from_cells(
-            cells_of_points(calibration, variant),
-            variant.lift_grid.cells,
-            depth_bins=variant.depth_bins,
-            pixels=variant.feature_size[0] * variant.feature_size[1],
-        )
+        """Plan of explicit matrices, of all frames that the variant takes.
+
+        Past frames are lifted straight into the key ego frame. Warns with `EmptyPlanWarning` when every point misses
+        the grid.
+
+        Raises:
+            RigError: the cameras do not divide among the frames, or a matrix has no inverse.
+        """
+        lifted = cameras_per_frame(calibration, variant) * variant.lifted_frames
+        plan = cls.from_frames(cells_of_points(calibration.first(lifted), variant), variant)
         if plan.kept == 0:
             warnings.warn(
                 f"none of the {plan.points} frustum points falls in the grid of {variant.name} (key ego frame, x "
@@ -154,6 +175,14 @@ class PoolingPlan:
                 stacklevel=3,
             )
         return plan
+
+    @classmethod
+    def from_frames(cls, cell: NDArray[np.int32], variant: Variant) -> "PoolingPlan":
+        """Plan from the cell of each point of all lifted frames (see `cells_of_points`)."""
+        rows, columns = variant.feature_size
+        cells, depth_bins = variant.lift_grid.cells, variant.depth_bins
+        frames = np.split(cell, variant.lifted_frames)
+        return cls.stack([cls.from_cells(f, cells, depth_bins=depth_bins, pixels=rows * columns) for f in frames])
 
     @classmethod
     def from_cells(cls, cell: NDArray[np.int32], cells: int, *, depth_bins: int, pixels: int) -> "PoolingPlan":
@@ -173,7 +202,27 @@ class PoolingPlan:
         ranks_feat = _pixel_of_point(points, depth_bins, pixels)[ranks_depth]
         sizes = np.bincount(owner, minlength=cells) + 1
         starts = (np.cumsum(sizes) - sizes).astype(np.int32)
-        return cls(ranks_depth, ranks_feat, starts, points, points - outside.size)
+        return cls(ranks_depth, ranks_feat, starts, points, points // depth_bins, points - outside.size)
+
+    @classmethod
+    def stack(cls, frames: "Sequence[PoolingPlan]") -> "PoolingPlan":
+        """One plan of several frames of the same size, whose cells stand frame after frame."""
+        if len(frames) == 1:
+            return frames[0]
+        points, rows = frames[0].points, frames[0].rows
+        # what stands for nothing stands behind all frames then
+        nothing = points * len(frames), rows * len(frames)
+        depth = [
+            np.where(f.ranks_depth == points, nothing[0], f.ranks_depth + i * points) for i, f in enumerate(frames)
+        ]
+        feat = [np.where(f.ranks_feat == rows, nothing[1], f.ranks_feat + i * rows) for i, f in enumerate(frames)]
+        starts = [f.interval_starts + i * f.ranks_depth.size for i, f in enumerate(frames)]
+        return cls(
+            *(np.concatenate(arrays).astype(np.int32) for arrays in (depth, feat, starts)),
+            nothing[0],
+            nothing[1],
+            sum(frame.kept for frame in frames),
+        )
 
     def inputs(self) -> dict[str, NDArray[np.int32]]:
         """The arrays by the names that the exported networks give their inputs."""

@@ -16,8 +16,7 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
     for camera in range(len(calibration)):
         unproject = np.linalg.inv(calibration.intrinsics[camera].astype(np.float64))
         undo_transform = np.linalg.inv(calibration.post_rot[camera].astype(np.float64))
-        for depth_bin in range(variant.depth_bins):
-            depth = variant.depth.lower + depth_bin * variant.depth.step
+        for depth in variant.depths():
             for row in range(rows):
                 for column in range(columns):
                     pixel = np.array([column * (width - 1) / (columns - 1), row * (height - 1) / (rows - 1), depth])

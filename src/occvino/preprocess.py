@@ -20,6 +20,9 @@ Frame: TypeAlias = str | Path | NDArray[np.uint8] | Image.Image
 Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame]
 """One picture per camera: a folder, a mapping from camera names, or a sequence in rig order."""
 
+Moment: TypeAlias = tuple[Frames, Rig]
+"""The pictures of one moment and the rig that took them."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MODES = ("RGB", "RGBA", "L", "P", "CMYK", "YCbCr")
 """Of Pillow, that hold 8 bits a channel; converting deeper ones would cut them off at 255."""
@@ -38,6 +41,37 @@ def network_images(frames: Frames, rig: Rig, variant: Variant) -> NDArray[np.uin
         for camera, transform in zip(rig.cameras, transforms, strict=True)
     ]
     return np.stack([np.asarray(image) for image in images])  # [N, H, W, 3]
+
+
+def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> list[Moment]:
+    """The current moment and those before it, newest first: `count` in all.
+
+    Where there are fewer, the current one stands in for those that are missing, as the official loader has it at the
+    start of a scene.
+
+    Raises:
+        FrameError: there are more than the network takes.
+    """
+    if len(past) >= count:
+        raise FrameError(f"{len(past)} past frames for a network that takes {count - 1}: give the newest ones")
+    now = (frames, rig)
+    return [now, *past, *[now] * (count - 1 - len(past))]
+
+
+def images_of(seen: Sequence[Moment], rigs: Sequence[Rig], variant: Variant) -> NDArray[np.uint8]:
+    """Pictures of several moments -> u8 [F * N, H, W, 3], frame after frame.
+
+    `rigs` are those of the moments with their cameras in the network's order. A moment that stands in for another is
+    read once.
+
+    Raises:
+        FrameError: as `network_images`.
+    """
+    read: dict[int, NDArray[np.uint8]] = {}
+    for moment, rig in zip(seen, rigs, strict=True):
+        if id(moment) not in read:
+            read[id(moment)] = network_images(by_camera(*moment), rig, variant)
+    return np.concatenate([read[id(moment)] for moment in seen])
 
 
 def by_camera(frames: Frames, rig: Rig) -> Mapping[str, Frame]:

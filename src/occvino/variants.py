@@ -4,6 +4,7 @@ Coordinates: the ego frame has x forward, y left, z up, in metres. A grid axis i
 volume is indexed `[x, y, z]`, a bird's-eye-view (BEV) feature map `[y, x]`.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 from occvino.errors import VariantError
@@ -86,10 +87,44 @@ class Grid:
 
 @dataclass(frozen=True)
 class Published:
-    """A figure somebody else published, with where it stands. Never measured by us."""
+    """Figures somebody else published, in per cent, with where they stand. Never measured by us."""
 
     miou: float
     source: str
+    ray_iou: float | None = None
+    ray_pq: float | None = None
+
+
+@dataclass(frozen=True)
+class Swin:
+    """A Swin Transformer backbone: channels of the first stage, blocks and heads of each, window side in tokens."""
+
+    width: int
+    blocks: tuple[int, int, int, int]
+    heads: tuple[int, int, int, int]
+    window: int
+
+
+@dataclass(frozen=True)
+class DepthNet:
+    """A depth net that is told about the cameras (`geometry.camera_vectors`); its width is that of the image neck."""
+
+    aspp_channels: int = 96
+
+
+@dataclass(frozen=True)
+class Stereo:
+    """Depth from matching each frame with the one before it; needs one frame of pictures more than are lifted."""
+
+    unseen_cost: float = 5.0
+    """Added to the matching cost where the official code takes the earlier picture not to see the point."""
+
+
+@dataclass(frozen=True)
+class Panoptic:
+    """A head that finds the centres of instances. `score_threshold`: what a centre must exceed to count."""
+
+    score_threshold: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -99,6 +134,10 @@ class Variant:
     `input_size` is (height, width) in pixels after resize and crop. `depth` holds the lower edges of the depth bins.
     `lift_grid` is where image features are pooled; `occupancy_grid` is where labels are predicted.
     `backbone_width` is the number of channels of the backbone's first stage.
+
+    The rest is optional: `swin` replaces the ResNet; `depth_net` the plain 1x1 depth prediction; `past_frames` are
+    lifted beside the key frame and stacked in the BEV; with `growing_depth`, depth bins widen by a constant factor from
+    `depth.lower` to `depth.upper - 1` (and are as many as `depth` has).
     """
 
     name: str
@@ -114,6 +153,12 @@ class Variant:
     trunk_channels: int
     published: Published | None = None
     backbone_width: int = 64
+    swin: Swin | None = None
+    depth_net: DepthNet | None = None
+    growing_depth: bool = False
+    past_frames: int = 0
+    stereo: Stereo | None = None
+    panoptic: Panoptic | None = None
     downsample: int = 16
     source_size: tuple[int, int] = (900, 1600)
     class_names: tuple[str, ...] = field(default=OCC3D_CLASSES, repr=False)
@@ -130,19 +175,50 @@ class Variant:
         """D, the number of depth bins."""
         return self.depth.size
 
+    def depths(self) -> tuple[float, ...]:
+        """Depth along the optical axis that each bin stands for: its lower edge, in metres."""
+        bins, first = range(self.depth_bins), self.depth.lower
+        if not self.growing_depth:
+            return tuple(first + index * self.depth.step for index in bins)
+        growth = math.log((self.depth.upper - 1) / first)
+        return tuple(first * math.exp(index / (self.depth_bins - 1) * growth) for index in bins)
+
+    @property
+    def volumetric(self) -> bool:
+        """Whether features are pooled into voxels and encoded in 3D, and not into pillars."""
+        return self.lift_grid.z.size > 1
+
+    @property
+    def lifted_frames(self) -> int:
+        """How many frames are lifted into the grid: the key frame and the past ones."""
+        return 1 + self.past_frames
+
+    @property
+    def frames(self) -> int:
+        """How many frames of pictures the network takes: the lifted ones, and with stereo one more to match with."""
+        return self.lifted_frames + (self.stereo is not None)
+
     def points(self, cameras: int) -> int:
-        """How many frustum points that many cameras have: N * D * fH * fW."""
+        """How many frustum points that many cameras have over all lifted frames: F * N * D * fH * fW."""
         height, width = self.feature_size
-        return cameras * self.depth_bins * height * width
+        return self.lifted_frames * cameras * self.depth_bins * height * width
+
+    def plan_cells(self) -> int:
+        """How many cells a pooling plan fills: those of the lift grid, once for each lifted frame."""
+        return self.lifted_frames * self.lift_grid.cells
 
     def plan_entries(self, cameras: int) -> int:
         """How many entries every pooling plan for that many cameras has (see `lift.PoolingPlan`)."""
-        return self.points(cameras) + self.lift_grid.cells
+        return self.points(cameras) + self.plan_cells()
 
 
 _OCC3D_GRID = Grid(Axis(-40.0, 40.0, 0.4), Axis(-40.0, 40.0, 0.4), Axis(-1.0, 5.4, 0.4))
+_VOXELS = _OCC3D_GRID
 _PILLARS = Grid(Axis(-40.0, 40.0, 0.4), Axis(-40.0, 40.0, 0.4), Axis(-1.0, 5.4, 6.4))
 _FLASHOCC_README = "FlashOCC README, mIoU on the nuScenes validation set with the camera mask"
+_PANOPTIC_README = "FlashOCC README, on the nuScenes validation set, no camera mask"
+_PANOPTIC_CONFIG = "notes at the end of the official config, on the nuScenes validation set, no camera mask"
+_SWIN_B = Swin(width=128, blocks=(2, 2, 18, 2), heads=(4, 8, 16, 32), window=12)
 
 _M0 = Variant(
     name="flashocc-r50-M0",
@@ -158,16 +234,134 @@ _M0 = Variant(
     trunk_channels=128,
     published=Published(31.95, _FLASHOCC_README),
 )
+_M1 = replace(
+    _M0,
+    name="flashocc-r50",
+    summary="FlashOcc M1: ResNet-50, 256x704, 0.5 m depth bins, 256-channel trunk",
+    depth=Axis(1.0, 45.0, 0.5),
+    trunk_channels=256,
+    published=Published(32.08, _FLASHOCC_README),
+)
+_M2 = replace(
+    _M1,
+    name="flashocc-r50-4d-stereo",
+    summary="FlashOcc M2: ResNet-50, 256x704, two frames, stereo depth in widening bins",
+    context_channels=80,
+    bev_channels=(160, 320, 640),
+    depth_net=DepthNet(),
+    growing_depth=True,
+    past_frames=1,
+    stereo=Stereo(),
+    published=Published(37.84, _FLASHOCC_README),
+)
+_BEVDET = replace(
+    _M1,
+    name="bevdet-occ-r50",
+    summary="BEVDetOCC: ResNet-50, 256x704, voxels encoded in 3D",
+    lift_grid=_VOXELS,
+    context_channels=32,
+    bev_channels=(32, 64, 128),
+    trunk_channels=32,
+    published=Published(31.60, _FLASHOCC_README),
+)
+_BEVDET_STEREO = replace(
+    _BEVDET,
+    name="bevdet-occ-r50-4d-stereo",
+    summary="BEVDetOCC: ResNet-50, 256x704, voxels encoded in 3D, two frames, stereo depth",
+    depth_net=DepthNet(),
+    past_frames=1,
+    stereo=Stereo(),
+    published=Published(36.1, _FLASHOCC_README),
+)
+_PANO_DEPTH = replace(
+    _M1,
+    name="panoptic-flashocc-r50-depth",
+    summary="Panoptic-FlashOcc: ResNet-50, 256x704, camera-aware depth, instances; same network as -depth-pano",
+    context_channels=80,
+    bev_channels=(160, 320, 640),
+    depth_net=DepthNet(),
+    panoptic=Panoptic(),
+    published=Published(28.91, _PANOPTIC_README, ray_iou=34.93),
+)
+_PANO_TINY = replace(
+    _M0,
+    name="panoptic-flashocc-r50-depth-tiny",
+    summary="Panoptic-FlashOcc tiny: ResNet-50, 256x704, 1 m depth bins, camera-aware depth, 128-channel trunk",
+    depth_net=DepthNet(),
+    published=Published(28.83, _PANOPTIC_README, ray_iou=34.57),
+)
+_PANO_4D = replace(
+    _PANO_DEPTH,
+    name="panoptic-flashocc-r50-depth4d",
+    summary="Panoptic-FlashOcc 4D: ResNet-50, 256x704, camera-aware depth, two frames",
+    neck_channels=512,
+    past_frames=1,
+    panoptic=None,
+    published=Published(29.57, _PANOPTIC_README, ray_iou=35.99),
+)
+_PANO_8F = replace(
+    _PANO_4D,
+    name="panoptic-flashocc-r50-depth4d-longterm8f",
+    summary="Panoptic-FlashOcc 4D: ResNet-50, 256x704, camera-aware depth, eight past frames",
+    past_frames=8,
+    published=Published(31.49, _PANOPTIC_README, ray_iou=38.51),
+)
+_PANO_16F = replace(
+    _PANO_4D,
+    name="panoptic-flashocc-r50-depth4d-longterm16f",
+    summary="Panoptic-FlashOcc 4D: ResNet-50, 256x704, camera-aware depth, sixteen past frames",
+    past_frames=16,
+    published=Published(31.55, _PANOPTIC_CONFIG, ray_iou=38.31),
+)
+
+
+def _with_instances(variant: Variant, published: Published | None, score_threshold: float = 0.3) -> Variant:
+    """The `-pano` form of a variant: the same with the head for instances."""
+    summary = variant.summary.removesuffix("; same network as -depth-pano").removesuffix(", instances")
+    return replace(
+        variant,
+        name=f"{variant.name}-pano",
+        summary=f"{summary}, instances",
+        panoptic=Panoptic(score_threshold),
+        published=published,
+    )
+
+
 _VARIANTS = (
     _M0,
+    _M1,
+    _M2,
     replace(
-        _M0,
-        name="flashocc-r50",
-        summary="FlashOcc M1: ResNet-50, 256x704, 0.5 m depth bins, 256-channel trunk",
-        depth=Axis(1.0, 45.0, 0.5),
-        trunk_channels=256,
-        published=Published(32.08, _FLASHOCC_README),
+        _M2,
+        name="flashocc-stbase-4d-stereo-512x1408",
+        summary="FlashOcc M3: Swin-B, 512x1408, two frames, stereo depth",
+        input_size=(512, 1408),
+        swin=_SWIN_B,
+        neck_channels=512,
+        growing_depth=False,
+        published=Published(43.52, _FLASHOCC_README),
     ),
+    _BEVDET,
+    _BEVDET_STEREO,
+    replace(
+        _BEVDET_STEREO,
+        name="bevdet-occ-stbase-4d-stereo-512x1408",
+        summary="BEVDetOCC: Swin-B, 512x1408, voxels encoded in 3D, two frames, stereo depth",
+        input_size=(512, 1408),
+        swin=_SWIN_B,
+        neck_channels=512,
+        published=Published(42.0, _FLASHOCC_README),
+    ),
+    _PANO_TINY,
+    _with_instances(_PANO_TINY, Published(29.14, _PANOPTIC_README, ray_iou=34.81, ray_pq=12.9)),
+    _PANO_DEPTH,
+    _with_instances(_PANO_DEPTH, Published(29.39, _PANOPTIC_README, ray_iou=35.22, ray_pq=13.2)),
+    _PANO_4D,
+    _with_instances(_PANO_4D, Published(30.31, _PANOPTIC_README, ray_iou=36.76, ray_pq=14.5)),
+    _PANO_8F,
+    _with_instances(_PANO_8F, Published(31.57, _PANOPTIC_README, ray_iou=38.50, ray_pq=16.0)),
+    _PANO_16F,
+    _with_instances(_PANO_16F, None, score_threshold=0.1),
     Variant(
         name="occvino-nano",
         summary="Small model of our own: narrow ResNet-18, 128x352, 40-channel trunk; for demos, tests and CI",

@@ -34,7 +34,7 @@ def labels(trained, tmp_path_factory):
         precision = "f32" if engine == "openvino" else None
         label, runs_on = load_engine(engine, trained, device="CPU", precision=precision, checkpoint=None)
         predictions = Predictions(tmp_path_factory.mktemp("labels") / engine, {"runs_on": runs_on})
-        assert len(list(predictions.fill(list(shipped_drive()), label))) == 3
+        assert len(list(predictions.fill(shipped_drive(), range(3), label))) == 3
         folders[engine] = predictions
     return folders
 
@@ -82,11 +82,11 @@ def test_perfect_labels_score_one(tmp_path):
         def __init__(self):
             self.order = iter(truth.values())
 
-        def __call__(self, frames, rig):
+        def __call__(self, frames, rig, past):
             self.labels = next(self.order)
             return self
 
-    list(predictions.fill(list(drive), Told()))
+    list(predictions.fill(drive, range(3), Told()))
     found = score(predictions, drive, range(3), masked=False, rays=True)
     assert found.miou == 1.0
     assert found.rays["RayIoU@1"] == 1.0
@@ -99,12 +99,12 @@ def test_an_interrupted_run_goes_on(labels, tmp_path):
     predictions.path(drive[1]).unlink()
     asked = []
 
-    def label(frames, rig):
+    def label(frames, rig, past):
         asked.append(frames)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(predictions.fill(list(drive), label))
+        list(predictions.fill(drive, range(3), label))
     assert [list(frames.values()) for frames in asked] == [list(drive[1].images)]
     assert not predictions.path(drive[1]).exists()
 
@@ -124,13 +124,26 @@ def test_a_damaged_file_of_labels_is_named(tmp_path):
         load_labels(tmp_path / "labels.npz")
 
 
+def test_a_network_of_several_frames_is_given_those_before(tmp_path):
+    drive, given = shipped_drive(), []
+
+    def label(frames, rig, past):
+        given.append([next(iter(frames.values())), *(next(iter(files.values())) for files, _ in past)])
+        raise KeyboardInterrupt
+
+    for index, expected in ((2, (2, 1, 0)), (0, (0, 0, 0))):  # at the start of a scene the current frame stands in
+        with pytest.raises(KeyboardInterrupt):
+            list(Predictions(tmp_path / str(index), {}).fill(drive, [index], label, frames=3))
+        assert given[-1] == [drive[each].images[0] for each in expected]
+
+
 def test_labels_on_another_grid_are_refused(tmp_path):
     class Coarse:
         labels = np.zeros((100, 100, 16), np.uint8)
 
     predictions = Predictions(tmp_path / "coarse", {})
     with pytest.raises(OccvinoError, match=r"shape \(100, 100, 16\), Occ3D's ground truth has \(200, 200, 16\)"):
-        list(predictions.fill(list(shipped_drive()), lambda frames, rig: Coarse()))
+        list(predictions.fill(shipped_drive(), range(3), lambda frames, rig, past: Coarse()))
 
 
 def test_options_that_contradict_are_refused(trained, nano):

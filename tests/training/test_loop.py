@@ -81,3 +81,8 @@ def test_the_rate_rises_then_falls_to_zero(whole):
 def test_no_frames_is_an_error(tmp_path):
     with pytest.raises(TrainError, match="no frame"):
         Training(SETTINGS, [], tmp_path)
+
+
+def test_a_model_that_takes_more_than_a_plan_is_refused(tmp_path):
+    with pytest.raises(TrainError, match="only models that take the pictures of one frame and a plan"):
+        Training(TrainSettings("panoptic-flashocc-r50-depth"), list(shipped_drive()), tmp_path)

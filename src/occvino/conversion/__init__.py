@@ -18,9 +18,10 @@ from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
-from occvino.lift import PoolingPlan
+from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks import build
-from occvino.networks.flashocc import TAPS
+from occvino.networks.flashocc import tap_names
+from occvino.networks.panoptic import CENTRE_HEADS
 from occvino.variants import Variant, get_variant
 
 __all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
@@ -52,7 +53,7 @@ def convert(
         rig: names the cameras, in the order in which the network takes them; the variant's own six when left out.
         cameras: how many cameras, when there is no rig and it is not the variant's six; they are called CAM_0, CAM_1...
         bake_calibration: make the rig's pooling plan a constant. The artifact then runs with that calibration alone.
-        outputs: taps to give besides the labels, of `occvino.networks.flashocc.TAPS`, such as "logits" and "depth".
+        outputs: taps to give besides the labels, of `occvino.networks.flashocc.tap_names`, as "logits" and "depth".
         seed: of random weights.
         progress: called with a few words when a step begins.
 
@@ -62,8 +63,10 @@ def convert(
     variant = get_variant(name)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
-    _check(precision, outputs, rig, bake_calibration)
-    baked = PoolingPlan.from_rig(rig, variant) if rig and bake_calibration else None
+    _check(variant, precision, outputs, rig, bake_calibration)
+    if variant.panoptic:  # instance ids are made from these outside of the graph
+        outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
+    baked = network_inputs(joint_calibration([rig], variant), variant) if rig and bake_calibration else None
     with atomic_folder(out, may_replace=may_be_replaced) as folder:
         progress("reading the weights")
         model = build(name, checkpoint, seed=seed)
@@ -105,14 +108,20 @@ def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tup
     return tuple(f"CAM_{index}" for index in range(cameras))
 
 
-def _check(precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibration: bool) -> None:
+def _check(variant: Variant, precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibration: bool) -> None:
     if precision not in PRECISIONS:
         raise OccvinoError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     if len(set(outputs)) < len(outputs):
         raise OccvinoError(f"an output is asked for twice: {', '.join(outputs)}")
-    unknown = [output for output in outputs if output not in TAPS]
+    known = tap_names(variant)
+    unknown = [output for output in outputs if output not in known]
     if unknown:
-        raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(TAPS)}")
+        raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(known)}")
+    if bake_calibration and variant.frames > 1:
+        raise OccvinoError(
+            f"{variant.name} takes {variant.frames} frames, whose geometry changes as the vehicle moves: "
+            "it cannot be baked in"
+        )
     if bake_calibration and rig is None:
         raise OccvinoError("bake_calibration needs the rig to bake")
 

@@ -2,54 +2,60 @@
 
 import logging
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from occvino.bev_pool import onnx_function
-from occvino.lift import PoolingPlan
+from occvino.geometry import input_names
 from occvino.networks import FlashOcc
-from occvino.networks.flashocc import TAPS, normalise
+from occvino.networks.depth_net import CAMERA_VALUES
+from occvino.networks.flashocc import normalise, tap_names
 
 OPSET = 18
-PLAN_INPUTS = ("ranks_depth", "ranks_feat", "interval_starts")
 
 
 class Deployable(nn.Module):
-    """A network as it is shipped: u8 pictures and a plan in, every tap and u8 labels out."""
+    """A network as it is shipped: u8 pictures and geometry in, every tap and u8 labels out."""
 
     def __init__(self, model: FlashOcc) -> None:
         super().__init__()
         self.model = model
 
-    def forward(
-        self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Pictures u8 [N, H, W, 3] RGB and a plan -> the taps, then labels u8 [Dx, Dy, Dz]."""
-        taps = self.model.taps(normalise(images), ranks_depth, ranks_feat, interval_starts)
+    def forward(self, images: Tensor, *geometry: Tensor) -> tuple[Tensor, ...]:
+        """Pictures u8 [B, H, W, 3] RGB and `geometry.network_inputs` -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        taps = self.model.taps(normalise(images), *geometry)
         return (*taps.values(), taps["logits"].argmax(dim=-1).to(torch.uint8))
 
 
 class Baked(nn.Module):
     """A network whose calibration is a constant."""
 
-    def __init__(self, model: FlashOcc, plan: PoolingPlan) -> None:
+    def __init__(self, model: FlashOcc, geometry: Mapping[str, NDArray[np.generic]]) -> None:
         super().__init__()
         self.deployable = Deployable(model)
-        for name, array in plan.inputs().items():
+        self.names = tuple(geometry)
+        for name, array in geometry.items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Pictures u8 [N, H, W, 3] RGB -> the taps, then labels u8 [Dx, Dy, Dz]."""
-        return self.deployable(images, self.ranks_depth, self.ranks_feat, self.interval_starts)
+        """Pictures u8 [B, H, W, 3] RGB -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        return self.deployable(images, *(self.get_buffer(name) for name in self.names))
 
 
 def export_onnx(
-    model: FlashOcc, path: Path, *, cameras: int, outputs: Sequence[str] = (), baked: PoolingPlan | None = None
+    model: FlashOcc,
+    path: Path,
+    *,
+    cameras: int,
+    outputs: Sequence[str] = (),
+    baked: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> None:
     """Write the network as one ONNX file that stock ONNX Runtime runs.
 
@@ -58,9 +64,9 @@ def export_onnx(
     Args:
         model: with its weights.
         path: of the file to write.
-        cameras: N; shapes are static.
+        cameras: N, of one frame; shapes are static.
         outputs: taps to give besides the labels.
-        baked: a plan to make a constant; the plan is an input when left out.
+        baked: `geometry.network_inputs` to make constants; they are inputs when left out.
     """
     example = example_inputs(model, cameras)
     module = Baked(model, baked) if baked else Deployable(model)
@@ -72,7 +78,7 @@ def export_onnx(
             dynamo=True,
             opset_version=OPSET,
             input_names=list(arguments),
-            output_names=[*TAPS, "labels"],
+            output_names=[*tap_names(model.variant), "labels"],
             external_data=False,
             verbose=False,
         )
@@ -90,16 +96,19 @@ def export_onnx(
 
 
 def example_inputs(model: FlashOcc, cameras: int) -> dict[str, Tensor]:
-    """Tensors of the right shapes: black pictures, and a plan in which every cell sums nothing."""
+    """Tensors of the right shapes for N cameras: black pictures, and a plan in which every cell sums nothing."""
     variant = model.variant
-    entries, cells = variant.plan_entries(cameras), variant.lift_grid.cells
-    arrays = [
-        torch.zeros(cameras, *variant.input_size, 3, dtype=torch.uint8),
-        torch.full((entries,), variant.points(cameras), dtype=torch.int32),
-        torch.full((entries,), variant.points(cameras) // variant.depth_bins, dtype=torch.int32),
-        torch.arange(cells, dtype=torch.int32),
-    ]
-    return dict(zip(("images", *PLAN_INPUTS), arrays, strict=True))
+    points, entries = variant.points(cameras), variant.plan_entries(cameras)
+    lifted = cameras * variant.lifted_frames
+    shapes = {
+        "images": torch.zeros(cameras * variant.frames, *variant.input_size, 3, dtype=torch.uint8),
+        "ranks_depth": torch.full((entries,), points, dtype=torch.int32),
+        "ranks_feat": torch.full((entries,), points // variant.depth_bins, dtype=torch.int32),
+        "interval_starts": torch.arange(variant.plan_cells(), dtype=torch.int32),
+        "cameras": torch.zeros(lifted, CAMERA_VALUES),
+        "warps": torch.eye(3, 4).expand(lifted, 3, 4).contiguous(),
+    }
+    return {name: shapes[name] for name in input_names(variant)}
 
 
 def expose(proto: onnx.ModelProto, names: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The artifact's ONNX file in ONNX Runtime: the middle one of the three forms, called as `Pipeline` is."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import onnxruntime
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from occvino.artifact import ONNX, Artifact
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError
-from occvino.lift import PoolingPlan
-from occvino.preprocess import Frames, by_camera, network_images
+from occvino.geometry import joint_calibration, network_inputs
+from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.pipeline import occupancy
 
 
 class OnnxPipeline:
@@ -28,8 +29,8 @@ class OnnxPipeline:
         path = str(artifact.checked(ONNX))
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, frames: Frames, rig: Rig | None = None) -> Occupancy:
-        """Occupancy of one moment; frames and rig as in `Pipeline.__call__`.
+    def __call__(self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()) -> Occupancy:
+        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
@@ -38,9 +39,12 @@ class OnnxPipeline:
         rig = rig or self.artifact.baked_rig
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
-        matched, variant = self.artifact.match(rig), self.artifact.variant
-        inputs: dict[str, NDArray[Any]] = {"images": network_images(by_camera(frames, rig), matched, variant)}
+        variant = self.artifact.variant
+        seen = moments(frames, rig, past, variant.frames)
+        rigs = [self.artifact.match(rig) for _, rig in seen]
+        inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if not self.artifact.manifest.baked_calibration:
-            inputs |= PoolingPlan.from_rig(matched, variant).inputs()
-        (labels,) = self._session.run(["labels"], inputs)
-        return Occupancy(np.asarray(labels), variant.class_names, variant.occupancy_grid)
+            inputs |= network_inputs(joint_calibration(rigs, variant), variant)
+        names = list(self.artifact.manifest.outputs)
+        arrays = {name: np.asarray(value) for name, value in zip(names, self._session.run(names, inputs), strict=True)}
+        return occupancy(arrays.pop("labels"), arrays, variant)

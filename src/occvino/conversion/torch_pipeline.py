@@ -1,5 +1,6 @@
 """The PyTorch model itself on the same frames: the NVIDIA side of a comparison, with no mmcv and no CUDA extension."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,10 +8,13 @@ import torch
 from occvino.cameras import Rig
 from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
-from occvino.lift import PoolingPlan
+from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks import build
-from occvino.preprocess import Frames, by_camera, network_images
+from occvino.networks.flashocc import tap_names
+from occvino.networks.panoptic import CENTRE_HEADS
+from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.pipeline import occupancy
 
 
 class TorchPipeline:
@@ -36,18 +40,21 @@ class TorchPipeline:
         model = build(name, checkpoint)
         self._variant = model.variant
         self._network = Deployable(model).eval().to(self._device)
+        self._names = (*tap_names(model.variant), "labels")
+        self._kept = CENTRE_HEADS if model.variant.panoptic else ()
 
-    def __call__(self, frames: Frames, rig: Rig) -> Occupancy:
-        """Occupancy of one moment; frames and rig as in `Pipeline.__call__`.
+    def __call__(self, frames: Frames, rig: Rig, past: Sequence[Moment] = ()) -> Occupancy:
+        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
         """
-        pictures = by_camera(frames, rig)
-        if set(rig.names) == set(self._variant.camera_names):
-            rig = rig.select(self._variant.camera_names)
-        plan = PoolingPlan.from_rig(rig, self._variant)
-        arrays = (network_images(pictures, rig, self._variant), *plan.inputs().values())
+        seen = moments(frames, rig, past, self._variant.frames)
+        names = self._variant.camera_names
+        rigs = [rig.select(names) if set(rig.names) == set(names) else rig for _, rig in seen]
+        geometry = network_inputs(joint_calibration(rigs, self._variant), self._variant)
+        arrays = (images_of(seen, rigs, self._variant), *geometry.values())
         with torch.inference_mode():
-            *_, labels = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
-        return Occupancy(labels.cpu().numpy(), self._variant.class_names, self._variant.occupancy_grid)
+            outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
+        found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}
+        return occupancy(found["labels"], {name: found[name] for name in self._kept}, self._variant)

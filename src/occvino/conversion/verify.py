@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from occvino.cameras import Rig
 from occvino.conversion.export import Deployable, expose
 from occvino.conversion.provenance import rebuild
 from occvino.files import OutputError
+from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
-from occvino.networks.flashocc import TAPS
-from occvino.preprocess import Frames, by_camera, network_images
+from occvino.networks.flashocc import tap_names
+from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.devices import Running, compile_model, running
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -132,6 +133,7 @@ def verify(
     frames: Frames,
     rig: Rig,
     *,
+    past: Sequence[Moment] = (),
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "f32",
@@ -143,6 +145,8 @@ def verify(
         artifact: folder made by `convert`.
         frames: one picture per camera, as `Pipeline` takes them.
         rig: of these frames.
+        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame; the
+            current one stands in for those that are missing.
         checkpoint: the weights it was converted from; needed if they are no longer where they were.
         device: for the IR.
         precision: what the IR computes in there. In f32, what is measured is the conversion; None leaves the choice to
@@ -154,24 +158,28 @@ def verify(
         OccvinoError: bad frames, rig or device.
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
-    matched = opened.match(rig)
-    plan = PoolingPlan.from_rig(matched, opened.variant)
-    images = network_images(by_camera(frames, rig), matched, opened.variant)
-    inputs: dict[str, NDArray[Any]] = {"images": images, **plan.inputs()}
+    variant = opened.variant
+    seen = moments(frames, rig, past, variant.frames)
+    rigs = [opened.match(rig) for _, rig in seen]
+    images = images_of(seen, rigs, variant)
+    calibration = joint_calibration(rigs, variant)
+    plan = PoolingPlan.from_calibration(calibration, variant)
+    inputs: dict[str, NDArray[Any]] = {"images": images, **beside_plan(plan, calibration, variant)}
+    names = tap_names(variant)
     progress("PyTorch")
     expected = _run_torch(opened, inputs, checkpoint)
     given = {"images": images} if opened.manifest.baked_calibration else inputs
     progress("ONNX Runtime")
-    from_onnx = _run_onnx(opened.checked(ONNX), given)
+    from_onnx = _run_onnx(opened.checked(ONNX), given, names)
     progress(f"OpenVINO {device}")
-    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, given, device, precision)
+    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, given, names, device, precision)
     ran = running(compiled, device)
     tolerances = {
         "onnx": TOLERANCES["fp32"],
         "ir": TOLERANCES[opened.manifest.precision if ran.precision == "f32" else "half"],
     }
     report = Report(
-        taps=tuple(_compare(name, expected, from_onnx, from_ir, tolerances) for name in TAPS),
+        taps=tuple(_compare(name, expected, from_onnx, from_ir, tolerances) for name in names),
         onnx_labels=float((from_onnx["labels"] == expected["labels"]).mean()),
         ir_labels=float((ir_labels == expected["labels"]).mean()),
         tolerances=tolerances,
@@ -203,29 +211,30 @@ def _compare(
 def _run_torch(artifact: Artifact, inputs: Arrays, checkpoint: str | Path | None) -> Arrays:
     model = rebuild(artifact, checkpoint)
     with torch.inference_mode():
+        names = (*tap_names(artifact.variant), "labels")
         outputs = Deployable(model)(*(torch.from_numpy(value) for value in inputs.values()))
-    return {name: output.numpy() for name, output in zip((*TAPS, "labels"), outputs, strict=True)}
+    return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
 
 
-def _run_onnx(path: Path, inputs: Arrays) -> Arrays:
+def _run_onnx(path: Path, inputs: Arrays, taps: Sequence[str]) -> Arrays:
     proto = onnx.load(path)
-    expose(proto, TAPS)
+    expose(proto, taps)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = [*TAPS, "labels"]
+    names = [*taps, "labels"]
     values = session.run(names, dict(inputs))
     return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
 def _run_ir(
-    path: Path, inputs: Arrays, device: str, precision: str | None
+    path: Path, inputs: Arrays, taps: Sequence[str], device: str, precision: str | None
 ) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
     """Taps from a copy with more outputs; labels from the IR as it is, since outputs hold fusions back."""
     as_shipped = compile_model(ov.Core().read_model(path), device, precision=precision)
     labels = np.array(as_shipped(dict(inputs))["labels"])
     tapped = ov.Core().read_model(path)
     present = {output.get_any_name() for output in tapped.outputs}
-    tapped.add_outputs([name for name in TAPS if name not in present])
+    tapped.add_outputs([name for name in taps if name not in present])
     outputs = compile_model(tapped, device, precision=precision)(dict(inputs))
-    return {name: np.array(outputs[name]) for name in TAPS}, labels, as_shipped
+    return {name: np.array(outputs[name]) for name in taps}, labels, as_shipped

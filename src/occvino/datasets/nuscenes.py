@@ -44,6 +44,10 @@ class Frame:
     lidar: Path
     labels: Path
 
+    def pictures(self) -> dict[str, Path]:
+        """File of each camera's picture, as `Pipeline` takes them."""
+        return dict(zip(self.rig.names, self.images, strict=True))
+
     def load_images(self) -> NDArray[np.uint8]:
         """The raw RGB pictures, [N, H, W, 3].
 

@@ -48,8 +48,8 @@ def evaluate(
     predictions = Predictions(out, stamp)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        chosen = [frames[index] for index in range(count)]
-        labelled = predictions.fill(chosen, labeller, opened.baked_rig)
+        moments = opened.variant.frames
+        labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, frames=moments)
         for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
             pass
         indices = progress.track(range(count), description="scoring")

@@ -1,19 +1,26 @@
 """What can label the frames of a set: the IR, the artifact's ONNX file, or the PyTorch model it was made from."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol
 
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.errors import OccvinoError
-from occvino.preprocess import Frames
+from occvino.preprocess import Frames, Moment
 from occvino.runtime import Pipeline
 from occvino.runtime.occupancy import Occupancy
 
 Engine = Literal["openvino", "onnxruntime", "torch"]
 ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime", "torch")
-Labeller: TypeAlias = Callable[[Frames, Rig], Occupancy]
+
+
+class Labeller(Protocol):
+    """What `Pipeline` and its two counterparts have in common."""
+
+    def __call__(self, frames: Frames, rig: Rig, past: Sequence[Moment] = ()) -> Occupancy:
+        """Occupancy of one moment."""
+        ...
 
 
 def load_engine(

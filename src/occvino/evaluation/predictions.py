@@ -8,7 +8,7 @@ A frame that has its file is not run again, so an interrupted evaluation goes on
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.cameras import Rig
-from occvino.datasets.nuscenes import Frame
+from occvino.datasets.nuscenes import Frame, NuScenes
 from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller
@@ -51,21 +51,27 @@ class Predictions:
         else:
             write_text(stamp, json.dumps(dict(made_by), indent=1) + "\n")
 
-    def fill(self, frames: Sequence[Frame], label: Labeller, rig: Rig | None = None) -> Iterator[Frame]:
+    def fill(
+        self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, frames: int = 1
+    ) -> Iterator[Frame]:
         """Label the frames that have no file yet; gives each frame once its labels are on disk.
 
         Args:
-            frames: of the set.
+            dataset: which holds the frames, and those before them.
+            indices: of the frames to label.
             label: what labels a frame.
             rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
+            frames: how many moments the network takes, the current one among them.
 
         Raises:
             OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.
         """
-        for frame in frames:
+        for index in indices:
+            frame = dataset[index]
             path = self.path(frame)
             if not path.is_file():
-                labels = label(dict(zip(frame.rig.names, frame.images, strict=True)), rig or frame.rig).labels
+                past = [(other.pictures(), other.rig) for other in dataset.previous(index, frames - 1)]
+                labels = label(frame.pictures(), rig or frame.rig, past).labels
                 if labels.shape != SHAPE:
                     raise OccvinoError(f"the labels have shape {labels.shape}, Occ3D's ground truth has {SHAPE}")
                 with atomic_file(path) as temporary, temporary.open("wb") as stream:

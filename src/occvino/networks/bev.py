@@ -5,21 +5,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from occvino.bev_pool import bev_pool_torch
+from occvino.networks.depth_net import CameraDepthNet
 from occvino.networks.layers import BasicBlock, ConvModule
+from occvino.variants import Variant
 
 
 class LSSViewTransformer(nn.Module):
-    """Lift (depth and context per pixel) and splat (pool into the BEV). The geometry comes in as a plan."""
+    """Lift (depth and context per pixel) and splat (pool into the grid). The geometry comes in as a plan.
 
-    def __init__(self, in_channels: int, depth_bins: int, context_channels: int, bev_size: tuple[int, int]) -> None:
+    A batch holds the N cameras of each of F frames, frame after frame; every frame has a grid of its own.
+    """
+
+    def __init__(self, variant: Variant) -> None:
         super().__init__()
-        self.depth_bins = depth_bins
-        self.bev_size = bev_size
-        self.depth_net = nn.Conv2d(in_channels, depth_bins + context_channels, 1)
+        self.depth_bins = variant.depth_bins
+        self.frames = variant.lifted_frames
+        dx, dy, dz = variant.lift_grid.shape
+        self.grid_size = (dz, dy, dx) if variant.volumetric else (dy, dx)
+        channels, context = variant.neck_channels, variant.context_channels
+        self.depth_net: nn.Module = (
+            CameraDepthNet(channels, variant.depths(), context, variant.depth_net, variant.stereo)
+            if variant.depth_net
+            else nn.Conv2d(channels, variant.depth_bins + context, 1)
+        )
 
-    def lift(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, in, fH, fW] -> depth probabilities [N, D, fH, fW] and features [N, C, fH, fW]."""
-        y = self.depth_net(x).float()  # sums of many come next: in f32, whatever convolutions were computed in
+    def lift(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What the depth net takes -> depth probabilities [F*N, D, fH, fW] and features [F*N, C, fH, fW]."""
+        y = self.depth_net(*inputs).float()  # sums of many come next: in f32, whatever convolutions were computed in
         return y[:, : self.depth_bins].softmax(dim=1), y[:, self.depth_bins :]
 
     def splat(
@@ -30,39 +42,44 @@ class LSSViewTransformer(nn.Module):
         ranks_feat: Tensor,
         interval_starts: Tensor,
     ) -> Tensor:
-        """Depth, features and a plan -> BEV [1, C, Dy, Dx]."""
-        feat = features.permute(0, 2, 3, 1).contiguous()  # [N, fH, fW, C]
-        bev = bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)  # [Dy*Dx, C]
-        return bev.reshape(1, *self.bev_size, -1).permute(0, 3, 1, 2).contiguous()
+        """Depth, features and a plan -> BEV [F, C, Dy, Dx], or voxels [F, C, Dz, Dy, Dx]."""
+        feat = features.permute(0, 2, 3, 1).contiguous()  # [F*N, fH, fW, C]
+        bev = bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)  # [F*cells, C]
+        bev = bev.reshape(self.frames, *self.grid_size, bev.shape[-1])  # [F, (Dz,) Dy, Dx, C]
+        order = (0, bev.ndim - 1, *range(1, bev.ndim - 1))
+        return bev.permute(order).contiguous()
 
 
 class CustomResNet(nn.Module):
-    """Three stages of two basic blocks, each halving the BEV. The shortcut is a 3x3 convolution with bias, no norm."""
+    """Stages of basic blocks on the BEV, each with one stride. The shortcut is a 3x3 convolution with bias, no norm."""
 
-    def __init__(self, in_channels: int, channels: tuple[int, int, int]) -> None:
+    def __init__(self, in_channels: int, channels: tuple[int, ...], *, blocks: int = 2, stride: int = 2) -> None:
         super().__init__()
         stages: list[nn.Module] = []
         for width in channels:
-            downsample = nn.Conv2d(in_channels, width, 3, 2, 1)
-            stages.append(
-                nn.Sequential(BasicBlock(in_channels, width, 2, downsample), BasicBlock(width, width, 1, None))
-            )
+            first = BasicBlock(in_channels, width, stride, nn.Conv2d(in_channels, width, 3, stride, 1))
+            stages.append(nn.Sequential(first, *(BasicBlock(width, width, 1, None) for _ in range(blocks - 1))))
             in_channels = width
         self.layers = nn.Sequential(*stages)
 
-    def forward(self, bev: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[1, C, Dy, Dx] -> three levels at half, quarter and eighth size."""
-        half = self.layers[0](bev)
-        quarter = self.layers[1](half)
-        return half, quarter, self.layers[2](quarter)
+    def forward(self, bev: Tensor) -> tuple[Tensor, ...]:
+        """[B, C, Dy, Dx] -> a level a stage; three stages of stride 2 give half, quarter and eighth size."""
+        levels: list[Tensor] = []
+        for stage in self.layers:
+            bev = stage(bev)
+            levels.append(bev)
+        return tuple(levels)
 
 
 class FPN_LSS(nn.Module):  # noqa: N801 - the official name
-    """Bring the half and eighth levels together and back to full size; every upsampling aligns corners."""
+    """Bring a fine and a coarse level together at the fine one's size; every upsampling aligns corners.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    With `double` the result is brought to twice that size and half the channels, back to the full BEV.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, double: bool = True) -> None:
         super().__init__()
-        wide = out_channels * 2
+        wide = out_channels * 2 if double else out_channels
         self.conv = nn.Sequential(
             nn.Conv2d(in_channels, wide, 3, padding=1, bias=False),
             nn.BatchNorm2d(wide),
@@ -71,18 +88,22 @@ class FPN_LSS(nn.Module):  # noqa: N801 - the official name
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
         )
-        self.up2 = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-            nn.Conv2d(wide, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(out_channels, out_channels, 1),
-        )
+        if double:
+            self.up2 = nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+                nn.Conv2d(wide, out_channels, 3, padding=1, bias=False),
+                nn.BatchNorm2d(out_channels),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(out_channels, out_channels, 1),
+            )
+        self.double = double
 
-    def forward(self, half: Tensor, eighth: Tensor) -> Tensor:
-        """-> [1, out, Dy, Dx]. The official x4 is written as "to the half level's size": equal, and odd sizes fit."""
-        up = F.interpolate(eighth, size=half.shape[-2:], mode="bilinear", align_corners=True)
-        return self.up2(self.conv(torch.cat([half, up], dim=1)))
+    def forward(self, *levels: Tensor) -> Tensor:
+        """First and last level -> [B, out, H, W]. The official factor is written as "to size": equal, odd sizes fit."""
+        fine, coarse = levels[0], levels[-1]
+        up = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=True)
+        merged = self.conv(torch.cat([fine, up], dim=1))
+        return self.up2(merged) if self.double else merged
 
 
 class BEVOCCHead2D(nn.Module):

@@ -20,6 +20,9 @@ _HEAD_GAIN = 30
 """Of random weights: a fifth of occvino-nano's voxels then have another label than most at their height."""
 
 
+_CAMERA_VARIANCE = 1e5
+_RARE = -2.19
+"""Bias of a heatmap before training, as CenterPoint has it: a centre is rare."""
 _ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
@@ -72,6 +75,10 @@ def _keep_scale(model: FlashOcc) -> None:
         for weight in (parameter for parameter in model.parameters() if parameter.ndim >= 2):
             weight.normal_(std=weight[0].numel() ** -0.5)
         model.get_parameter("occ_head.predicter.0.weight").mul_(_HEAD_GAIN)
+        if model.variant.depth_net:  # focal lengths are in the thousands, and trained statistics would know
+            model.get_buffer("img_view_transformer.depth_net.bn.running_var").fill_(_CAMERA_VARIANCE)
+        if model.variant.panoptic:
+            model.get_parameter("aux_centerness_head.task_heads.0.heatmap.1.bias").fill_(_RARE)
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:

@@ -1,14 +1,17 @@
-"""FlashOcc: six pictures and a pooling plan in, class logits of every voxel out."""
+"""The network: pictures, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
 
 import torch
 from torch import Tensor, nn
 
 from occvino.networks.bev import FPN_LSS, BEVOCCHead2D, CustomResNet, LSSViewTransformer
+from occvino.networks.bev3d import LSSFPN3D, BEVOCCHead3D, CustomResNet3D
 from occvino.networks.image import CustomFPN, ResNet
+from occvino.networks.panoptic import CENTRE_HEADS, CenternessHead
+from occvino.networks.swin import SwinBackbone
 from occvino.variants import Variant
 
 TAPS = ("backbone", "neck", "depth", "features", "bev", "trunk", "logits")
-"""Named places along the network, in order, where `verify` compares PyTorch, ONNX and the IR."""
+"""Named places along every network, in order, where `verify` compares PyTorch, ONNX and the IR."""
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -26,42 +29,91 @@ def normalise(images: Tensor) -> Tensor:
     return (bgr - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
 
 
+def tap_names(variant: Variant) -> tuple[str, ...]:
+    """The named places along the network of a variant: `TAPS`, and what finds instances where there is that."""
+    return (*TAPS, *CENTRE_HEADS) if variant.panoptic else TAPS
+
+
 class FlashOcc(nn.Module):
     """The network of one `Variant`. Everything it takes is a tensor: calibration comes in as the pooling plan.
 
-    Inputs of `forward` and `taps`:
-        images: [N, 3, H, W] float32, normalised (`normalise`); N cameras in rig order.
+    Where the variant lifts F frames, everything that there is one of for each camera holds the N cameras of the key
+    frame, then those of the frame before, and so on; B = F * N. (The official code takes pictures camera by camera.)
+
+    Inputs of `forward` and `taps` (`geometry.network_inputs` makes all but the first):
+        images: [B, 3, H, W] float32, normalised (`normalise`), N cameras in rig order; one more frame with stereo.
         ranks_depth, ranks_feat, interval_starts: the arrays of a `lift.PoolingPlan` as tensors.
+        cameras: [B, 27], for variants with a depth net.
+        warps: [B, 3, 4], for variants with stereo.
     """
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
-        dx, dy, _ = variant.lift_grid.shape
         self.variant = variant
-        self.img_backbone = ResNet(variant.backbone_depth, variant.backbone_width)
-        self.img_neck = CustomFPN(self.img_backbone.out_channels, variant.neck_channels)
-        self.img_view_transformer = LSSViewTransformer(
-            variant.neck_channels, variant.depth_bins, variant.context_channels, (dy, dx)
+        self.img_backbone = (
+            SwinBackbone(variant.swin, variant.input_size)
+            if variant.swin
+            else ResNet(variant.backbone_depth, variant.backbone_width)
         )
-        self.img_bev_encoder_backbone = CustomResNet(variant.context_channels, variant.bev_channels)
-        self.img_bev_encoder_neck = FPN_LSS(variant.bev_channels[0] + variant.bev_channels[2], variant.trunk_channels)
-        self.occ_head = BEVOCCHead2D(variant.trunk_channels, variant.occupancy_grid.shape[2], len(variant.class_names))
+        channels = self.img_backbone.out_channels
+        self.img_neck = (
+            FPN_LSS(sum(channels), variant.neck_channels, double=False)
+            if variant.swin
+            else CustomFPN(channels, variant.neck_channels)
+        )
+        self.img_view_transformer = LSSViewTransformer(variant)
+        self._add_bev(variant)
+        if variant.panoptic:
+            self.aux_centerness_head = CenternessHead(variant.trunk_channels)
+
+    def _add_bev(self, variant: Variant) -> None:
+        context, levels, trunk = variant.context_channels, variant.bev_channels, variant.trunk_channels
+        classes = len(variant.class_names)
+        if variant.volumetric:
+            if variant.past_frames:
+                self.pre_process_net = CustomResNet3D(context, (context,), (1,))
+            self.img_bev_encoder_backbone = CustomResNet3D(context * variant.lifted_frames, levels, (1, 2, 4))
+            self.img_bev_encoder_neck = LSSFPN3D(sum(levels), trunk)
+            self.occ_head = BEVOCCHead3D(trunk, classes)
+        else:
+            if variant.past_frames:
+                self.pre_process_net = CustomResNet(context, (context,), blocks=1, stride=1)
+            self.img_bev_encoder_backbone = CustomResNet(context * variant.lifted_frames, levels)
+            self.img_bev_encoder_neck = FPN_LSS(levels[0] + levels[2], trunk)
+            self.occ_head = BEVOCCHead2D(trunk, variant.occupancy_grid.shape[2], classes)
 
     def taps(
-        self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor
+        self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor, *conditions: Tensor
     ) -> dict[str, Tensor]:
-        """Every tensor of `TAPS`, in order."""
-        stride16, stride32 = self.img_backbone(images)
-        neck = self.img_neck(stride16, stride32)  # [N, C', fH, fW]
-        depth, features = self.img_view_transformer.lift(neck)  # [N, D, fH, fW], [N, C, fH, fW]
+        """Every tensor of `tap_names`, in order. `conditions`: cameras and warps, where the variant takes them."""
+        stride4 = self.img_backbone.first(images)
+        lifted = len(images) // self.variant.frames * self.variant.lifted_frames
+        stride16, stride32 = self.img_backbone.rest(stride4[:lifted])
+        neck = self.img_neck(stride16, stride32)  # [B, C', fH, fW]
+        if self.variant.stereo:
+            cameras, warps = conditions
+            before = stride4[len(images) - lifted :]
+            conditions = (cameras, stride4[:lifted], before, warps)
+        depth, features = self.img_view_transformer.lift(neck, *conditions)  # [B, D, fH, fW], [B, C, fH, fW]
         bev = self.img_view_transformer.splat(
             depth, features, ranks_depth, ranks_feat, interval_starts
-        )  # [1, C, Dy, Dx]
-        half, _, eighth = self.img_bev_encoder_backbone(bev)
-        trunk = self.img_bev_encoder_neck(half, eighth)  # [1, C'', Dy, Dx]
+        )  # [F, C, Dy, Dx]
+        trunk = self.trunk(bev)
         logits = self.occ_head(trunk)  # [Dx, Dy, Dz, classes]
-        return dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
+        taps = dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
+        return taps | self.aux_centerness_head(trunk) if self.variant.panoptic else taps
 
-    def forward(self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor) -> Tensor:
+    def trunk(self, bev: Tensor) -> Tensor:
+        """The lifted frames [F, C, Dy, Dx] -> [1, C'', Dy, Dx]; with voxels, Dz stands before Dy in both."""
+        if self.variant.past_frames:
+            (bev,) = self.pre_process_net(bev)
+            # the key frame comes first; only the stereo models were trained with the oldest first
+            bev = bev.flip(0) if self.variant.stereo else bev
+            bev = bev.reshape(1, -1, *bev.shape[2:])
+        return self.img_bev_encoder_neck(*self.img_bev_encoder_backbone(bev))
+
+    def forward(
+        self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor, *conditions: Tensor
+    ) -> Tensor:
         """Class logits [Dx, Dy, Dz, classes] of every voxel, in the key ego frame."""
-        return self.taps(images, ranks_depth, ranks_feat, interval_starts)["logits"]
+        return self.taps(images, ranks_depth, ranks_feat, interval_starts, *conditions)["logits"]

@@ -29,10 +29,13 @@ class ResNet(nn.Module):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.out_channels = (channels // 2, channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, H, W] -> [N, C, H/16, W/16] and [N, 2C, H/32, W/32]."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        stride16 = self.layer3(self.layer2(self.layer1(x)))
+    def first(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] -> the first stage [N, C/4, H/4, W/4], which stereo matches."""
+        return self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
+
+    def rest(self, stride4: Tensor) -> tuple[Tensor, Tensor]:
+        """The first stage -> [N, C, H/16, W/16] and [N, 2C, H/32, W/32]."""
+        stride16 = self.layer3(self.layer2(stride4))
         return stride16, self.layer4(stride16)
 
 

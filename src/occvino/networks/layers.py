@@ -4,16 +4,34 @@ from torch import Tensor, nn
 
 
 class ConvModule(nn.Module):
-    """A convolution under the name `conv`, as mmcv's module of this name stores it, with a ReLU if asked for."""
+    """A convolution in `dims` dimensions under the name `conv`, as mmcv's module of this name stores it.
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, relu: bool = False) -> None:
+    With `norm` there is no bias and a batch norm under the name `bn`; with `relu` a ReLU at the end.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        dims: int = 2,
+        norm: bool = False,
+        relu: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        conv, batch_norm = (nn.Conv2d, nn.BatchNorm2d) if dims == 2 else (nn.Conv3d, nn.BatchNorm3d)
+        self.conv = conv(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=not norm)
+        if norm:
+            self.bn = batch_norm(out_channels)
+        self.norm = norm
         self.activate = nn.ReLU(inplace=True) if relu else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in, H, W] -> [B, out, H, W]."""
-        return self.activate(self.conv(x))
+        """[B, in, ...] -> [B, out, ...], each of the trailing axes divided by the stride."""
+        y = self.conv(x)
+        return self.activate(self.bn(y) if self.norm else y)
 
 
 class BasicBlock(nn.Module):

@@ -33,6 +33,11 @@ class Occupancy:
     grid: Grid
     extras: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]], repr=False)
 
+    @property
+    def instances(self) -> NDArray[np.uint16] | None:
+        """Instance ids u16 [Dx, Dy, Dz] of a panoptic model (see `runtime.panoptic`); None for other models."""
+        return self.extras.get("instances")
+
     def counts(self) -> dict[str, int]:
         """How many voxels of each class there are, classes without any left out."""
         counts = np.bincount(self.labels.reshape(-1), minlength=len(self.class_names))

@@ -1,6 +1,8 @@
 """Frames and a rig in, occupancy out: the object an integrator calls ten times a second."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -9,10 +11,13 @@ from numpy.typing import NDArray
 from occvino.artifact import IR, Artifact
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError
+from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
-from occvino.preprocess import Frames, by_camera, network_images
+from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.devices import Running, check_release, compile_model, running
 from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.panoptic import assign_instances, find_centres
+from occvino.variants import Variant
 
 
 class Pipeline:
@@ -53,15 +58,17 @@ class Pipeline:
         self._request = self._compiled.create_infer_request()
         self.running: Running = running(self._compiled, device)
         self._baked = self.artifact.baked_rig
-        self._planned: tuple[bytes, PoolingPlan] | None = None
+        self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
 
-    def __call__(self, frames: Frames, rig: Rig | None = None) -> Occupancy:
+    def __call__(self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()) -> Occupancy:
         """Occupancy of one moment.
 
         Args:
             frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
                 Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
             rig: of these frames. May be left out only when the calibration was baked in.
+            past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
+                The current one stands in for those that are missing.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
@@ -70,20 +77,37 @@ class Pipeline:
         rig = rig or self._baked
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
-        matched = self.artifact.match(rig)
         variant = self.artifact.variant
-        pictures = by_camera(frames, rig)
-        inputs: dict[str, NDArray[np.generic]] = {"images": network_images(pictures, matched, variant)}
+        seen = moments(frames, rig, past, variant.frames)
+        rigs = [self.artifact.match(rig) for _, rig in seen]
+        inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if self._baked is None:
-            inputs |= self.plan(matched).inputs()
+            inputs |= self._geometry(rigs)[1]
         outputs = self._request.infer(inputs, share_inputs=True)
         arrays = {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
-        return Occupancy(arrays.pop("labels"), self.artifact.manifest.class_names, variant.occupancy_grid, arrays)
+        return occupancy(arrays.pop("labels"), arrays, variant)
 
-    def plan(self, rig: Rig) -> PoolingPlan:
-        """The pooling plan of a rig, from the cache if the calibration is that of the last call."""
-        calibration = rig.calibration(self.artifact.variant)
+    def plan(self, *rigs: Rig) -> PoolingPlan:
+        """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
+
+        Raises:
+            RigError: another number of rigs than the network takes frames.
+        """
+        return self._geometry(rigs)[0]
+
+    def _geometry(self, rigs: Sequence[Rig]) -> tuple[PoolingPlan, dict[str, NDArray[np.generic]]]:
+        variant = self.artifact.variant
+        calibration = joint_calibration(rigs, variant)
         fingerprint = calibration.fingerprint()
         if self._planned is None or self._planned[0] != fingerprint:
-            self._planned = fingerprint, PoolingPlan.from_calibration(calibration, self.artifact.variant)
+            plan = PoolingPlan.from_calibration(calibration, variant)
+            self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant))
         return self._planned[1]
+
+
+def occupancy(labels: NDArray[np.uint8], arrays: dict[str, NDArray[Any]], variant: Variant) -> Occupancy:
+    """The result of what a network gave; `arrays` are outputs besides the labels, and instances are made from them."""
+    if variant.panoptic:
+        centres = find_centres(arrays, variant)
+        arrays = {**arrays, "instances": assign_instances(labels, centres, variant.occupancy_grid)}
+    return Occupancy(labels, variant.class_names, variant.occupancy_grid, arrays)

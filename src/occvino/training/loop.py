@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from occvino.datasets.nuscenes import Frame
 from occvino.errors import CheckpointError, OccvinoError
 from occvino.files import atomic_file
+from occvino.geometry import PLAN_INPUTS, input_names
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.losses import LossSettings, class_weights, total_loss
@@ -78,10 +79,16 @@ class Training:
     def __init__(self, settings: TrainSettings, frames: Sequence[Frame], out: str | Path) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
+        variant = get_variant(settings.variant)
+        if input_names(variant) != ("images", *PLAN_INPUTS) or variant.frames > 1:
+            raise TrainError(
+                f"{variant.name} takes {', '.join(input_names(variant))} of {variant.frames} frames; only models that "
+                "take the pictures of one frame and a plan can be trained here, such as occvino-nano"
+            )
         self.settings = settings
         self.frames = frames
         self.out = Path(out)
-        self.variant = get_variant(settings.variant)
+        self.variant = variant
         torch.manual_seed(settings.seed)
         self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)

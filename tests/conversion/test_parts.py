@@ -1,0 +1,91 @@
+"""Every part that a published model may have, through convert, verify and run, in small variants."""
+
+from dataclasses import replace
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from occvino.cameras import Rig, pose
+from occvino.conversion import convert
+from occvino.conversion.torch_pipeline import TorchPipeline
+from occvino.conversion.verify import verify
+from occvino.errors import FrameError, OccvinoError, RigError
+from occvino.geometry import input_names
+from occvino.networks.flashocc import tap_names
+from occvino.runtime import Pipeline
+from occvino.variants import get_variant
+from tests.conftest import make_camera
+from tests.small import SMALL, known
+
+NAMES = [variant.name for variant in SMALL]
+
+
+@pytest.fixture(autouse=True)
+def _known():
+    with known():
+        yield
+
+
+def drive(count, cameras=2):
+    """Pictures and rigs of a vehicle that comes 0.4 m forward a moment, newest first."""
+    rng = np.random.default_rng(0)
+    moments = []
+    for index in range(count):
+        at = pose([np.cos(0.01 * index), 0, 0, np.sin(0.01 * index)], [100 - 0.4 * index, 50, 0])
+        rig = Rig(
+            tuple(
+                replace(make_camera(f"CAM_{side}", 90.0 * side, width=96, height=64, focal=60.0), ego2global=at)
+                for side in range(cameras)
+            )
+        )
+        pictures = {name: rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for name in rig.names}
+        moments.append((pictures, rig))
+    return moments
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
+    variant = get_variant(name)
+    (frames, rig), *past = drive(variant.frames)
+    artifact = convert(name, None, tmp_path / "out", precision="fp32", cameras=2)
+    model = ov.Core().read_model(artifact.path / "model.xml")
+    assert [value.get_any_name() for value in model.inputs] == list(input_names(variant))
+    assert model.is_dynamic() is False
+    report = verify(artifact, frames, rig, past=past)
+    assert report.ok, report.first_divergence
+    assert [tap.name for tap in report.taps] == list(tap_names(variant))
+    found = Pipeline(artifact, precision="f32")(frames, rig, past)
+    expected = TorchPipeline(name, None)(frames, rig, past)
+    assert (found.labels == expected.labels).mean() > 0.999
+    assert (found.instances is None) == (variant.panoptic is None)
+
+
+def test_past_frames_count_and_the_current_one_stands_in_for_those_that_are_missing(tmp_path):
+    now, *past = drive(3)
+    pipeline = Pipeline(convert("small-4d", None, tmp_path / "out", cameras=2, outputs=("logits",)), precision="f32")
+    logits = pipeline(*now, past).extras["logits"]
+    alone = pipeline(*now).extras["logits"]
+    assert np.abs(alone - logits).max() > 0.01 * logits.std()
+    np.testing.assert_array_equal(pipeline(*now, [now, now]).extras["logits"], alone)
+    assert np.abs(pipeline(*now, past[::-1]).extras["logits"] - logits).max() > 0.01 * logits.std()
+    with pytest.raises(FrameError, match="3 past frames for a network that takes 2"):
+        pipeline(*now, [*past, now])
+    with pytest.raises(RigError, match="2 rigs for small-4d, which takes 3 frames"):
+        pipeline.plan(now[1], now[1])
+
+
+def test_a_network_of_several_frames_cannot_be_baked(tmp_path):
+    with pytest.raises(OccvinoError, match="small-4d takes 3 frames, whose geometry changes"):
+        convert("small-4d", None, tmp_path / "out", rig=drive(1)[0][1], bake_calibration=True)
+
+
+def test_a_baked_depth_net_keeps_its_camera_vectors(tmp_path):
+    ((frames, rig),) = drive(1)
+    rig = Rig(tuple(replace(camera, ego2global=np.eye(4)) for camera in rig.cameras))
+    options = {"rig": rig, "precision": "fp32", "outputs": ("logits",)}
+    baked = convert("small-pano", None, tmp_path / "baked", bake_calibration=True, **options)
+    plain = convert("small-pano", None, tmp_path / "plain", **options)
+    first, second = (Pipeline(artifact, precision="f32")(frames, rig) for artifact in (baked, plain))
+    np.testing.assert_allclose(first.extras["logits"], second.extras["logits"], atol=1e-4)
+    assert first.instances is not None
