@@ -165,7 +165,7 @@ def _culprits(case: Case, varied: Varied) -> list[Event]:
 
 def _warned(case: Case, missed: list[_Miss]) -> Place | None:
     places = [place for miss in missed for place in case.attempt(miss.route).warned]
-    functions = [event.place for event in case.base.of("function")]
+    functions = [event.place for event in case.base.of("function", "scatter")]
     return next(iter([*functions, *places]), None)
 
 

@@ -16,7 +16,8 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.flatten import FlatModule
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.routes import Attempt, Route, attempt, quiet
-from occvino.doctor.watch import FP16_MAX, Event, describe, state_kept
+from occvino.doctor.state import state_kept
+from occvino.doctor.watch import FP16_MAX, Event, describe
 
 _SAMPLES = 4096
 """Elements kept of each intermediate tensor: its places are evenly spread."""

@@ -20,7 +20,7 @@ from occvino.bev_pool import openvino_extensions
 from occvino.doctor.flatten import FlatModule
 from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
-from occvino.doctor.watch import state_kept
+from occvino.doctor.state import state_kept
 
 Axes = dict[str, set[int]]
 """Axes of each input that may change their length."""
