@@ -10,7 +10,7 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.recipes import recipes_for
 from occvino.doctor.routes import Attempt, Route
-from occvino.doctor.scatter import SNIPPET
+from occvino.doctor.scatter import SIZE_READ, SNIPPET
 from occvino.doctor.watch import Event
 
 _OPERATOR = re.compile(r"aten(?:::|\.)_?(?P<name>\w+?)(?:_ex)?\b")
@@ -73,14 +73,16 @@ def _functions(case: Case) -> list[Finding]:
 
 def _scatters(case: Case) -> list[Finding]:
     """Calls of torch_scatter. Those of its functions that are PyTorch inside may well be taken by every route."""
-    taken = case.routes and all(case.verdicts.get(route, "").endswith("on other inputs") for route in case.routes)
-    severity = Severity.NOTE if taken else Severity.ERROR
+    taken = bool(case.routes) and all(case.verdicts.get(route, "").endswith("on other inputs") for route in case.routes)
     events = {(event.name, event.place): event for event in case.base.of("scatter")}
     found: list[Finding] = []
     for event in events.values():
         said = (
             f"{event.name} is an extension that neither ONNX nor OpenVINO knows; operators of PyTorch's own do the same"
         )
+        severity = Severity.ERROR
+        if taken:  # on indices of the same range: a size that was read from them is stored all the same
+            severity = Severity.WARNING if event.trouble == SIZE_READ else Severity.NOTE
         evidence = ["every route takes what it is made of in this version"] if taken else []
         evidence += [f"patch leaves it as it is: {event.trouble}"] if event.trouble else []
         found.append(

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -96,13 +97,14 @@ def summary(failure: BaseException) -> str:
     lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
     telling = [line for word in _TELLING for line in lines if word in line]
     text = (telling or lines or [""])[0]
-    return f"{type(root).__name__}: {text[:240]}"
+    return f"{type(root).__name__}: {_OWN_FILE.sub('', text)[:240]}"
 
 
 _TELLING = ("No conversion rule", "not supported", "No ONNX function", "Could not guard", "is not a registered")
 
 
 _NOISE = ("Check '", "Exception from ")
+_OWN_FILE = re.compile(r"Load model from .*?model\.onnx failed:")
 
 
 @contextlib.contextmanager

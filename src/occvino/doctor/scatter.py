@@ -25,6 +25,9 @@ SNIPPET = (
 )
 
 
+SIZE_READ = "dim_size is not given: the size of the result is a number read from the indices"
+
+
 def _expanded(index: Tensor, src: Tensor, dim: int) -> Tensor:
     """An index of one axis, or of the leading axes, as one of the shape of `src`."""
     if index.dim() == 1:
@@ -55,7 +58,8 @@ def _extreme(src: Tensor, index: Tensor, dim: int, size: int, *, largest: bool) 
     reduce, start = ("amax", limits.min) if largest else ("amin", limits.max)
     touched = _sum(torch.ones_like(src), index, dim, size) > 0
     best = _into(src, dim, size, start).scatter_reduce(dim, index, src, reduce)
-    values = torch.where(touched, best, torch.zeros_like(best))
+    best = best.reshape(touched.shape)  # the legacy exporter says of scatter_reduce that it gives a number
+    values = best.masked_fill(~touched, 0)
     points = src.shape[dim]
     order = torch.arange(points, device=src.device).reshape([-1] + [1] * (src.dim() - dim - 1)).expand_as(src)
     winners = torch.where(src == values.gather(dim, index), order, torch.full_like(order, points))
@@ -141,7 +145,7 @@ def obstacle(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if "indptr" in given:
         return "indptr has several axes" if given["indptr"].dim() != 1 else ""
     if given.get("dim_size") is None:
-        return "dim_size is not given: the size of the result is a number read from the indices"
+        return SIZE_READ
     return ""
 
 
