@@ -74,7 +74,7 @@ def error(actual: Tensor, expected: Tensor) -> float:
         return 0.0
     if expected.is_complex():
         return error(torch.view_as_real(actual.resolve_conj()), torch.view_as_real(expected.resolve_conj()))
-    parts = [_compared(a, b) for a, b in zip(_blocks(actual), _blocks(expected), strict=True)]
+    parts = [compared(a, b) for a, b in zip(_blocks(actual), _blocks(expected), strict=True)]
     return max(gap for gap, _ in parts) / max(*(scale for _, scale in parts), 1e-12)
 
 
@@ -86,8 +86,8 @@ def _blocks(tensor: Tensor) -> Iterator[Tensor]:
     return iter(tensor.detach().reshape(-1).split(_BLOCK))
 
 
-def _compared(actual: Tensor, expected: Tensor) -> tuple[float, float]:
-    """Largest difference, and largest finite magnitude that was expected."""
+def compared(actual: Tensor, expected: Tensor) -> tuple[float, float]:
+    """Largest difference of two tensors of one shape, and largest finite magnitude that was expected."""
     a, b = actual.double(), expected.double()
     same = (a == b) | (a.isnan() & b.isnan())  # infinities and NaN that agree are no difference
     gap = torch.where(same, 0.0, (a - b).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
