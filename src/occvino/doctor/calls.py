@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -74,12 +74,25 @@ def error(actual: Tensor, expected: Tensor) -> float:
         return 0.0
     if expected.is_complex():
         return error(torch.view_as_real(actual.resolve_conj()), torch.view_as_real(expected.resolve_conj()))
-    a, b = actual.detach().double(), expected.detach().double()
+    parts = [compared(a, b) for a, b in zip(_blocks(actual), _blocks(expected), strict=True)]
+    return max(gap for gap, _ in parts) / max(*(scale for _, scale in parts), 1e-12)
+
+
+_BLOCK = 1 << 20
+"""Elements compared at a time: in double precision a whole output takes several times its own memory."""
+
+
+def _blocks(tensor: Tensor) -> Iterator[Tensor]:
+    return iter(tensor.detach().reshape(-1).split(_BLOCK))
+
+
+def compared(actual: Tensor, expected: Tensor) -> tuple[float, float]:
+    """Largest difference of two tensors of one shape, and largest finite magnitude that was expected."""
+    a, b = actual.double(), expected.double()
     same = (a == b) | (a.isnan() & b.isnan())  # infinities and NaN that agree are no difference
-    gap = torch.where(same, torch.zeros_like(a), (a - b).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
+    gap = torch.where(same, 0.0, (a - b).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
     finite = b[b.isfinite()]
-    scale = float(finite.abs().max()) if finite.numel() else 0.0
-    return float(gap.max()) / max(scale, 1e-12)
+    return float(gap.max()), float(finite.abs().max()) if finite.numel() else 0.0
 
 
 def _children(value: Any) -> list[tuple[str, Any]] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from occvino.doctor import devices as device_check
-from occvino.doctor import frozen, leaving, operators, parity, signature, solver
+from occvino.doctor import frozen, leaving, modules, operators, parity, signature, solver
 from occvino.doctor.case import Case
 from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
 from occvino.doctor.patch import patch, patches_of
@@ -25,6 +25,7 @@ def diagnose(
     devices: Sequence[str] = ("CPU",),
     variations: Sequence[Call] | None = None,
     routes: Sequence[Route] = ALL_ROUTES,
+    compare_modules: bool = True,
 ) -> Findings:
     """What will break between PyTorch, ONNX and OpenVINO, where in the module's source, and what to write instead.
 
@@ -39,6 +40,7 @@ def diagnose(
         variations: other calls `(args, kwargs)`, built like the first, that the graph must take: another batch,
             another number of cameras.
         routes: ways out of PyTorch to try; all of them unless time is short.
+        compare_modules: compare what each submodule gives, which takes another export to each engine.
 
     Raises:
         DoctorError: the module fails on its own example, or there is no tensor to compare.
@@ -50,11 +52,12 @@ def diagnose(
     try:
         case = Case(module, args, kwargs or {}, devices=devices, variations=variations or (), routes=routes)
         found = [*_training(case, modes[module]), *_examine(case)]
+        table = modules.table(case) if compare_modules else None
     finally:
         for child, training in modes.items():
             child.training = training
     verdicts = {route.value: case.verdicts[route] for route in case.routes}
-    return Findings(type(module).__name__, ordered(found), verdicts, case.seconds)
+    return Findings(type(module).__name__, ordered(found), verdicts, case.seconds, table)
 
 
 def _examine(case: Case) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -10,6 +11,9 @@ from typing import Any
 
 from occvino.doctor.places import Place
 from occvino.errors import OccvinoError
+
+TOLERANCE = 0.01
+"""Largest error of a module's output, in standard deviations of it; of integers the share that differs."""
 
 
 class DoctorError(OccvinoError, RuntimeError):
@@ -72,6 +76,52 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class ModuleParity:
+    """One row: what a submodule gives, compared with PyTorch.
+
+    Args:
+        module: its path, `(output)` for the module itself.
+        kind: its class.
+        errors: of each engine, the largest difference in standard deviations of what PyTorch gives.
+    """
+
+    module: str
+    kind: str
+    errors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ParityTable:
+    """The comparison module by module, on the example call.
+
+    Args:
+        rows: in the order in which the submodules finish.
+        routes: by which way out of PyTorch each engine got the module.
+        refused: engines that could not be compared, and why.
+        first: the first module that is beyond the tolerance, and a likely cause; empty when none is.
+    """
+
+    rows: tuple[ModuleParity, ...]
+    routes: dict[str, str]
+    refused: dict[str, str]
+    first: str
+
+    @property
+    def summary(self) -> str:
+        """One line for under the table."""
+        if not self.rows:
+            return "no engine could be compared"
+        return self.first or f"no module differs beyond {TOLERANCE:g} of its own deviation"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; JSON knows no infinity, which is what another shape gets."""
+        rows = [asdict(row) for row in self.rows]
+        for row in rows:
+            row["errors"] = {k: e if math.isfinite(e) else "infinite" for k, e in row["errors"].items()}
+        return {"rows": rows, "routes": self.routes, "refused": self.refused, "first": self.first}
+
+
+@dataclass(frozen=True)
 class Findings(Sequence[Finding]):
     """The doctor's report on one module: a sequence of `Finding`, worst first within each pitfall.
 
@@ -80,12 +130,14 @@ class Findings(Sequence[Finding]):
         items: the findings.
         routes: what became of each way out of PyTorch, as {"legacy": "agrees, error 2e-07"}.
         seconds: wall time of each step.
+        parity: what each submodule gives in PyTorch, ONNX Runtime and OpenVINO; None when no route came through.
     """
 
     module: str
     items: tuple[Finding, ...]
     routes: dict[str, str]
     seconds: dict[str, float]
+    parity: ParityTable | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -117,6 +169,7 @@ class Findings(Sequence[Finding]):
             "clean": self.clean,
             "findings": rows,
             "routes": dict(self.routes),
+            "parity": self.parity.to_dict() if self.parity else None,
             "seconds": {step: round(seconds, 3) for step, seconds in self.seconds.items()},
         }
 

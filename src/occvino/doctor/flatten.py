@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from occvino.doctor.calls import Path, clone, error, identifier, leaves, replace_leaves, tensors_out
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.watch import state_kept
+from occvino.doctor.state import state_kept
 
 _EXACT = 1e-6
 

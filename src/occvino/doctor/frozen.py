@@ -42,14 +42,19 @@ def check(case: Case) -> list[Finding]:
     """One finding for each input that some route freezes, wholly or in part; and for each variation of shape."""
     misses: dict[int, list[_Miss]] = {}
     for route in case.routes:
-        attempt = case.attempt(route)
-        if attempt.run is not None and not _settled(case, attempt):
-            for index, varied in case.alone.items():
-                miss = _miss(case, attempt, varied)
-                if miss is not None and miss.share > _SLIGHT:
-                    misses.setdefault(index, []).append(miss)
+        for index, miss in _misses(case, route):
+            misses.setdefault(index, []).append(miss)
         case.release(route)
     return [*_findings(case, misses), *_variations(case)]
+
+
+def _misses(case: Case, route: Route) -> list[tuple[int, _Miss]]:
+    """What a route makes of each input. Nothing here outlives the call that holds what runs the graph."""
+    attempt = case.attempt(route)
+    if attempt.run is None or _settled(case, attempt):
+        return []
+    missed = [(index, _miss(case, attempt, varied)) for index, varied in case.alone.items()]
+    return [(index, miss) for index, miss in missed if miss is not None and miss.share > _SLIGHT]
 
 
 def _settled(case: Case, attempt: Attempt) -> bool:
@@ -97,8 +102,12 @@ def _share(got: Tensor, expected: Tensor, before: Tensor) -> float:
     """0: follows the module; 1: stands still."""
     if got.shape != expected.shape or before.shape != expected.shape:
         return 1.0
-    change = (expected.double() - before.double()).norm()
-    return float((got.double() - expected.double()).norm() / change) if float(change) else 0.0
+    change = _gap_norm(expected, before)
+    return _gap_norm(got, expected) / change if change else 0.0
+
+
+def _gap_norm(one: Tensor, other: Tensor) -> float:
+    return float((one.double() - other.double()).norm())
 
 
 def _findings(case: Case, misses: dict[int, list[_Miss]]) -> list[Finding]:
@@ -156,7 +165,7 @@ def _culprits(case: Case, varied: Varied) -> list[Event]:
 
 def _warned(case: Case, missed: list[_Miss]) -> Place | None:
     places = [place for miss in missed for place in case.attempt(miss.route).warned]
-    functions = [event.place for event in case.base.of("function")]
+    functions = [event.place for event in case.base.of("function", "scatter")]
     return next(iter([*functions, *places]), None)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from occvino.doctor.findings import PITFALLS, Finding, Findings
-from occvino.doctor.report import TITLES, headline, verdict_of_fix, where
+from occvino.doctor.findings import PITFALLS, TOLERANCE, Finding, Findings, ModuleParity, ParityTable
+from occvino.doctor.report import TITLES, error_text, headline, parity_notes, verdict_of_fix, where
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8883; --dim: #667; --code: #8881; --error: #c62828; --warning: #b26a00;
@@ -40,7 +40,8 @@ def page(findings: Findings) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>occvino doctor: {escape(findings.module)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>occvino doctor: {escape(findings.module)}</h1>"
-        f'<p class="sum">{escape(headline(findings))}</p>{_routes(findings)}{sections}</body></html>\n'
+        f'<p class="sum">{escape(headline(findings))}</p>{_routes(findings)}{sections}'
+        f"{_parity(findings.parity)}</body></html>\n"
     )
 
 
@@ -80,3 +81,21 @@ def _routes(findings: Findings) -> str:
         for route, verdict in findings.routes.items()
     )
     return f"<h2>Ways out of PyTorch</h2><table><tr><th>route</th><th>what became of it</th></tr>{rows}</table>"
+
+
+def _parity(parity: ParityTable | None) -> str:
+    if parity is None:
+        return ""
+    head = "".join(f"<th>{escape(engine)} ({escape(route)})</th>" for engine, route in parity.routes.items())
+    rows = "".join(f"<tr><td>{escape(row.module)}</td>{_errors(parity, row)}</tr>" for row in parity.rows)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in parity_notes(parity))
+    return (
+        f"<h2>Module by module: error against PyTorch</h2><ul>{notes}</ul>"
+        f"<table><tr><th>module</th>{head}</tr>{rows}</table>"
+    )
+
+
+def _errors(parity: ParityTable, row: ModuleParity) -> str:
+    marks = ["fails" if row.errors.get(engine, 0.0) > TOLERANCE else "" for engine in parity.routes]
+    texts = [escape(error_text(row, engine)) for engine in parity.routes]
+    return "".join(f'<td class="{mark}">{text}</td>' for mark, text in zip(marks, texts, strict=True))

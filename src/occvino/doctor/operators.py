@@ -10,6 +10,7 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.recipes import recipes_for
 from occvino.doctor.routes import Attempt, Route
+from occvino.doctor.scatter import SIZE_READ, SNIPPET
 from occvino.doctor.watch import Event
 
 _OPERATOR = re.compile(r"aten(?:::|\.)_?(?P<name>\w+?)(?:_ex)?\b")
@@ -25,7 +26,7 @@ _UNKNOWN = "# write the step with operators that the routes above take, or move 
 
 def check(case: Case) -> list[Finding]:
     """Custom functions and operators that were called, and loops in the exported graphs."""
-    return [*_functions(case), *_custom(case), *_loops(case)]
+    return [*_functions(case), *_scatters(case), *_custom(case), *_loops(case)]
 
 
 def add_failures(case: Case, found: list[Finding]) -> list[Finding]:
@@ -67,6 +68,26 @@ def _functions(case: Case) -> list[Finding]:
             said = "a custom autograd.Function whose inside no exporter sees: a constant, or the export stops"
             fix = Fix("def pool(x): ...      # the same in torch operators; PyTorch derives the gradient by itself")
             found.append(_finding("function", Severity.ERROR, event, said, fix))
+    return found
+
+
+def _scatters(case: Case) -> list[Finding]:
+    """Calls of torch_scatter. Those of its functions that are PyTorch inside may well be taken by every route."""
+    taken = bool(case.routes) and all(case.verdicts.get(route, "").endswith("on other inputs") for route in case.routes)
+    events = {(event.name, event.place): event for event in case.base.of("scatter")}
+    found: list[Finding] = []
+    for event in events.values():
+        said = (
+            f"{event.name} is an extension that neither ONNX nor OpenVINO knows; operators of PyTorch's own do the same"
+        )
+        severity = Severity.ERROR
+        if taken:  # on indices of the same range: a size that was read from them is stored all the same
+            severity = Severity.WARNING if event.trouble == SIZE_READ else Severity.NOTE
+        evidence = ["every route takes what it is made of in this version"] if taken else []
+        evidence += [f"patch leaves it as it is: {event.trouble}"] if event.trouble else []
+        found.append(
+            Finding("operators/pooler", severity, event.place, event.subject, said, tuple(evidence), Fix(SNIPPET))
+        )
     return found
 
 
@@ -139,7 +160,7 @@ def _place(case: Case, attempt: Attempt) -> Place | None:
     for name, places in case.base.operators.items():
         if operator and operator in name:
             return places[0]
-    custom = case.base.of("function", "custom-op")
+    custom = case.base.of("function", "scatter", "custom-op")
     return custom[0].place if custom else None
 
 

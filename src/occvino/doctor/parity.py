@@ -16,10 +16,10 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.flatten import FlatModule
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.routes import Attempt, Route, attempt, quiet
-from occvino.doctor.watch import FP16_MAX, Event, describe, state_kept
+from occvino.doctor.state import state_kept
+from occvino.doctor.taps import sampled, stride_of
+from occvino.doctor.watch import FP16_MAX, Event, describe
 
-_SAMPLES = 4096
-"""Elements kept of each intermediate tensor: its places are evenly spread."""
 _CAUSES = {
     "index_put": "repeated indices: the route loses the accumulation",
     "index_add": "repeated indices: the route loses the accumulation",
@@ -68,14 +68,21 @@ def _divergence(case: Case, route: Route) -> Finding:
     tap = taps[index]
     owner = f"module '{tap.owner}' ({type(case.module.get_submodule(tap.owner)).__name__})" if tap.owner else "forward"
     evidence = [f"{route.value}: the {index} steps before agree, this one differs by {gap:.2g} of its largest value"]
-    cause = next((cause for name, cause in _CAUSES.items() if name in tap.name), "")
-    if case.base.wide is not None and route in (Route.OPENVINO, Route.VIA_ONNX):
-        cause = f"int64 values as large as {case.base.wide.value}: OpenVINO computes with 32-bit integers"
+    cause = cause_of((tap.name,), case, route)
     if cause:
         evidence.append(f"likely: {cause}")
     fix = next((fix for name, fix in _FIXES.items() if name in tap.name), Fix(""))
     said = f"the graph differs from PyTorch from here on: {tap.name} in {owner}"
     return Finding("parity/diverges", Severity.ERROR, tap.place, tap.subject, said, tuple(evidence), fix)
+
+
+def cause_of(steps: Sequence[str], case: Case, route: Route) -> str:
+    """Why a graph of this route may differ after these functions of PyTorch; empty when nothing is known of them."""
+    if case.base.wide is not None and route in (Route.OPENVINO, Route.VIA_ONNX):
+        return f"int64 values as large as {case.base.wide.value}: OpenVINO computes with 32-bit integers"
+    known = ((step, cause) for step in steps for name, cause in _CAUSES.items() if name in step)
+    step, cause = next(known, ("", ""))
+    return f"{step}, {cause}" if "(" in step else cause
 
 
 def _opaque(case: Case, route: Route, event: Event) -> Finding:
@@ -208,7 +215,6 @@ class _TapMode(TorchFunctionMode):
     def _keep(self, name: str, value: Tensor) -> None:
         tapped, index = self.tapped, len(self.samples)
         if index == len(tapped.strides):  # the first run is PyTorch's own, where every size is a number
-            tapped.strides.append(max(1, value.numel() // _SAMPLES))
-        stride = tapped.strides[index]
-        self.samples.append(value.clone() if stride == 1 else value.reshape(-1)[::stride].clone())
+            tapped.strides.append(stride_of(value))
+        self.samples.append(sampled(value, tapped.strides[index]))
         tapped.taps.append(Tap(tapped.owners[-1], name, user_place(), describe(value)))

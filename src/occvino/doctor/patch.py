@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 import sys
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,13 +17,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from occvino.doctor import scatter
 from occvino.doctor.calls import clone, replace_leaves, tensors_out
 from occvino.doctor.case import Case, agrees, worst
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.places import Place, is_user_file, user_place
 from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for, tracing
 from occvino.doctor.solver import closed_form_exists
-from occvino.doctor.watch import Call, Event, state_kept
+from occvino.doctor.state import state_kept
+from occvino.doctor.watch import Call, Event
 
 Module = TypeVar("Module", bound=nn.Module)
 _INVERSES = frozenset({"inverse", "linalg_inv"})
@@ -40,7 +43,7 @@ def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str,
     """A copy of `module` in which what the doctor can safely replace is replaced; the class and the weights stay.
 
     - Inverses of 2x2, 3x3 and 4x4 matrices become closed forms: no solver.
-    - Known poolers (`recipes.RECIPES`) become `occvino.bev_pool` or a scatter-add.
+    - Known poolers (`recipes.RECIPES`, and the calls of torch_scatter) become `occvino.bev_pool` or a scatter-add.
     - Numbers read from the module's own tensors, as `int(self.grid_size[2])`, become Python constants. Numbers that
       may depend on an input stay as they are: freezing them is the trap.
     - `len(kept) == 0`: the length becomes that of the first call, if calls with other lengths prove that only being
@@ -90,7 +93,7 @@ class Patches:
         self._module, self._original = module, module.forward
         self._constants: dict[tuple[str, str, int], list[Any]] = {}
         self._functions: dict[type, Callable[..., Any]] = {}
-        self._original_runs = self._arrays = False
+        self._original_runs = self._arrays = self._scatters = False
 
         @functools.wraps(documented)
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -124,17 +127,18 @@ class Patches:
         if varied is not None:
             calls.append((case.flat.call_of(varied.inputs), varied.outputs))
         failure: DoctorError | None = None
-        # The two recipes that only the proof can judge are given up one after the other, never silently: see `steps`.
-        unproved: list[tuple[str, ...]] = [(), ("len",), ("numpy",), ("len", "numpy")]
-        for without in unproved if varied is not None else unproved[1::2]:
+        for without in _given_up(case, certain=() if varied is not None else ("len",)):
+            self._choose(case, without)
+            if not self.steps:
+                break
             try:
-                self._choose(case, without)
                 self.error = max(self._compare(call, expected) for call, expected in calls)
                 return
             except _UnequalError as unequal:
                 failure = unequal
-        assert failure is not None
-        raise failure
+        raise failure or DoctorError(
+            f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose"
+        )
 
     def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._original_runs:
@@ -149,7 +153,8 @@ class Patches:
         return self._patched(args, kwargs)
 
     def _patched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self._poolers(), _Recipes(self._constants, self._arrays):
+        scatters = scatter.rebound(self._module, scatter.replaced) if self._scatters else nullcontext()
+        with self._poolers(), scatters, _Recipes(self._constants, self._arrays):
             output = self._original(*args, **kwargs)
         return replace_leaves(output, lambda _, leaf: leaf.tensor if isinstance(leaf, TensorArray) else leaf)
 
@@ -171,14 +176,13 @@ class Patches:
     def _choose(self, case: Case, without: tuple[str, ...]) -> None:
         steps: list[tuple[Place, str]] = []
         self._constants.clear()
-        self._arrays = False
+        self._functions.clear()
+        self._arrays = self._scatters = False
         for event in case.base.events:
-            said = "" if event.kind in without else self._chosen(event)
+            said = "" if {event.kind, event.name} & set(without) else self._chosen(event)
             if said:
                 steps.append((event.place, said))
         self.steps = list(dict.fromkeys(steps))
-        if not self.steps:
-            raise DoctorError(f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose")
 
     def _chosen(self, event: Event) -> str:
         """What is done about one event; empty for nothing."""
@@ -193,11 +197,13 @@ class Patches:
         if event.kind == "numpy" and event.name == "Tensor.numpy":
             self._arrays = True
             return "NumPy output as a tensor"
-        if event.kind == "function":
-            replacement = _dispatching(recipes_for(event.name))
-            if replacement is not None:
-                self._functions[event.value] = replacement
-                return f"{event.name} by {recipes_for(event.name)[0].origin.split(' ')[0]} of occvino"
+        if event.kind == "scatter" and not event.trouble:
+            self._scatters = True
+            return f"{event.name} in operators of PyTorch's own"
+        recipes = recipes_for(event.name) if event.kind == "function" else []
+        if recipes:
+            self._functions[event.value] = _dispatching(recipes)
+            return f"{event.name} by {recipes[0].origin.split(' ')[0]} of occvino"
         return ""
 
     @contextmanager
@@ -291,15 +297,25 @@ class TensorArray:
         raise DoctorError("NumPy computes with a tensor inside the patched module: write that step with torch")
 
 
-def _dispatching(recipes: list[Recipe]) -> Callable[..., Any] | None:
-    """The replacement whose number of arguments fits, chosen at each call; None when there is advice only."""
-    usable = [recipe for recipe in recipes if recipe.replacement is not None]
-    if not usable:
-        return None
+_DOUBTFUL = ("len", "numpy", "QuickCumsum")
+"""Recipes, by kind or name, that only the proof can judge: a cumulative sum may have lost the digits that ours has."""
+
+
+def _given_up(case: Case, certain: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Which of them to do without, as few as possible first. Never silently: `steps` holds what is left."""
+    present = {name for event in case.base.events for name in (event.kind, event.name)}
+    doubtful = [name for name in _DOUBTFUL if name in present and name not in certain]
+    for count in range(len(doubtful) + 1):
+        for names in itertools.combinations(doubtful, count):
+            yield (*certain, *names)
+
+
+def _dispatching(recipes: list[Recipe]) -> Callable[..., Any]:
+    """The replacement whose number of arguments fits, chosen at each call."""
 
     def replacement(*args: Any) -> Any:
-        for recipe in usable:
-            if recipe.arguments[0] <= len(args) <= recipe.arguments[1] and recipe.replacement is not None:
+        for recipe in recipes:
+            if recipe.arguments[0] <= len(args) <= recipe.arguments[1]:
                 return recipe.replacement(*args)
         raise DoctorError(f"{recipes[0].function} with {len(args)} arguments is not a version that occvino knows")
 

@@ -14,7 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-_NOT_THE_USERS = ("torch", "numpy", "openvino", "onnx", "onnxruntime", "onnxscript", "onnx_ir", "nncf")
+_NOT_THE_USERS = (
+    *("torch", "numpy", "openvino", "onnx", "onnxruntime", "onnxscript", "onnx_ir", "nncf"),
+    "torch_scatter",  # its calls are recognised: what counts is the line that calls it
+)
 _FILE_IN_TEXT = re.compile(r"""(?:File "|# )(?P<file>[^"\n]+?\.py)(?:", line |:|\()(?P<line>\d+)""")
 
 

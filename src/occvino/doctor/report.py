@@ -11,7 +11,15 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from occvino.doctor.findings import PITFALLS, Finding, Findings, Severity
+from occvino.doctor.findings import (
+    PITFALLS,
+    TOLERANCE,
+    Finding,
+    Findings,
+    ModuleParity,
+    ParityTable,
+    Severity,
+)
 from occvino.doctor.places import Place
 
 TITLES = {
@@ -22,6 +30,8 @@ TITLES = {
     "solver": "Solver calls",
     "parity": "Parity: where the graph computes something else",
 }
+_ROWS = 20
+"""Rows of the comparison in a terminal."""
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 
 
@@ -34,6 +44,8 @@ def renderable(findings: Findings) -> RenderableType:
             parts += [Text(f"\n{TITLES[pitfall]}", style="bold underline"), *map(_finding, of_it)]
     if findings.routes:
         parts += [Text(""), _routes(findings)]
+    if findings.parity:
+        parts += [Text(""), _parity(findings.parity)]
     return Group(*parts, Text(""), Text(headline(findings), style="bold green" if findings.clean else "bold red"))
 
 
@@ -86,3 +98,31 @@ def _routes(findings: Findings) -> Table:
     for route, verdict in findings.routes.items():
         table.add_row(route, Text(verdict, style="green" if verdict.startswith("agrees") else "red"))
     return table
+
+
+def error_text(row: ModuleParity, engine: str) -> str:
+    """An error with two digits; empty where the engine could not be compared."""
+    return f"{row.errors[engine]:.2g}" if engine in row.errors else ""
+
+
+def parity_notes(parity: ParityTable) -> list[str]:
+    """What belongs under the table."""
+    return [parity.summary, *(f"{engine} is not compared: {why}" for engine, why in parity.refused.items())]
+
+
+def _parity(parity: ParityTable) -> RenderableType:
+    table = Table(title="Module by module: error against PyTorch", title_justify="left", title_style="bold")
+    table.add_column("module", overflow="fold")
+    for engine, route in parity.routes.items():
+        table.add_column(f"{engine} ({route})", justify="right")
+    worst = sorted(parity.rows, key=lambda row: max(row.errors.values(), default=0.0), reverse=True)[:_ROWS]
+    for row in (row for row in parity.rows if row in worst):
+        cells = [
+            Text(error_text(row, engine), style="red" if row.errors.get(engine, 0.0) > TOLERANCE else "")
+            for engine in parity.routes
+        ]
+        table.add_row(Text(row.module), *cells)
+    notes = parity_notes(parity)
+    if len(parity.rows) > _ROWS:
+        notes.insert(0, f"the {_ROWS} largest of {len(parity.rows)}; all of them with --json or --html")
+    return Group(table, *(Text(note, style="dim") for note in notes))

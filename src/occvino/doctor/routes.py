@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from occvino.bev_pool import DOMAIN, onnx_function, openvino_extensions
+from occvino.bev_pool import openvino_extensions
 from occvino.doctor.flatten import FlatModule
+from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
-from occvino.doctor.watch import state_kept
-
-OPSET = 18
+from occvino.doctor.state import state_kept
 
 Axes = dict[str, set[int]]
 """Axes of each input that may change their length."""
@@ -56,7 +56,7 @@ class Attempt:
     Args:
         run: tensors in the order of the flat module's inputs -> its outputs; None when the route failed.
         nodes: operator types in the graph, `domain::type` where the domain is not ONNX's or OpenVINO's own.
-        graph: the `openvino.Model`, or the ONNX `ModelProto`.
+        graph: the `openvino.Model`, or the `OnnxFile`.
         failure: why it failed, shortly; empty when it did not.
         place: the user's line that it failed at.
         warned: lines at which a tracer said that it froze a value.
@@ -71,16 +71,16 @@ class Attempt:
     warned: tuple[Place, ...] = ()
 
 
-def attempt(route: Route, flat: FlatModule, axes: Axes | None = None, proto: Any = None) -> Attempt:
-    """Export by one route; nothing is written to disk or printed. With `axes`, those axes are declared dynamic.
+def attempt(route: Route, flat: FlatModule, axes: Axes | None = None, file: OnnxFile | None = None) -> Attempt:
+    """Export by one route; nothing is printed or left on disk. With `axes`, those axes are declared dynamic.
 
-    `proto` spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
+    `file` spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
     """
     warned: list[warnings.WarningMessage] = []
     try:
         with quiet() as warned, torch.no_grad(), state_kept(flat):
             if route is Route.VIA_ONNX:
-                made = _via_onnx(flat, axes or {}, _dynamo_proto(flat, axes or {}) if proto is None else proto)
+                made = _via_onnx(flat, axes or {}, file or export_dynamo(flat, axes or {}))
             else:
                 made = _MAKERS[route](flat, axes or {})
     except Exception as failure:  # an exporter may raise anything: whatever it is, it is the finding
@@ -97,13 +97,14 @@ def summary(failure: BaseException) -> str:
     lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
     telling = [line for word in _TELLING for line in lines if word in line]
     text = (telling or lines or [""])[0]
-    return f"{type(root).__name__}: {text[:240]}"
+    return f"{type(root).__name__}: {_OWN_FILE.sub('', text)[:240]}"
 
 
 _TELLING = ("No conversion rule", "not supported", "No ONNX function", "Could not guard", "is not a registered")
 
 
 _NOISE = ("Check '", "Exception from ")
+_OWN_FILE = re.compile(r"Load model from .*?model\.onnx failed:")
 
 
 @contextlib.contextmanager
@@ -158,33 +159,18 @@ class _Made:
 
 
 def _legacy(flat: FlatModule, axes: Axes) -> _Made:
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        flat,
-        flat.example,
-        buffer,  # pyright: ignore[reportArgumentType] - the legacy exporter takes a stream
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=list(flat.input_names),
-        dynamic_axes={name: sorted(which) for name, which in axes.items()} or None,
-    )
-    import onnx
-
-    return _in_onnxruntime(onnx.load_from_string(buffer.getvalue()), flat)
+    return _in_onnxruntime(export_legacy(flat, axes), flat)
 
 
 def _dynamo(flat: FlatModule, axes: Axes) -> _Made:
-    return _in_onnxruntime(_dynamo_proto(flat, axes), flat)
+    return _in_onnxruntime(export_dynamo(flat, axes), flat)
 
 
-def _via_onnx(flat: FlatModule, axes: Axes, proto: Any) -> _Made:
+def _via_onnx(flat: FlatModule, axes: Axes, file: OnnxFile) -> _Made:
     import openvino as ov
 
     # Our own node is read by the extension, and the frontend would not expand its function.
-    functions = [function for function in proto.functions if function.domain == DOMAIN]
-    for function in functions:
-        proto.functions.remove(function)
-    model = ov.convert_model(io.BytesIO(proto.SerializeToString()), extension=openvino_extensions())
+    model = ov.convert_model(str(file.plain), extension=openvino_extensions())
     return _in_openvino(model, flat, axes)
 
 
@@ -201,34 +187,21 @@ _MAKERS: dict[Route, Callable[[FlatModule, Axes], _Made]] = {
 }
 
 
-def _dynamo_proto(flat: FlatModule, axes: Axes) -> Any:
-    dynamic: Any = None
-    if axes:
-        dim = torch.export.Dim.DYNAMIC
-        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
-    program = torch.onnx.export(flat, flat.example, dynamo=True, verbose=False, dynamic_shapes=dynamic)
-    proto: Any = program.model_proto  # pyright: ignore[reportOptionalMemberAccess]
-    if any(node.domain == DOMAIN for node in proto.graph.node):
-        proto.functions.append(onnx_function())
-    return proto
-
-
-def _in_onnxruntime(proto: Any, flat: FlatModule) -> _Made:
+def _in_onnxruntime(file: OnnxFile, flat: FlatModule) -> _Made:
     import onnxruntime as ort
 
-    nodes = frozenset(f"{n.domain}::{n.op_type}" if n.domain else str(n.op_type) for n in proto.graph.node)
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # it would keep the peak of the first run
     options.intra_op_num_threads = torch.get_num_threads()
-    session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(str(file.runnable), options, providers=["CPUExecutionProvider"])
     kept = {value.name for value in session.get_inputs()}
 
     def run(tensors: Sequence[Tensor]) -> list[Tensor]:
         feed = {name: _array(t) for name, t in zip(flat.input_names, tensors, strict=True) if name in kept}
         return [_tensor(value) for value in session.run(None, feed)]
 
-    return _Made(run, nodes, proto)
+    return _Made(run, file.nodes, file)
 
 
 def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:

@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, field, replace
 from types import CodeType, FrameType
 from typing import Any
@@ -26,10 +25,11 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from occvino.doctor.calls import leaves, replace_leaves
 from occvino.doctor.places import Place, user_place
+from occvino.doctor.scatter import PACKAGE, obstacle, rebound
+from occvino.doctor.state import state_kept
 
 FP16_MAX = 65504.0
 INT32_MAX = 2**31 - 1
-_ABSENT = object()
 _MASK = 1e30
 """Magnitudes above this are -inf in disguise (attention masks), not numbers that a network computes with."""
 
@@ -64,12 +64,13 @@ class Event:
     """One observation.
 
     Args:
-        kind: item, number, bool, len, tolist, numpy, solver, function, custom-op, buffer, state, random.
+        kind: item, number, bool, len, tolist, numpy, solver, function, scatter, custom-op, buffer, state, random.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
         constant: made of the module's own tensors only, whatever the inputs are.
-        trouble: what a solver said; of a function, how its inside leaves tensor land.
+        trouble: what a solver said; of a function, how its inside leaves tensor land; of a call of torch_scatter, why
+            it cannot be replaced.
     """
 
     kind: str
@@ -118,6 +119,7 @@ def observe(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     with (
         torch.no_grad(),
         state_kept(module, _stores(seen, module)),
+        rebound(module, _noting(seen)),
         _profiled(module, seen, functions),
         _Operators(module, seen),
         functions,
@@ -131,45 +133,6 @@ def output_after(module: nn.Module, first: Call, second: Call) -> Any:
     with torch.no_grad(), state_kept(module):
         module(*first[0], **first[1])
         return module(*second[0], **second[1])
-
-
-@contextmanager
-def state_kept(
-    module: nn.Module, stored: Callable[[nn.Module, str, Any], None] = lambda owner, name, value: None
-) -> Generator[None, None, None]:
-    """Put buffers and attributes back as they were, whatever `forward` or an exporter that runs it wrote there.
-
-    Lists and dictionaries count, hooks among them: a flag that says "hooks are installed" must not be put back alone.
-    `stored` is told of each attribute that is set on any module.
-    """
-    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    held = [v for child in module.modules() for v in vars(child).values() if isinstance(v, list | dict)]
-    containers = [(container, copy(container)) for container in held]
-    set_attribute, undo, owned = nn.Module.__setattr__, list[tuple[nn.Module, str, Any]](), set(module.modules())
-
-    def noted(self: nn.Module, name: str, value: Any) -> None:
-        if self in owned:  # an exporter builds modules of its own
-            undo.append((self, name, getattr(self, name, _ABSENT)))
-            stored(self, name, value)
-        set_attribute(self, name, value)
-
-    nn.Module.__setattr__ = noted
-    try:
-        yield
-    finally:
-        nn.Module.__setattr__ = set_attribute
-        for owner, name, value in reversed(undo):
-            if value is not _ABSENT:
-                setattr(owner, name, value)
-            elif hasattr(owner, name):
-                delattr(owner, name)
-        for container, was in containers:
-            container.clear()
-            container.extend(was) if isinstance(container, list) else container.update(was)
-        with torch.no_grad():
-            for name, buffer in module.named_buffers():
-                if name in before and before[name].shape == buffer.shape:
-                    buffer.copy_(before[name])
 
 
 class _Functions(TorchFunctionMode):
@@ -330,6 +293,26 @@ def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Ge
         yield
     finally:
         sys.setprofile(before)
+
+
+def _noting(seen: Observation) -> Callable[[str, Callable[..., Any]], Callable[..., Any]]:
+    """Calls of torch_scatter as one event each: what happens inside, other calls of it included, belongs to them."""
+
+    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            events, sizes = len(seen.events), len(seen.sizes)
+            result = function(*args, **kwargs)
+            del seen.events[events:], seen.sizes[sizes:]
+            place = user_place()
+            if place is not None:
+                subject = describe(next(leaf for _, leaf in leaves((args, kwargs)) if isinstance(leaf, Tensor)))
+                why = obstacle(name, args, kwargs)
+                seen.events.append(Event("scatter", f"{PACKAGE}.{name}", place, subject, trouble=why))
+            return result
+
+        return noted
+
+    return wrap
 
 
 def _stores(seen: Observation, module: nn.Module) -> Callable[[nn.Module, str, Any], None]:

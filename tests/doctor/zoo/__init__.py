@@ -3,7 +3,7 @@
 In the trap's source one line ends with `# TRAP`: there the doctor must point.
 """
 
-from tests.doctor.zoo import frozen, leaving, operators, parity, signature, solver
+from tests.doctor.zoo import frozen, leaving, operators, parity, scatter, signature, solver
 from tests.doctor.zoo.pair import Pair
 
 PAIRS: tuple[Pair, ...] = (
@@ -11,6 +11,7 @@ PAIRS: tuple[Pair, ...] = (
     *leaving.PAIRS,
     *frozen.PAIRS,
     *operators.PAIRS,
+    *scatter.PAIRS,
     *solver.PAIRS,
     *parity.PAIRS,
 )

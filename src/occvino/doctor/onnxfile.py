@@ -1,0 +1,78 @@
+"""An exported ONNX model on disk: engines map its weights from there, where bytes in memory are copied twice."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from occvino.bev_pool import DOMAIN, onnx_function
+from occvino.doctor.flatten import FlatModule
+
+OPSET = 18
+
+
+class OnnxFile:
+    """A model in a temporary folder, which goes when nobody holds this object any more.
+
+    Attributes:
+        plain: the file as the exporter wrote it.
+        runnable: the file for ONNX Runtime: with the function that spells `occvino::BevPoolV2` out, where it is used.
+        nodes: operator types, `domain::type` where the domain is not ONNX's own.
+    """
+
+    def __init__(self) -> None:
+        # A mapped file cannot be deleted on Windows before its engine is gone, and the order is Python's.
+        self._folder = tempfile.TemporaryDirectory(prefix="occvino-doctor-", ignore_cleanup_errors=True)
+        self.plain = self.runnable = Path(self._folder.name) / "model.onnx"
+        self.nodes: frozenset[str] = frozenset()
+
+    def look(self) -> None:
+        """Read what the exporter has written: the nodes, not the weights."""
+        import onnx
+
+        proto = onnx.load(str(self.plain), load_external_data=False)
+        self.nodes = frozenset(f"{n.domain}::{n.op_type}" if n.domain else str(n.op_type) for n in proto.graph.node)
+        if any(node.domain == DOMAIN for node in proto.graph.node):
+            self.runnable = self.plain.with_name("with_function.onnx")  # shares the file of the weights
+            proto.functions.append(onnx_function())
+            onnx.save(proto, str(self.runnable))
+
+
+def export_legacy(flat: FlatModule, axes: dict[str, set[int]]) -> OnnxFile:
+    """`torch.onnx.export(dynamo=False)`.
+
+    Raises:
+        Exception: whatever the exporter raises.
+    """
+    file = OnnxFile()
+    torch.onnx.export(
+        flat,
+        flat.example,
+        str(file.plain),
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=list(flat.input_names),
+        dynamic_axes={name: sorted(which) for name, which in axes.items()} or None,
+    )
+    file.look()
+    return file
+
+
+def export_dynamo(flat: FlatModule, axes: dict[str, set[int]]) -> OnnxFile:
+    """`torch.onnx.export(dynamo=True)`, with the weights in a file of their own.
+
+    Raises:
+        Exception: whatever the exporter raises.
+    """
+    dynamic: Any = None
+    if axes:
+        dim = torch.export.Dim.DYNAMIC
+        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
+    program: Any = torch.onnx.export(flat, flat.example, dynamo=True, verbose=False, dynamic_shapes=dynamic)
+    file = OnnxFile()
+    program.save(str(file.plain), external_data=True)
+    file.look()
+    return file
