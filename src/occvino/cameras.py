@@ -252,8 +252,14 @@ class Calibration:
 
     def first(self, cameras: int) -> "Calibration":
         """The calibration of that many cameras from the first on."""
-        arrays = (self.sensor2ego, self.ego2global, self.intrinsics, self.post_rot, self.post_trans)
-        return Calibration(*(array[:cameras] for array in arrays), self.bda)
+        return Calibration(
+            self.sensor2ego[:cameras],
+            self.ego2global[:cameras],
+            self.intrinsics[:cameras],
+            self.post_rot[:cameras],
+            self.post_trans[:cameras],
+            self.bda,
+        )
 
     def sensor2keyego(self) -> NDArray[np.float32]:
         """Camera to key ego frame [N, 4, 4]: composed in float64, then cast, as `BEVDet.prepare_inputs` does."""
@@ -266,7 +272,8 @@ class Calibration:
     def join(cls, frames: Sequence["Calibration"]) -> "Calibration":
         """The cameras of several frames in one, frame after frame; the first frame's BEV augmentation serves all."""
         names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_trans")
-        return cls(*(np.concatenate([getattr(frame, name) for frame in frames]) for name in names), frames[0].bda)
+        joined = {name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names}
+        return cls(**joined, bda=frames[0].bda)
 
     def fingerprint(self) -> bytes:
         """What the geometry depends on, as bytes: equal when two calibrations give the same plan. Caches compare it."""

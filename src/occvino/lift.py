@@ -218,7 +218,9 @@ class PoolingPlan:
         feat = [np.where(f.ranks_feat == rows, nothing[1], f.ranks_feat + i * rows) for i, f in enumerate(frames)]
         starts = [f.interval_starts + i * f.ranks_depth.size for i, f in enumerate(frames)]
         return cls(
-            *(np.concatenate(arrays).astype(np.int32) for arrays in (depth, feat, starts)),
+            np.concatenate(depth).astype(np.int32),
+            np.concatenate(feat).astype(np.int32),
+            np.concatenate(starts).astype(np.int32),
             nothing[0],
             nothing[1],
             sum(frame.kept for frame in frames),

@@ -64,7 +64,8 @@ def _image_hooks(model: FlashOcc, records: Records) -> Iterator[Any]:
                 "img_backbone", str(part), _channels_second(output, backbone)
             )
         )
-    yield model.img_neck.register_forward_hook(lambda _m, _i, output: records.take("img_neck", "0", output))
+    part = "" if isinstance(backbone, SwinBackbone) else "0"  # one neck gives a tensor there, the other a list
+    yield model.img_neck.register_forward_hook(lambda _m, _i, output: records.take("img_neck", part, output))
 
 
 def _channels_second(value: torch.Tensor, backbone: Any) -> torch.Tensor:

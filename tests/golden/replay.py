@@ -49,6 +49,13 @@ own, bevdet-occ-r50.B_noise is 1.2e-4 from what was recorded, and float32 back e
 """
 
 
+COST_FLOOR = 5e-3
+"""The same for the matching cost, which sums 256 channels sampled at float32 pixel coordinates.
+
+The official steps in float32 on another machine are 2.6e-3 from what was recorded, and in float64 1.7e-3.
+"""
+
+
 @dataclass(frozen=True)
 class Case:
     """One recorded case."""
@@ -120,6 +127,8 @@ class Case:
 
     def tolerance(self, record: str) -> float:
         """Relative to the record's deviation: 20 times its noise floor, or 1e-4 if that is larger."""
+        if record.startswith("cost_volumn_net"):
+            return COST_FLOOR
         floors = self.facts.get("noise_floor_mkldnn_off")
         if not floors:
             return DEFAULT_FLOOR[self.facts["recipe"]]

@@ -96,14 +96,14 @@ class FPN_LSS(nn.Module):  # noqa: N801 - the official name
                 nn.ReLU(inplace=True),
                 nn.Conv2d(out_channels, out_channels, 1),
             )
-        self.double = double
+        self.doubles = double
 
     def forward(self, *levels: Tensor) -> Tensor:
         """First and last level -> [B, out, H, W]. The official factor is written as "to size": equal, odd sizes fit."""
         fine, coarse = levels[0], levels[-1]
         up = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=True)
         merged = self.conv(torch.cat([fine, up], dim=1))
-        return self.up2(merged) if self.double else merged
+        return self.up2(merged) if self.doubles else merged
 
 
 class BEVOCCHead2D(nn.Module):

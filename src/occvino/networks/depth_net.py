@@ -61,7 +61,9 @@ class CameraDepthNet(nn.Module):
         context = self.context_conv(self.context_se(x, self.context_mlp(camera)))
         depth = self.depth_se(x, self.depth_mlp(camera))
         if self.stereo:
-            cost = cost_volume(*match, self.depths, unseen_cost=self.stereo.unseen_cost)  # [B, D, H/4, W/4]
+            current, previous, warps = match
+            unseen = self.stereo.unseen_cost
+            cost = cost_volume(current, previous, warps, self.depths, unseen_cost=unseen)  # [B, D, H/4, W/4]
             depth = torch.cat([depth, self.cost_volumn_net(cost)], dim=1)
         return torch.cat([self.depth_conv(depth), context], dim=1)
 

@@ -100,8 +100,10 @@ class FlashOcc(nn.Module):
         )  # [F, C, Dy, Dx]
         trunk = self.trunk(bev)
         logits = self.occ_head(trunk)  # [Dx, Dy, Dz, classes]
-        taps = dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
-        return taps | self.aux_centerness_head(trunk) if self.variant.panoptic else taps
+        taps: dict[str, Tensor] = dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
+        if self.variant.panoptic:
+            taps |= self.aux_centerness_head(trunk)
+        return taps
 
     def trunk(self, bev: Tensor) -> Tensor:
         """The lifted frames [F, C, Dy, Dx] -> [1, C'', Dy, Dx]; with voxels, Dz stands before Dy in both."""

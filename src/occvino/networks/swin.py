@@ -29,15 +29,20 @@ class SwinBackbone(nn.Module):
 
     def first(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] -> the first stage [N, C, H/4, W/4] before any norm, which stereo matches."""
-        return self.stages[0].blocks(self.patch_embed(images)).permute(0, 3, 1, 2)
+        return self._stage(0).blocks(self.patch_embed(images)).permute(0, 3, 1, 2)
 
     def rest(self, stride4: Tensor) -> tuple[Tensor, Tensor]:
         """The first stage -> [N, 4C, H/16, W/16] and [N, 8C, H/32, W/32], each after its norm."""
-        x = self.stages[0].downsample(stride4.permute(0, 2, 3, 1))
-        x = self.stages[1].downsample(self.stages[1].blocks(x))
-        stride16 = self.stages[2].blocks(x)
-        stride32 = self.stages[3].blocks(self.stages[2].downsample(stride16))
+        x = self._stage(0).downsample(stride4.permute(0, 2, 3, 1))
+        x = self._stage(1).downsample(self._stage(1).blocks(x))
+        stride16 = self._stage(2).blocks(x)
+        stride32 = self._stage(3).blocks(self._stage(2).downsample(stride16))
         return self.norm2(stride16).permute(0, 3, 1, 2), self.norm3(stride32).permute(0, 3, 1, 2)
+
+    def _stage(self, index: int) -> "Stage":
+        stage = self.stages[index]
+        assert isinstance(stage, Stage)
+        return stage
 
 
 class PatchEmbed(nn.Module):
@@ -55,6 +60,9 @@ class PatchEmbed(nn.Module):
 
 class Stage(nn.Module):
     """Blocks of one size, every other one with shifted windows, and the merging into the next stage."""
+
+    blocks: nn.Sequential
+    downsample: nn.Module
 
     def __init__(
         self, channels: int, blocks: int, heads: int, window: int, tokens: tuple[int, int], *, merge: bool

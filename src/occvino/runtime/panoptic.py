@@ -59,7 +59,7 @@ _MOST = 500
 _CHUNK = 1 << 14
 _STRIDE = 4
 """Of the heatmap on the finer grid in which the official configurations give their steps."""
-_RANGE = np.float32([61.2, 61.2, 10.0])
+_RANGE = np.array([61.2, 61.2, 10.0], np.float32)
 """Metres: centres beyond are dropped. This is wider than the grid, so some voxel indices lie outside of it."""
 
 
@@ -154,7 +154,8 @@ def assign_instances(
 
 def centre_voxels(centres: Centres, grid: Grid) -> NDArray[np.int32]:
     """Voxel of each centre [K, 3], truncated towards zero, possibly outside of the grid."""
-    return ((centres.position - np.float32(grid.lower)) / np.float32(grid.step)).astype(np.int32)
+    lower, step = np.array(grid.lower, np.float32), np.array(grid.step, np.float32)
+    return ((centres.position - lower) / step).astype(np.int32)
 
 
 def _nearest(voxels: NDArray[np.int64], centres: NDArray[np.int32]) -> NDArray[np.int64]:
