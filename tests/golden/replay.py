@@ -229,10 +229,24 @@ def find_cases(folder: Path, only: str = "") -> list[Case]:
     return [Case(folder, name) for name in names if only in name]
 
 
+def add_to(path: Path, case: Case, rows: list[Row]) -> None:
+    """Remember the record that came nearest to its tolerance."""
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    worst = max(rows, key=lambda row: row.error / row.allowed if row.allowed else row.error)
+    found[case.name] = {
+        "variant": case.variant,
+        "ok": all(row.ok for row in rows),
+        "records": len(rows),
+        "worst": {"what": worst.what, "error": worst.error, "allowed": worst.allowed},
+    }
+    path.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--case", default="", help="only cases whose name contains this")
+    parser.add_argument("--json", type=Path, help="add what was found to this file, by case")
     arguments = parser.parse_args()
     console = Console(width=120)
     cases = find_cases(arguments.folder, arguments.case)
@@ -247,6 +261,8 @@ def main() -> int:
         start = time.perf_counter()
         rows = replay(case)
         failed += not all(row.ok for row in rows)
+        if arguments.json:
+            add_to(arguments.json, case, rows)
         table = Table(title=f"{case.name}, {time.perf_counter() - start:.1f} s", title_justify="left")
         for column in ("record", "largest error", "allowed", ""):
             table.add_column(column)
