@@ -130,7 +130,7 @@ class Case:
         if record.startswith("cost_volumn_net"):
             return COST_FLOOR
         floors = self.facts.get("noise_floor_mkldnn_off")
-        if not floors:
+        if not floors or record not in floors["per_tensor"]:
             return DEFAULT_FLOOR[self.facts["recipe"]]
         return max(1e-4, 20 * floors["per_tensor"][record]["rel_to_std"])
 
