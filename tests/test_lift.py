@@ -116,9 +116,9 @@ def test_a_point_straight_ahead_lands_ahead():
     camera = make_camera("CAM", yaw=90.0)  # looks left
     cell = lift.cells_of_points(Rig((camera,)).calibration(variant), variant).reshape(variant.depth_bins, 8, 22)
     ten_metres = cell[9, 0, 10]  # depth bin 9 is 10 m, column 10 is near the middle
-    y, x = divmod(int(ten_metres), 100)
-    assert y == pytest.approx((10 + 40) / 0.8, abs=1)
-    assert x == pytest.approx(40 / 0.8, abs=1)
+    y, x = divmod(int(ten_metres), variant.lift_grid.shape[0])
+    assert y == pytest.approx((10 + 40) / 0.4, abs=2)
+    assert x == pytest.approx(40 / 0.4, abs=2)
 
 
 @pytest.mark.parametrize("cameras", [1, 4, 6, 12])

@@ -1,5 +1,7 @@
 """How results look on a terminal."""
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -7,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from occvino.artifact import Artifact
+from occvino.geometry import input_names
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
@@ -61,8 +64,13 @@ def print_score(console: Console, score: "Score", title: str, *, baked: bool) ->
         console.print("[bold yellow]The calibration is baked in[/]: that of the frames was not used", highlight=False)
 
 
+FIGURES = Path(__file__).parent / "assets" / "variants.json"
+"""Parameters and multiply-accumulates of every variant, counted by `python -m benchmarks.sizes`."""
+
+
 def variant_rows() -> list[dict[str, Any]]:
     """One row a model, plain values."""
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = []
     for name in variants():
         variant = get_variant(name)
@@ -71,6 +79,9 @@ def variant_rows() -> list[dict[str, Any]]:
                 "name": name,
                 "summary": variant.summary,
                 "input": list(variant.input_size),
+                "frames": variant.frames,
+                "takes": list(input_names(variant)),
+                **figures[name],
                 "depth_bins": variant.depth_bins,
                 "voxels": list(variant.occupancy_grid.shape),
                 "published_miou": variant.published.miou if variant.published else None,
@@ -83,15 +94,21 @@ def variant_rows() -> list[dict[str, Any]]:
 def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
     """The models as a table."""
     table = Table(title="Models", title_justify="left")
-    table.add_column("name", no_wrap=True)
+    table.add_column("name", overflow="fold")
     table.add_column("what it is")
-    table.add_column("voxels", no_wrap=True)
-    table.add_column("mIoU*", no_wrap=True)
+    table.add_column("frames", justify="right")
+    table.add_column("M par.", justify="right", no_wrap=True)
+    table.add_column("GMAC", justify="right", no_wrap=True)
+    table.add_column("mIoU*", justify="right", no_wrap=True)
     for row in rows:
         published = "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}"
-        table.add_row(row["name"], row["summary"], "x".join(map(str, row["voxels"])), published)
+        sizes = (str(row["frames"]), f"{row['parameters_millions']:.0f}", f"{row['gmacs']:.0f}")
+        table.add_row(row["name"], row["summary"], *sizes, published)
     console.print(table)
-    console.print("* published by their authors (FlashOCC README), not measured here", highlight=False)
+    console.print(
+        "GMAC: billions of multiply-accumulates a frame. * published by their authors, not measured here",
+        highlight=False,
+    )
 
 
 def print_manifest(console: Console, artifact: Artifact) -> None:
