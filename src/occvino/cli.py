@@ -18,6 +18,7 @@ from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
 from occvino.evaluation.command import evaluate
 from occvino.training.command import train
+from occvino.variants import get_variant
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -191,6 +192,7 @@ def run(
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
             raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
+        _warn_of_one_frame(variant or pipeline.artifact.manifest.variant)
         occupancy = pipeline(images, loaded)
         occupancy.save(out_dir / "labels.npz")
         save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
@@ -275,6 +277,16 @@ def doctor(
     else:
         out.print(findings)
     raise typer.Exit(0 if findings.clean else 1)
+
+
+def _warn_of_one_frame(name: str) -> None:
+    frames = get_variant(name).frames
+    if frames > 1:
+        warnings.warn(
+            f"{name} takes {frames} frames and this command gives it one, which stands in for the others as at the "
+            "start of a scene: from Python, Pipeline(...)(frames, rig, past=[...]) takes them all",
+            stacklevel=2,
+        )
 
 
 def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:

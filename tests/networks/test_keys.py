@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 import torch
 
+from benchmarks.sizes import measure
 from occvino.networks import FlashOcc
+from occvino.report import FIGURES
 from occvino.variants import get_variant, variants
 
 STEREO_SWIN = "flashocc/flashocc-stbase-4d-stereo-512x1408_4x4"
@@ -36,6 +38,15 @@ def test_keys_shapes_and_frames_are_the_official_ones(official, name):
     assert {key: list(value.shape) for key, value in model.state_dict().items()} == facts["state_dict"]
     assert sum(parameter.numel() for parameter in model.parameters()) == facts["params"]
     assert variant.frames == facts["num_frames"]
+
+
+@pytest.mark.parametrize("name", variants())
+def test_the_figures_that_info_shows_are_of_these_networks(name):
+    figures = json.loads(FIGURES.read_text())[name]
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in FlashOcc(get_variant(name)).parameters())
+    assert figures["parameters_millions"] == round(parameters / 1e6, 2)
+    assert figures["gmacs"] == measure(get_variant(name))["gmacs"]
 
 
 def test_every_configuration_that_builds_is_a_variant(official):
