@@ -1,7 +1,12 @@
 """The doctor on models that it has never seen: well-known packages, random weights, no downloads.
 
-    pip install --no-deps timm transformers segmentation_models_pytorch ...   # see docs/doctor-strangers.md
+In an environment that has occvino with its `convert` extra, and torch for the CPU:
+
+    pip install transformers monai x-transformers einops loguru pyyaml safetensors huggingface-hub
+    pip install --no-deps timm segmentation-models-pytorch efficientnet-pytorch kornia kornia-rs
     python benchmarks/doctor_strangers.py --write docs/doctor-strangers.md
+
+`--no-deps` for what would install torchvision, which is not needed: see `without_torchvision`.
 
 Each model runs in a process of its own, which also measures its memory.
 """

@@ -1,5 +1,6 @@
 """What an examination leaves behind, and what it does with calls that go wrong."""
 
+import openvino as ov
 import pytest
 import torch
 from torch import nn
@@ -108,6 +109,19 @@ def test_devices_that_are_not_here_are_said_to_be_unknown_and_the_npu_is_judged_
     assert all("rule check" in f.message for f in rules)
     elsewhere = diagnose(leaving.Conv(), (leaving.X,), devices=("GPU",), routes=(Route.OPENVINO,))
     assert [(f.code, f.severity) for f in elsewhere] == [("operators/device", Severity.NOTE)]
+
+
+def test_openvino_is_asked_for_single_precision(monkeypatch):
+    """A CPU with bfloat16 units computes in that by default, and every graph would differ."""
+    asked = []
+
+    def compile_model(model, device, config):
+        asked.append(config["INFERENCE_PRECISION_HINT"])
+        return ov.Core().compile_model(model, device, config)
+
+    monkeypatch.setattr(ov, "compile_model", compile_model)
+    diagnose(leaving.Conv(), (leaving.X,), routes=(Route.OPENVINO,))
+    assert asked == ["f32", "f32"]  # the graph, and the graph that compares the modules
 
 
 def test_a_note_alone_is_clean():

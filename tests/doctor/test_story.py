@@ -45,7 +45,7 @@ def example():
 @pytest.fixture(scope="module")
 def findings(example):
     module, args, kwargs = example
-    return diagnose(module, args, kwargs, routes=(Route.LEGACY, Route.OPENVINO))
+    return diagnose(module, args, kwargs, routes=(Route.LEGACY, Route.OPENVINO), compare_modules=False)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_patched_and_flat_it_converts_and_agrees_on_a_rig_that_moved(example, fl
 
 
 def test_the_doctor_has_nothing_left_to_say(flat):
-    findings = diagnose(flat, flat.example, routes=(Route.LEGACY, Route.OPENVINO))
+    findings = diagnose(flat, flat.example, routes=(Route.LEGACY, Route.OPENVINO), compare_modules=False)
     assert list(findings) == []
 
 
@@ -105,3 +105,6 @@ def test_all_four_routes_agree(flat):
     findings = diagnose(flat, flat.example)
     assert list(findings) == [], findings.to_json()
     assert all(verdict.startswith("agrees") for verdict in findings.routes.values())
+    assert findings.parity.first == ""
+    compared = {row.module: row.errors for row in findings.parity.rows}
+    assert {"ONNX Runtime", "OpenVINO"} == set(compared["module.img_view_transformer.depth_net"])
