@@ -128,7 +128,8 @@ def cpu_cell(report: dict[str, Any] | None) -> str:
     if report is None:
         return "not run"
     logits = next(tap for tap in report["taps"] if tap["name"] == "logits")
-    return f"labels {percent(report['ir_labels'])}, logits off by {logits['ir']['maximum']:.0e}"
+    parts = "" if report["ok"] else f"; **over tolerance at {report['first_divergence']}**"
+    return f"labels {percent(report['ir_labels'])}, logits off by {logits['ir']['maximum']:.0e}{parts}"
 
 
 def percent(share: float) -> str:
