@@ -21,6 +21,9 @@ _COLUMNS = {
     "ONNX Runtime": (Route.LEGACY, Route.DYNAMO),
     "OpenVINO": (Route.OPENVINO, Route.VIA_ONNX),
 }
+"""Routes to each engine, first those by tracing."""
+_LARGE = 256 * 2**20
+"""Bytes of everything that is sampled: above, the routes that do not trace are taken first."""
 
 
 def table(case: Case) -> ParityTable | None:
@@ -29,8 +32,7 @@ def table(case: Case) -> ParityTable | None:
     The module is exported once more for each, with samples of what its submodules give as the outputs. None when it
     has no submodule that gives a tensor, or no route came through.
     """
-    routes = {engine: route for engine, among in _COLUMNS.items() if (route := _first(case, among)) is not None}
-    if not routes:
+    if not _routes(case, large=False):
         return None
     tapped = ModuleTaps(case.module)
     with state_kept(case.module), tapped.hooked():
@@ -39,12 +41,13 @@ def table(case: Case) -> ParityTable | None:
             expected = as_tuple(flat(*clone(flat.example)))
         if all(tap.module == OUTPUT for tap in tapped.taps):
             return None
+        routes = _routes(case, large=sum(tap.size for tap in tapped.taps) > _LARGE)
         errors: dict[str, list[float]] = {}
         refused = {engine: "no route came through" for engine in _COLUMNS if engine not in routes}
         file: Any = None
         for engine, route in routes.items():
             with case.timed(f"export {route.value}, every module"):
-                made = attempt(route, flat, file=file if route is Route.VIA_ONNX else None)
+                made = attempt(route, flat, file=file, sampled=True)
             file = made.graph if route is Route.DYNAMO else None
             with case.timed("parity"):
                 result = _errors(made, flat.example, expected)
@@ -54,6 +57,15 @@ def table(case: Case) -> ParityTable | None:
                 errors[engine] = result
             del made  # or the engine lives beside the next one
     return _told(case, routes, tapped.taps, errors, refused)
+
+
+def _routes(case: Case, large: bool) -> dict[str, Route]:
+    """By which route each engine gets the module. Tracers are quick, and keep all that is sampled while they trace."""
+    return {
+        engine: route
+        for engine, among in _COLUMNS.items()
+        if (route := _first(case, among[::-1] if large else among)) is not None
+    }
 
 
 def _first(case: Case, among: Sequence[Route]) -> Route | None:

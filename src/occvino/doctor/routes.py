@@ -71,18 +71,27 @@ class Attempt:
     warned: tuple[Place, ...] = ()
 
 
-def attempt(route: Route, flat: FlatModule, axes: Axes | None = None, file: OnnxFile | None = None) -> Attempt:
-    """Export by one route; nothing is printed or left on disk. With `axes`, those axes are declared dynamic.
+def attempt(
+    route: Route,
+    flat: FlatModule,
+    axes: Axes | None = None,
+    *,
+    file: OnnxFile | None = None,
+    sampled: bool = False,
+) -> Attempt:
+    """Export by one route; nothing is printed or left on disk.
 
-    `file` spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
+    Args:
+        route: the way.
+        flat: what to export.
+        axes: axes to declare dynamic.
+        file: spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
+        sampled: the outputs are samples of what the module computes on the way, which is large.
     """
     warned: list[warnings.WarningMessage] = []
     try:
         with quiet() as warned, torch.no_grad(), state_kept(flat):
-            if route is Route.VIA_ONNX:
-                made = _via_onnx(flat, axes or {}, file or export_dynamo(flat, axes or {}))
-            else:
-                made = _MAKERS[route](flat, axes or {})
+            made = _made(route, flat, axes or {}, file, sampled)
     except Exception as failure:  # an exporter may raise anything: whatever it is, it is the finding
         return Attempt(route, failure=summary(failure), place=place_of_error(failure), warned=_frozen_at(warned))
     return Attempt(route, made.run, made.nodes, made.graph, warned=_frozen_at(warned))
@@ -158,12 +167,14 @@ class _Made:
     graph: Any = None
 
 
-def _legacy(flat: FlatModule, axes: Axes) -> _Made:
-    return _in_onnxruntime(export_legacy(flat, axes), flat)
-
-
-def _dynamo(flat: FlatModule, axes: Axes) -> _Made:
-    return _in_onnxruntime(export_dynamo(flat, axes), flat)
+def _made(route: Route, flat: FlatModule, axes: Axes, file: OnnxFile | None, sampled: bool) -> _Made:
+    if route is Route.LEGACY:
+        return _in_onnxruntime(export_legacy(flat, axes), flat, sampled)
+    if route is Route.DYNAMO:
+        return _in_onnxruntime(export_dynamo(flat, axes), flat, sampled)
+    if route is Route.VIA_ONNX:
+        return _via_onnx(flat, axes, file or export_dynamo(flat, axes))
+    return _openvino(flat, axes)
 
 
 def _via_onnx(flat: FlatModule, axes: Axes, file: OnnxFile) -> _Made:
@@ -180,19 +191,15 @@ def _openvino(flat: FlatModule, axes: Axes) -> _Made:
     return _in_openvino(ov.convert_model(flat, example_input=flat.example), flat, axes)
 
 
-_MAKERS: dict[Route, Callable[[FlatModule, Axes], _Made]] = {
-    Route.LEGACY: _legacy,
-    Route.DYNAMO: _dynamo,
-    Route.OPENVINO: _openvino,
-}
-
-
-def _in_onnxruntime(file: OnnxFile, flat: FlatModule) -> _Made:
+def _in_onnxruntime(file: OnnxFile, flat: FlatModule, sampled: bool) -> _Made:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = False  # it would keep the peak of the first run
+    if sampled:  # by default every sample is taken at the end, and all that is sampled kept until then
+        options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(str(file.runnable), options, providers=["CPUExecutionProvider"])
     kept = {value.name for value in session.get_inputs()}

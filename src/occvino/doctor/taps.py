@@ -39,6 +39,7 @@ class Tap:
     Args:
         module: its path, with the place in the output where there are several: `neck.up`, `heads[1]`.
         kind: its class.
+        size: bytes of the whole tensor.
         stride: of the samples.
         kept: False if it is the very tensor that the submodule before gave, as that of a Sequential is.
         steps: functions of PyTorch called since the tap before, as `interpolate(mode=bicubic, antialias=True)`.
@@ -46,6 +47,7 @@ class Tap:
 
     module: str
     kind: str
+    size: int
     stride: int
     kept: bool
     steps: tuple[str, ...]
@@ -131,7 +133,8 @@ class _Run:
 
     def _take(self, name: str, kind: str, value: Tensor) -> None:
         if not self.planned:
-            self.plan.append(Tap(name, kind, stride_of(value), not self._seen(value), tuple(self.steps)))
+            size, kept = value.numel() * value.element_size(), not self._seen(value)
+            self.plan.append(Tap(name, kind, size, stride_of(value), kept, tuple(self.steps)))
             self.steps.clear()
             self.latest.append((weakref.ref(value), value._version))
         planned = self.plan[self.at].module if self.at < len(self.plan) else "nothing"
