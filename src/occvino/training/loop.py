@@ -1,4 +1,8 @@
-"""The training loop: AdamW, one cosine, moving average of the weights, checkpoints from which a run goes on exactly."""
+"""The training loop: AdamW, one cosine, moving average of the weights, checkpoints from which a run goes on.
+
+A run that was stopped takes the same frames, random changes and learning rates as one that was not; with one thread
+it ends in the same weights, with more in weights that differ by the order in which threads add.
+"""
 
 import json
 import math
