@@ -12,6 +12,7 @@ from occvino.doctor.calls import clone, compared
 from occvino.doctor.case import Case, is_label
 from occvino.doctor.findings import TOLERANCE, ModuleParity, ParityTable
 from occvino.doctor.flatten import FlatModule, as_tuple
+from occvino.doctor.memory import give_back
 from occvino.doctor.parity import cause_of
 from occvino.doctor.routes import Attempt, Route, attempt, quiet, summary
 from occvino.doctor.state import state_kept
@@ -34,6 +35,7 @@ def table(case: Case) -> ParityTable | None:
     """
     if not _routes(case, large=False):
         return None
+    give_back()
     tapped = ModuleTaps(case.module)
     with state_kept(case.module), tapped.hooked():
         flat = FlatModule(tapped, case.args, case.kwargs)
@@ -48,6 +50,7 @@ def table(case: Case) -> ParityTable | None:
         for engine, route in routes.items():
             with case.timed(f"export {route.value}, every module"):
                 made = attempt(route, flat, file=file, sampled=True)
+            give_back()
             file = made.graph if route is Route.DYNAMO else None
             with case.timed("parity"):
                 result = _errors(made, flat.example, expected)
