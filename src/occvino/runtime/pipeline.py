@@ -74,6 +74,15 @@ class Pipeline:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
+        inputs = self.inputs(frames, rig, past)
+        outputs = self._request.infer(inputs, share_inputs=True)
+        arrays = {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
+        return occupancy(arrays.pop("labels"), arrays, self.artifact.variant)
+
+    def inputs(
+        self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()
+    ) -> dict[str, NDArray[np.generic]]:
+        """What the IR is given for one moment, by the names of its inputs; arguments and errors as in `__call__`."""
         rig = rig or self._baked
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
@@ -83,9 +92,7 @@ class Pipeline:
         inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if self._baked is None:
             inputs |= self._geometry(rigs)[1]
-        outputs = self._request.infer(inputs, share_inputs=True)
-        arrays = {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
-        return occupancy(arrays.pop("labels"), arrays, variant)
+        return inputs
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
