@@ -1,6 +1,7 @@
 """Frames and a rig in, occupancy out: the object an integrator calls ten times a second."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,39 @@ from occvino.runtime.panoptic import assign_instances, find_centres
 from occvino.variants import Variant
 
 
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What is given for one moment.
+
+    Args:
+        frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
+            Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
+        rig: of these frames. May be left out only when the calibration was baked in.
+        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
+            The current one stands in for those that are missing.
+        scene: which drive the moment belongs to.
+        time: of the moment, seconds.
+    """
+
+    frames: Frames
+    rig: Rig | None = None
+    past: Sequence[Moment] = ()
+    scene: str | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A shot made ready on the host: every input of the network, by name."""
+
+    shot: Shot
+    inputs: dict[str, NDArray[np.generic]]
+
+
 class Pipeline:
     """An artifact compiled for a device.
+
+    A call is three steps: `prepare` (host: pictures and plan), `infer` (device), `finish` (host: instances, result).
 
     The pooling plan is built from the rig on the first call and again whenever the rig moves; a call with the same
     calibration as the one before reuses it.
@@ -61,38 +93,47 @@ class Pipeline:
         self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
 
     def __call__(self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()) -> Occupancy:
-        """Occupancy of one moment.
-
-        Args:
-            frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
-                Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
-            rig: of these frames. May be left out only when the calibration was baked in.
-            past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
-                The current one stands in for those that are missing.
+        """Occupancy of one moment; the arguments are those of `Shot`.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
-        inputs = self.inputs(frames, rig, past)
-        outputs = self._request.infer(inputs, share_inputs=True)
-        arrays = {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
-        return occupancy(arrays.pop("labels"), arrays, self.artifact.variant)
+        prepared = self.prepare(Shot(frames, rig, past))
+        return self.finish(prepared, self.infer(prepared))
 
     def inputs(
         self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()
     ) -> dict[str, NDArray[np.generic]]:
         """What the IR is given for one moment, by the names of its inputs; arguments and errors as in `__call__`."""
-        rig = rig or self._baked
+        return self.prepare(Shot(frames, rig, past)).inputs
+
+    def prepare(self, shot: Shot) -> Prepared:
+        """Read the pictures and build the plan. Depends on no other shot: several threads may prepare at a time.
+
+        Raises:
+            FrameError, ArtifactError: as a call.
+        """
+        rig = shot.rig or self._baked
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         variant = self.artifact.variant
-        seen = moments(frames, rig, past, variant.frames)
+        seen = moments(shot.frames, rig, shot.past, variant.frames)
         rigs = [self.artifact.match(rig) for _, rig in seen]
         inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if self._baked is None:
             inputs |= self._geometry(rigs)[1]
-        return inputs
+        return Prepared(shot, inputs)
+
+    def infer(self, prepared: Prepared) -> dict[str, NDArray[Any]]:
+        """Run the network; gives copies of its outputs by name."""
+        outputs = self._request.infer(prepared.inputs, share_inputs=True)
+        return {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
+
+    def finish(self, prepared: Prepared, outputs: dict[str, NDArray[Any]]) -> Occupancy:
+        """Make the result of what `infer` gave. Depends on no other shot: several threads may finish at a time."""
+        extras = {name: array for name, array in outputs.items() if name != "labels"}
+        return occupancy(outputs["labels"], extras, self.artifact.variant)
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
@@ -105,11 +146,11 @@ class Pipeline:
     def _geometry(self, rigs: Sequence[Rig]) -> tuple[PoolingPlan, dict[str, NDArray[np.generic]]]:
         variant = self.artifact.variant
         calibration = joint_calibration(rigs, variant)
-        fingerprint = calibration.fingerprint()
-        if self._planned is None or self._planned[0] != fingerprint:
+        fingerprint, planned = calibration.fingerprint(), self._planned  # read once: another thread may replace it
+        if planned is None or planned[0] != fingerprint:
             plan = PoolingPlan.from_calibration(calibration, variant)
-            self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant))
-        return self._planned[1]
+            planned = self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant))
+        return planned[1]
 
 
 def occupancy(labels: NDArray[np.uint8], arrays: dict[str, NDArray[Any]], variant: Variant) -> Occupancy:
