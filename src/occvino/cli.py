@@ -40,6 +40,9 @@ Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO,
 Precision = Annotated[
     str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
 ]
+MappingName = Annotated[
+    str, typer.Option("--mapping", help="Of a panoptic model's centres: official, two bugs included, or corrected.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -175,6 +178,7 @@ def run(
     precision: Precision = "default",
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
+    mapping: MappingName = "official",
     as_json: Json = False,
 ) -> None:
     """Label one frame: writes labels.npz and a bird's-eye-view picture.
@@ -187,7 +191,7 @@ def run(
 
     with _steps(quiet=as_json) as progress:
         progress("loading")
-        pipeline, runs_on = _pipeline(model, device, precision, torch, variant)
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping)
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
@@ -289,7 +293,9 @@ def _warn_of_one_frame(name: str) -> None:
         )
 
 
-def _pipeline(model: Path, device: str, precision: str, torch: str | None, variant: str | None) -> tuple[Any, str]:
+def _pipeline(
+    model: Path, device: str, precision: str, torch: str | None, variant: str | None, mapping: str
+) -> tuple[Any, str]:
     if torch and variant:
         if device != "CPU" or precision != "default":
             raise OccvinoError(
@@ -297,10 +303,10 @@ def _pipeline(model: Path, device: str, precision: str, torch: str | None, varia
             )
         from occvino.conversion.torch_pipeline import TorchPipeline
 
-        return TorchPipeline(variant, model, torch), f"PyTorch on {torch}"
+        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}"
     from occvino.runtime import Pipeline
 
-    pipeline = Pipeline(model, device, precision=None if precision == "default" else precision)
+    pipeline = Pipeline(model, device, precision=None if precision == "default" else precision, mapping=mapping)
     return pipeline, str(pipeline.running)
 
 

@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import openvino as ov
 import pytest
+import torch
 
 from occvino.cameras import Rig, pose
 from occvino.conversion import convert
+from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.torch_pipeline import TorchPipeline
 from occvino.conversion.verify import verify
 from occvino.errors import FrameError, OccvinoError, RigError
 from occvino.geometry import input_names
+from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Pipeline
+from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.variants import get_variant
 from tests.conftest import make_camera
 from tests.small import SMALL, known
@@ -89,3 +93,25 @@ def test_a_baked_depth_net_keeps_its_camera_vectors(tmp_path):
     first, second = (Pipeline(artifact, precision="f32")(frames, rig) for artifact in (baked, plain))
     np.testing.assert_allclose(first.extras["logits"], second.extras["logits"], atol=1e-4)
     assert first.instances is not None
+
+
+def test_a_mapping_reaches_the_instances_of_all_three_forms(tmp_path):
+    ((frames, rig),) = drive(1)
+    model = build("small-pano")
+    model.aux_centerness_head.task_heads[0].get_submodule("heatmap.1").bias.data.fill_(3)  # finds something everywhere
+    torch.save(model.state_dict(), tmp_path / "sure.pth")
+    artifact = convert("small-pano", tmp_path / "sure.pth", tmp_path / "out", precision="fp32", cameras=2)
+    forms = {
+        mapping: (
+            Pipeline(artifact, precision="f32", mapping=mapping)(frames, rig),
+            OnnxPipeline(artifact, mapping=mapping)(frames, rig),
+            TorchPipeline("small-pano", tmp_path / "sure.pth", mapping=mapping)(frames, rig),
+        )
+        for mapping in ("official", "corrected")
+    }
+    for mapping, found in forms.items():
+        for occupancy in found:
+            centres = find_centres(found[0].extras, get_variant("small-pano"))
+            expected = assign_instances(occupancy.labels, centres, occupancy.grid, Mapping(mapping))
+            assert (occupancy.instances == expected).mean() > 0.999
+    assert (forms["official"][0].instances != forms["corrected"][0].instances).any()

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.baseline import best_constant
 from occvino.conversion import convert
+from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.shipped import DRIVE, shipped_drive
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import load_engine
@@ -15,7 +17,10 @@ from occvino.evaluation.predictions import Predictions, load_labels
 from occvino.evaluation.score import score
 from occvino.files import OutputError
 from occvino.metrics import MIoU
+from occvino.metrics.ray_pq import THINGS
 from occvino.networks.checkpoint import shipped_weights
+from occvino.runtime.panoptic import FIRST_ID
+from occvino.variants import OCC3D_CLASSES
 from tests.test_cli import occvino
 
 
@@ -71,25 +76,45 @@ def test_the_score_is_the_metric_of_the_labels_on_disk(labels, masked):
     assert sum(found.voxels.values()) == metric.confusion.sum()
 
 
+class Told:
+    """An engine that knows the answer of the frame it is asked next, and gives the objects in it `ids`, if that is."""
+
+    def __init__(self, ids=None):
+        self.order, self.ids = iter(shipped_drive()), ids
+
+    def __call__(self, frames, rig, past):
+        truth = next(self.order).load_labels()
+        self.labels = truth.semantics
+        self.instances = None
+        if self.ids is not None:
+            things = np.isin(truth.semantics, [OCC3D_CLASSES.index(name) for name in THINGS])
+            self.instances = np.where(things, self.ids(truth.instances), truth.semantics).astype(np.uint16)
+        return self
+
+
 def test_perfect_labels_score_one(tmp_path):
-    drive = shipped_drive()
     predictions = Predictions(tmp_path / "perfect", {"runs_on": "the truth"})
-    truth = {frame.token: frame.load_labels().semantics for frame in drive}
-
-    class Told:
-        """An engine that knows the answer of the frame it is asked next."""
-
-        def __init__(self):
-            self.order = iter(truth.values())
-
-        def __call__(self, frames, rig, past):
-            self.labels = next(self.order)
-            return self
-
-    list(predictions.fill(drive, range(3), Told()))
-    found = score(predictions, drive, range(3), masked=False, rays=True)
+    list(predictions.fill(shipped_drive(), range(3), Told()))
+    found = score(predictions, shipped_drive(), range(3), masked=False, rays=True)
     assert found.miou == 1.0
     assert found.rays["RayIoU@1"] == 1.0
+    assert "RayPQ" not in found.rays
+
+
+def test_instances_are_scored_where_both_sides_have_them(tmp_path, monkeypatch):
+    drive, scores = shipped_drive(), {}
+    for name, ids in (("right", lambda true: true + FIRST_ID), ("all one", lambda true: np.full_like(true, FIRST_ID))):
+        predictions = Predictions(tmp_path / name, {"runs_on": name})
+        list(predictions.fill(drive, range(3), Told(ids)))
+        scores[name] = score(predictions, drive, range(3), masked=False, rays=True).rays
+    assert scores["right"]["RayPQ"] == scores["right"]["RayIoU"] == 1.0
+    assert scores["all one"]["RayPQ"] < 1.0
+    assert scores["all one"]["RayIoU"] == 1.0
+
+    load = Occ3DLabels.load
+    monkeypatch.setattr(Occ3DLabels, "load", lambda path: replace(load(path), instances=None))
+    with pytest.warns(UserWarning, match="the ground truth of 3 frames has no instance ids"):
+        assert "RayPQ" not in score(predictions, drive, range(3), rays=True).rays
 
 
 def test_an_interrupted_run_goes_on(labels, tmp_path):
@@ -139,7 +164,7 @@ def test_a_network_of_several_frames_is_given_those_before(tmp_path):
 
 def test_labels_on_another_grid_are_refused(tmp_path):
     class Coarse:
-        labels = np.zeros((100, 100, 16), np.uint8)
+        labels, instances = np.zeros((100, 100, 16), np.uint8), None
 
     predictions = Predictions(tmp_path / "coarse", {})
     with pytest.raises(OccvinoError, match=r"shape \(100, 100, 16\), Occ3D's ground truth has \(200, 200, 16\)"):

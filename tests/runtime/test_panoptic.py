@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, OccvinoError
 from occvino.runtime import panoptic, panoptic_reference
 from occvino.runtime.panoptic import Centres, Mapping, assign_instances, find_centres
 from occvino.variants import OCC3D_CLASSES, Axis, Grid, get_variant
@@ -96,6 +96,15 @@ def test_models_without_instances_and_missing_outputs_are_refused():
         find_centres(outputs_with(), get_variant("flashocc-r50-M0"))
     with pytest.raises(ArtifactError, match="gives no reg"):
         find_centres({"heatmap": np.zeros((1, 10, 200, 200)), "height": np.zeros(1)}, get_variant(TINY))
+
+
+def test_a_mapping_is_one_of_two_and_of_a_panoptic_model():
+    assert Mapping.named("corrected", get_variant(TINY)) is Mapping.CORRECTED
+    assert Mapping.named("official", get_variant("flashocc-r50-M0")) is Mapping.OFFICIAL
+    with pytest.raises(OccvinoError, match="no mapping 'right': choose one of official, corrected"):
+        Mapping.named("right", get_variant(TINY))
+    with pytest.raises(OccvinoError, match="flashocc-r50-M0 finds no instances, so mapping 'corrected' would"):
+        Mapping.named("corrected", get_variant("flashocc-r50-M0"))
 
 
 @pytest.mark.parametrize("name", ["pano-r50-depth-tiny-pano.B_noise", "pano-r50-depth4d-pano.B_noise"])

@@ -12,18 +12,21 @@ from occvino.errors import ArtifactError
 from occvino.geometry import joint_calibration, network_inputs
 from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.panoptic import Mapping
 from occvino.runtime.pipeline import occupancy
 
 
 class OnnxPipeline:
-    """An artifact run by ONNX Runtime on the CPU.
+    """An artifact run by ONNX Runtime on the CPU. `mapping` is as for `Pipeline`.
 
     Raises:
         ArtifactError: the ONNX file is missing or altered.
+        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
     """
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, *, mapping: str = "official") -> None:
         self.artifact = artifact
+        self._mapping = Mapping.named(mapping, artifact.variant)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         path = str(artifact.checked(ONNX))
@@ -47,4 +50,4 @@ class OnnxPipeline:
             inputs |= network_inputs(joint_calibration(rigs, variant), variant)
         names = list(self.artifact.manifest.outputs)
         arrays = {name: np.asarray(value) for name, value in zip(names, self._session.run(names, inputs), strict=True)}
-        return occupancy(arrays.pop("labels"), arrays, variant)
+        return occupancy(arrays.pop("labels"), arrays, variant, self._mapping)

@@ -14,7 +14,9 @@ from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
 from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.panoptic import Mapping
 from occvino.runtime.pipeline import occupancy
+from occvino.variants import get_variant
 
 
 class TorchPipeline:
@@ -24,13 +26,18 @@ class TorchPipeline:
         name: one of `occvino.variants()`.
         checkpoint: the weights (see `build`).
         device: a PyTorch device, "cpu" or "cuda".
+        mapping: "official" or "corrected", as for `Pipeline`.
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit.
         DeviceError: this PyTorch has no such device.
+        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
     """
 
-    def __init__(self, name: str, checkpoint: str | Path | None, device: str = "cpu") -> None:
+    def __init__(
+        self, name: str, checkpoint: str | Path | None, device: str = "cpu", *, mapping: str = "official"
+    ) -> None:
+        self._mapping = Mapping.named(mapping, get_variant(name))
         if device.split(":")[0] not in ("cpu", "cuda"):
             raise DeviceError(f"PyTorch is run on cpu or cuda here, not on {device}")
         if device.startswith("cuda") and not torch.cuda.is_available():
@@ -57,4 +64,4 @@ class TorchPipeline:
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}
-        return occupancy(found["labels"], {name: found[name] for name in self._kept}, self._variant)
+        return occupancy(found["labels"], {name: found[name] for name in self._kept}, self._variant, self._mapping)

@@ -16,12 +16,15 @@ def evaluate(
     masked: Annotated[
         bool, typer.Option("--masked/--unmasked", help="Count voxels that a camera sees (FlashOCC), or all of them.")
     ] = True,
-    rays: Annotated[bool, typer.Option("--rays", help="RayIoU too.")] = False,
+    rays: Annotated[bool, typer.Option("--rays", help="RayIoU too, and RayPQ of a panoptic model.")] = False,
     against: Annotated[Path | None, typer.Option(help="--out of another run, to compare labels with.")] = None,
     engine: Annotated[str, typer.Option(help="openvino, onnxruntime or torch.")] = "openvino",
     device: Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")] = "CPU",
     precision: Annotated[str, typer.Option(help="f32, f16, bf16, or default for the device's own choice.")] = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
+    mapping: Annotated[
+        str, typer.Option(help="Of a panoptic model's centres: official, two bugs included, or corrected.")
+    ] = "official",
     version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
@@ -43,8 +46,10 @@ def evaluate(
     frames = NuScenes(dataset, version)
     count = len(frames) if limit is None else min(limit, len(frames))
     hint = None if precision == "default" else precision
-    labeller, runs_on = load_engine(engine, opened, device=device, precision=hint, checkpoint=checkpoint)
-    stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on}
+    labeller, runs_on = load_engine(
+        engine, opened, device=device, precision=hint, checkpoint=checkpoint, mapping=mapping
+    )
+    stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on, "mapping": mapping}
     predictions = Predictions(out, stamp)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -24,7 +24,13 @@ class Labeller(Protocol):
 
 
 def load_engine(
-    engine: str, artifact: Artifact, *, device: str, precision: str | None, checkpoint: Path | None
+    engine: str,
+    artifact: Artifact,
+    *,
+    device: str,
+    precision: str | None,
+    checkpoint: Path | None,
+    mapping: str = "official",
 ) -> tuple[Labeller, str]:
     """Something that labels a frame as `Pipeline` does, and what it runs on, in words.
 
@@ -34,9 +40,10 @@ def load_engine(
         device: of OpenVINO; the others run on the CPU.
         precision: of OpenVINO; the device's own choice when left out.
         checkpoint: the weights for PyTorch, if they are no longer where they were converted from.
+        mapping: of a panoptic model's centres, as for `Pipeline`.
 
     Raises:
-        OccvinoError: there is no such engine, device or precision; or an option is not that engine's.
+        OccvinoError: there is no such engine, device, precision or mapping; or an option is not that engine's.
         ArtifactError: the checkpoint is not the one that was converted.
     """
     if engine not in ENGINES:
@@ -46,12 +53,12 @@ def load_engine(
     if engine != "torch" and checkpoint is not None:
         raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
     if engine == "openvino":
-        pipeline = Pipeline(artifact, device, precision=precision)
+        pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping)
         return pipeline, str(pipeline.running)
     if engine == "onnxruntime":
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 
-        return OnnxPipeline(artifact), "ONNX Runtime, CPU, f32"
+        return OnnxPipeline(artifact, mapping=mapping), "ONNX Runtime, CPU, f32"
     from occvino.conversion.provenance import weights_path
     from occvino.conversion.torch_pipeline import TorchPipeline
 
@@ -60,4 +67,4 @@ def load_engine(
     weights = weights_path(artifact, checkpoint)
     if weights is None:
         raise OccvinoError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
-    return TorchPipeline(artifact.manifest.variant, weights), "PyTorch, CPU, f32"
+    return TorchPipeline(artifact.manifest.variant, weights, mapping=mapping), "PyTorch, CPU, f32"

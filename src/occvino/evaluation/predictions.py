@@ -1,6 +1,6 @@
 """Labels of a whole set on disk, laid out as Occ3D lays out its ground truth.
 
-    OUT/<scene>/<sample token>/labels.npz   semantics uint8 [200, 200, 16]
+    OUT/<scene>/<sample token>/labels.npz   semantics uint8 [200, 200, 16]; instances uint16 of a panoptic model
     OUT/eval.json                           what made them; another artifact or device must not add to them
 
 A frame that has its file is not run again, so an interrupted evaluation goes on where it stopped.
@@ -71,11 +71,14 @@ class Predictions:
             path = self.path(frame)
             if not path.is_file():
                 past = [(other.pictures(), other.rig) for other in dataset.previous(index, frames - 1)]
-                labels = label(frame.pictures(), rig or frame.rig, past).labels
-                if labels.shape != SHAPE:
-                    raise OccvinoError(f"the labels have shape {labels.shape}, Occ3D's ground truth has {SHAPE}")
+                found = label(frame.pictures(), rig or frame.rig, past)
+                if found.labels.shape != SHAPE:
+                    raise OccvinoError(f"the labels have shape {found.labels.shape}, Occ3D's ground truth has {SHAPE}")
+                arrays: dict[str, NDArray[np.generic]] = {"semantics": found.labels}
+                if found.instances is not None:
+                    arrays["instances"] = found.instances
                 with atomic_file(path) as temporary, temporary.open("wb") as stream:
-                    np.savez_compressed(stream, semantics=labels)
+                    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
             yield frame
 
     def path(self, frame: Frame) -> Path:
@@ -90,15 +93,27 @@ class Predictions:
         """
         return load_labels(self.path(frame))
 
+    def load_instances(self, frame: Frame) -> NDArray[np.uint16] | None:
+        """Instance ids of a frame, [200, 200, 16] (see `runtime.panoptic`); None if the model finds none.
+
+        Raises:
+            OutputError: the file is missing or damaged.
+        """
+        return _read(self.path(frame))[1]
+
 
 def load_labels(path: Path) -> NDArray[np.uint8]:
-    """Read one file that `Predictions.fill` wrote.
+    """Labels [200, 200, 16] of one file that `Predictions.fill` wrote.
 
     Raises:
         OutputError: it is missing or damaged.
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return stored["semantics"]
+            return stored["semantics"], stored["instances"] if "instances" in stored.files else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise OutputError(f"{path} is not a file of labels ({error}): delete it and evaluate again") from error

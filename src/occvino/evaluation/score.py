@@ -1,5 +1,6 @@
 """Labels against ground truth, and labels against the labels of another run."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.evaluation.predictions import Predictions, load_labels
-from occvino.metrics import MIoU, RayIoU
+from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variants import OCC3D_CLASSES
 
 
@@ -24,7 +25,8 @@ class Score:
         miou: mean over the classes that occur, without `free`.
         per_class: IoU of each class, `free` included.
         voxels: of each class in the ground truth, counted as the IoU is.
-        rays: RayIoU and RayIoU@1, @2, @4; empty unless asked for.
+        rays: RayIoU and RayIoU@1, @2, @4; RayPQ likewise where prediction and truth have instances. Empty unless asked
+            for.
         equal_labels: share of all voxels in which another run has the same label, if one was named.
     """
 
@@ -57,25 +59,37 @@ def score(
         dataset: with ground truth.
         indices: which frames.
         masked: count only voxels that a camera sees, as FlashOCC does; Panoptic-FlashOCC counts all.
-        rays: RayIoU too; it takes longer than everything else.
+        rays: RayIoU too, and RayPQ of a panoptic model where the ground truth has instance ids (it warns where it has
+            none); rays take longer than everything else.
         against: folder of another run, whose labels are compared with these.
 
     Raises:
         OccvinoError: labels or ground truth are missing, or no class occurs.
     """
-    metric, ray_metric = MIoU("camera" if masked else None), RayIoU()
+    metric, ray_metric, panoptic = MIoU("camera" if masked else None), RayIoU(), RayPQ()
+    without_truth = 0
     equal: list[float] = []
     for index in indices:
         frame = dataset[index]
         labels, truth = predictions.load(frame), frame.load_labels()
         metric.update(labels, truth.semantics, truth.mask_camera)
         if rays:
-            ray_metric.update(labels, truth.semantics, dataset.ray_origins(index))
+            origins, instances = dataset.ray_origins(index), predictions.load_instances(frame)
+            ray_metric.update(labels, truth.semantics, origins)
+            if instances is not None and truth.instances is not None:
+                panoptic.update(labels, truth.semantics, instances, truth.instances, origins)
+            without_truth += instances is not None and truth.instances is None
         if against is not None:
             other = load_labels(against / frame.scene / frame.token / "labels.npz")
             equal.append(float((labels == other).mean()))
     if not metric.frames:
         raise OccvinoError("there is no frame to score")
+    if without_truth:
+        warnings.warn(
+            f"the ground truth of {without_truth} frames has no instance ids, so they do not count for RayPQ: "
+            "Occ3D has none, panoptic and synthetic sets have them",
+            stacklevel=2,
+        )
     per_class = {name: None if np.isnan(iou) else iou for name, iou in metric.per_class().items()}
     return Score(
         frames=metric.frames,
@@ -83,6 +97,6 @@ def score(
         miou=metric.compute(),
         per_class=per_class,
         voxels=dict(zip(OCC3D_CLASSES, metric.confusion.sum(1).tolist(), strict=True)),
-        rays=ray_metric.compute() if rays else {},
+        rays=({**ray_metric.compute(), **(panoptic.compute() if panoptic.frames else {})} if rays else {}),
         equal_labels=float(np.mean(equal)) if equal else None,
     )

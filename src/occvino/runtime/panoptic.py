@@ -4,7 +4,7 @@ Follows FlashOCC's `get_centers`, `center_decode` and `nearest_assign`, **with t
 figures contain them (`Mapping.OFFICIAL`):
 
 * the class order that the head was trained with is not the one its results are read in, so that detections of six
-  classes are given to voxels of another: trucks' centres to trailers' voxels, and so on;
+  classes are given to voxels of another: centres of bicycles to voxels of pedestrians, and so on;
 * voxels labelled barrier or traffic cone get no centre but become 0, "others", once the head has found what is read
   as one of these.
 
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, OccvinoError
 from occvino.variants import OCC3D_CLASSES, Grid, Variant
 
 HEAD_CLASSES = (
@@ -74,6 +74,20 @@ class Mapping(Enum):
         """Label in the occupancy grid of each heatmap channel."""
         names = MISREAD_CLASSES if self is Mapping.OFFICIAL else HEAD_CLASSES
         return tuple(OCC3D_CLASSES.index(name) for name in names)
+
+    @classmethod
+    def named(cls, name: str, variant: Variant) -> "Mapping":
+        """The mapping of that name for a variant.
+
+        Raises:
+            OccvinoError: there is no such mapping, or it is not the default and the variant finds no instances.
+        """
+        names = [mapping.value for mapping in cls]
+        if name not in names:
+            raise OccvinoError(f"there is no mapping {name!r}: choose one of {', '.join(names)}")
+        if variant.panoptic is None and cls(name) is not cls.OFFICIAL:
+            raise OccvinoError(f"{variant.name} finds no instances, so mapping {name!r} would change nothing: leave it")
+        return cls(name)
 
 
 @dataclass(frozen=True, eq=False)

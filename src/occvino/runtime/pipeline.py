@@ -17,7 +17,7 @@ from occvino.lift import PoolingPlan
 from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.devices import Running, check_release, compile_model, running
 from occvino.runtime.occupancy import Occupancy
-from occvino.runtime.panoptic import assign_instances, find_centres
+from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.variants import Variant
 
 
@@ -64,12 +64,15 @@ class Pipeline:
         precision: what to compute in, "f32" or "f16"; the device's own choice when left out.
         threads: of the CPU plugin; all when left out.
         cache: folder for compiled models.
+        mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
+            figures contain the two bugs of the official one.
 
     One object serves one thread at a time; give each thread its own.
 
     Raises:
         ArtifactError: the folder is incomplete or altered.
         DeviceError: the device or precision cannot be had.
+        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class Pipeline:
         precision: str | None = None,
         threads: int | None = None,
         cache: str | Path | None = None,
+        mapping: str = "official",
     ) -> None:
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
         model = ov.Core().read_model(self.artifact.path / IR)
         self._compiled = compile_model(
@@ -133,7 +138,7 @@ class Pipeline:
     def finish(self, prepared: Prepared, outputs: dict[str, NDArray[Any]]) -> Occupancy:
         """Make the result of what `infer` gave. Depends on no other shot: several threads may finish at a time."""
         extras = {name: array for name, array in outputs.items() if name != "labels"}
-        return occupancy(outputs["labels"], extras, self.artifact.variant)
+        return occupancy(outputs["labels"], extras, self.artifact.variant, self._mapping)
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
@@ -153,9 +158,14 @@ class Pipeline:
         return planned[1]
 
 
-def occupancy(labels: NDArray[np.uint8], arrays: dict[str, NDArray[Any]], variant: Variant) -> Occupancy:
+def occupancy(
+    labels: NDArray[np.uint8],
+    arrays: dict[str, NDArray[Any]],
+    variant: Variant,
+    mapping: Mapping = Mapping.OFFICIAL,
+) -> Occupancy:
     """The result of what a network gave; `arrays` are outputs besides the labels, and instances are made from them."""
     if variant.panoptic:
-        centres = find_centres(arrays, variant)
-        arrays = {**arrays, "instances": assign_instances(labels, centres, variant.occupancy_grid)}
+        instances = assign_instances(labels, find_centres(arrays, variant), variant.occupancy_grid, mapping)
+        arrays = {**arrays, "instances": instances}
     return Occupancy(labels, variant.class_names, variant.occupancy_grid, arrays)
