@@ -19,7 +19,7 @@ TIERS = (
     ("metrics",),
     ("preprocess", "bev_pool", "artifact", "lift_reference", "geometry", "geometry_reference"),
     ("lift",),
-    ("cameras",),
+    ("cameras", "temporal"),
     ("files", "variants"),
     ("errors",),
 )

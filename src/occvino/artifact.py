@@ -17,6 +17,7 @@ from typing import Any
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.files import sha256, write_text
+from occvino.temporal import Temporal
 from occvino.variants import Variant, get_variant
 
 MANIFEST = "occvino.json"
@@ -24,13 +25,16 @@ IR = "model.xml"
 IR_WEIGHTS = "model.bin"
 ONNX = "model.onnx"
 BAKED_RIG = "rig.json"
-FORMAT = 1
-"""Of the manifest. A reader refuses a higher one."""
+FORMAT = 2
+"""Of the manifest. A reader refuses any other."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `occvino.json` says. `files` maps each other file of the folder to its sha256."""
+    """What `occvino.json` says. `files` maps each other file of the folder to its sha256.
+
+    `temporal` is the form of a model of several frames (see `occvino.temporal`); a model of one frame has "batch".
+    """
 
     variant: str
     precision: str
@@ -43,6 +47,7 @@ class Manifest:
     weights: Mapping[str, Any]
     versions: Mapping[str, str]
     files: Mapping[str, str]
+    temporal: Temporal = "batch"
     parity: Mapping[str, Any] | None = None
     format: int = FORMAT
 
@@ -59,7 +64,7 @@ class Manifest:
         """Read what `to_json` wrote.
 
         Raises:
-            ArtifactError: not JSON, a field is missing or was altered, or a newer format than this release knows.
+            ArtifactError: not JSON, a field is missing or was altered, or another format than this release knows.
         """
         try:
             fields = json.loads(text)
@@ -67,6 +72,8 @@ class Manifest:
                 raise ArtifactError(
                     f"{where} has format {fields['format']}, this occvino reads up to {FORMAT}: pip install -U occvino"
                 )
+            if fields["format"] < FORMAT:
+                raise ArtifactError(f"{where} has format {fields['format']}, of an older occvino: convert again")
             for name in ("cameras", "class_names", "input_size", "outputs"):
                 fields[name] = tuple(fields[name])
             seal = fields.pop("seal")

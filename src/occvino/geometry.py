@@ -13,34 +13,45 @@ from numpy.typing import NDArray
 from occvino.cameras import Calibration, Matrix, Rig, inverse3x3
 from occvino.errors import RigError
 from occvino.lift import PoolingPlan, cameras_per_frame
+from occvino.temporal import MISSING, Temporal, state_inputs
 from occvino.variants import Variant
 
 PLAN_INPUTS = ("ranks_depth", "ranks_feat", "interval_starts")
 
 
-def input_names(variant: Variant) -> tuple[str, ...]:
-    """What the network of a variant takes, in order."""
+def input_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]:
+    """What the network of a variant takes, in order. What a stream remembers (see `temporal`) comes last."""
     names = ("images", *PLAN_INPUTS)
     names += ("cameras",) if variant.depth_net else ()
-    return (*names, "warps") if variant.stereo else names
+    names += ("warps",) if variant.stereo else ()
+    return names if temporal == "batch" else (*names, MISSING, *state_inputs(variant, temporal))
 
 
-def network_inputs(calibration: Calibration, variant: Variant) -> dict[str, NDArray[np.generic]]:
-    """All of `input_names` but the pictures, in order.
+def network_inputs(
+    calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
+) -> dict[str, NDArray[np.generic]]:
+    """All of `input_names` but the pictures and what a stream remembers, in order.
 
     Raises:
         RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
     """
-    return beside_plan(PoolingPlan.from_calibration(calibration, variant), calibration, variant)
+    return beside_plan(PoolingPlan.from_calibration(calibration, variant), calibration, variant, temporal)
 
 
-def beside_plan(plan: PoolingPlan, calibration: Calibration, variant: Variant) -> dict[str, NDArray[np.generic]]:
-    """The inputs of a plan that is there already, and the rest of `network_inputs`."""
+def beside_plan(
+    plan: PoolingPlan, calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
+) -> dict[str, NDArray[np.generic]]:
+    """The inputs of a plan that is there already, and the rest of `network_inputs`.
+
+    The fast form of a temporal model runs its depth net on the current moment alone.
+    """
     inputs: dict[str, NDArray[np.generic]] = {**plan.inputs()}
+    frames = 1 if temporal == "fast" else variant.lifted_frames
+    asked = slice(0, cameras_per_frame(calibration, variant) * frames)
     if variant.depth_net:
-        inputs["cameras"] = camera_vectors(calibration, variant)
+        inputs["cameras"] = camera_vectors(calibration, variant)[asked]
     if variant.stereo:
-        inputs["warps"] = stereo_warps(calibration, variant)
+        inputs["warps"] = stereo_warps(calibration, variant)[asked]
     return inputs
 
 

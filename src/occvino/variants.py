@@ -175,6 +175,13 @@ class Variant:
         """D, the number of depth bins."""
         return self.depth.size
 
+    @property
+    def stride4_channels(self) -> int:
+        """Channels of the backbone's first stage, which stereo matches."""
+        if self.swin:
+            return self.swin.width
+        return self.backbone_width * (4 if self.backbone_depth >= 50 else 1)
+
     def depths(self) -> tuple[float, ...]:
         """Depth along the optical axis that each bin stands for: its lower edge, in metres."""
         bins, first = range(self.depth_bins), self.depth.lower

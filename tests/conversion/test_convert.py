@@ -181,7 +181,7 @@ def test_an_altered_manifest_is_noticed(fresh):
         with pytest.raises(ArtifactError, match="was altered after it was written"):
             Artifact.open(fresh.path)
     path.write_text(json.dumps({**good, "format": 99}))
-    with pytest.raises(ArtifactError, match="has format 99, this occvino reads up to 1"):
+    with pytest.raises(ArtifactError, match="has format 99, this occvino reads up to 2"):
         Artifact.open(fresh.path)
     for nonsense in (b"{}", b"[1]", b"\xff\xfe", b""):
         path.write_bytes(nonsense)

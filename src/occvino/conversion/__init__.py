@@ -22,6 +22,7 @@ from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
+from occvino.temporal import Temporal, check_form
 from occvino.variants import Variant, get_variant
 
 __all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
@@ -40,6 +41,7 @@ def convert(
     cameras: int | None = None,
     bake_calibration: bool = False,
     outputs: Sequence[str] = (),
+    temporal: Temporal = "batch",
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Artifact:
@@ -54,6 +56,8 @@ def convert(
         cameras: how many cameras, when there is no rig and it is not the variant's six; they are called CAM_0, CAM_1...
         bake_calibration: make the rig's pooling plan a constant. The artifact then runs with that calibration alone.
         outputs: taps to give besides the labels, of `occvino.networks.flashocc.tap_names`, as "logits" and "depth".
+        temporal: how a model of several frames takes the past (docs/temporal.md): "batch", all frames at once; "exact"
+            or "fast", one frame at a time, with what the ones before left.
         seed: of random weights.
         progress: called with a few words when a step begins.
 
@@ -61,9 +65,10 @@ def convert(
         OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written.
     """
     variant = get_variant(name)
+    check_form(variant, temporal)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
-    _check(variant, precision, outputs, rig, bake_calibration)
+    _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     if variant.panoptic:  # instance ids are made from these outside of the graph
         outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
     baked = network_inputs(joint_calibration([rig], variant), variant) if rig and bake_calibration else None
@@ -71,7 +76,7 @@ def convert(
         progress("reading the weights")
         model = build(name, checkpoint, seed=seed)
         progress("torch -> ONNX")
-        export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, baked=baked)
+        export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
         lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16")
         if rig and bake_calibration:
@@ -87,6 +92,7 @@ def convert(
             input_size=variant.input_size,
             outputs=("labels", *outputs),
             baked_calibration=bake_calibration,
+            temporal=temporal,
             weights=provenance(checkpoint, seed),
             versions=_versions(),
             files={file: sha256(folder / file) for file in files},
@@ -108,12 +114,18 @@ def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tup
     return tuple(f"CAM_{index}" for index in range(cameras))
 
 
-def _check(variant: Variant, precision: str, outputs: Sequence[str], rig: Rig | None, bake_calibration: bool) -> None:
+def _check(
+    variant: Variant,
+    precision: str,
+    known: Sequence[str],
+    outputs: Sequence[str],
+    rig: Rig | None,
+    bake_calibration: bool,
+) -> None:
     if precision not in PRECISIONS:
         raise OccvinoError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     if len(set(outputs)) < len(outputs):
         raise OccvinoError(f"an output is asked for twice: {', '.join(outputs)}")
-    known = tap_names(variant)
     unknown = [output for output in outputs if output not in known]
     if unknown:
         raise OccvinoError(f"there is no output {', '.join(unknown)}; besides labels there are {', '.join(known)}")

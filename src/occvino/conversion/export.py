@@ -17,6 +17,8 @@ from occvino.geometry import input_names
 from occvino.networks import FlashOcc
 from occvino.networks.depth_net import CAMERA_VALUES
 from occvino.networks.flashocc import normalise, tap_names
+from occvino.networks.streaming import stream_taps
+from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 
 OPSET = 18
 
@@ -24,13 +26,17 @@ OPSET = 18
 class Deployable(nn.Module):
     """A network as it is shipped: u8 pictures and geometry in, every tap and u8 labels out."""
 
-    def __init__(self, model: FlashOcc) -> None:
+    def __init__(self, model: FlashOcc, temporal: Temporal = "batch") -> None:
         super().__init__()
         self.model = model
+        self.temporal: Temporal = temporal
 
-    def forward(self, images: Tensor, *geometry: Tensor) -> tuple[Tensor, ...]:
-        """Pictures u8 [B, H, W, 3] RGB and `geometry.network_inputs` -> the taps, then labels u8 [Dx, Dy, Dz]."""
-        taps = self.model.taps(normalise(images), *geometry)
+    def forward(self, images: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Pictures u8 [B, H, W, 3] RGB and the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        if self.temporal == "batch":
+            taps = self.model.taps(normalise(images), *inputs)
+        else:
+            taps = stream_taps(self.model, self.temporal, normalise(images), *inputs)
         return (*taps.values(), taps["logits"].argmax(dim=-1).to(torch.uint8))
 
 
@@ -55,6 +61,7 @@ def export_onnx(
     *,
     cameras: int,
     outputs: Sequence[str] = (),
+    temporal: Temporal = "batch",
     baked: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> None:
     """Write the network as one ONNX file that stock ONNX Runtime runs.
@@ -66,10 +73,11 @@ def export_onnx(
         path: of the file to write.
         cameras: N, of one frame; shapes are static.
         outputs: taps to give besides the labels.
+        temporal: the form of a temporal model; a stream gives what it keeps as further outputs.
         baked: `geometry.network_inputs` to make constants; they are inputs when left out.
     """
-    example = example_inputs(model, cameras)
-    module = Baked(model, baked) if baked else Deployable(model)
+    example = example_inputs(model, cameras, temporal)
+    module = Baked(model, baked) if baked else Deployable(model, temporal)
     arguments = example if baked is None else {"images": example["images"]}
     with _quiet():
         program = torch.onnx.export(
@@ -78,7 +86,7 @@ def export_onnx(
             dynamo=True,
             opset_version=OPSET,
             input_names=list(arguments),
-            output_names=[*tap_names(model.variant), "labels"],
+            output_names=[*tap_names(model.variant, temporal), "labels"],
             external_data=False,
             verbose=False,
         )
@@ -86,7 +94,7 @@ def export_onnx(
         raise RuntimeError("torch.onnx.export gave no program")
     proto = program.model_proto
     proto.functions.append(onnx_function())
-    _keep_outputs(proto, ("labels", *outputs))
+    _keep_outputs(proto, tuple(dict.fromkeys(("labels", *outputs, *state_slots(model.variant, temporal)))))
     del proto.metadata_props[:]  # they hold paths of the exporting machine
     for node in proto.graph.node:
         del node.metadata_props[:]
@@ -95,20 +103,24 @@ def export_onnx(
     onnx.save(proto, path)
 
 
-def example_inputs(model: FlashOcc, cameras: int) -> dict[str, Tensor]:
-    """Tensors of the right shapes for N cameras: black pictures, and a plan in which every cell sums nothing."""
+def example_inputs(model: FlashOcc, cameras: int, temporal: Temporal = "batch") -> dict[str, Tensor]:
+    """Tensors of the right shapes for N cameras: black pictures, a plan in which every cell sums nothing, no past."""
     variant = model.variant
     points, entries = variant.points(cameras), variant.plan_entries(cameras)
-    lifted = cameras * variant.lifted_frames
+    seen = cameras * (variant.frames if temporal == "batch" else 1)
+    asked = cameras * (1 if temporal == "fast" else variant.lifted_frames)
     shapes = {
-        "images": torch.zeros(cameras * variant.frames, *variant.input_size, 3, dtype=torch.uint8),
+        "images": torch.zeros(seen, *variant.input_size, 3, dtype=torch.uint8),
         "ranks_depth": torch.full((entries,), points, dtype=torch.int32),
         "ranks_feat": torch.full((entries,), points // variant.depth_bins, dtype=torch.int32),
         "interval_starts": torch.arange(variant.plan_cells(), dtype=torch.int32),
-        "cameras": torch.zeros(lifted, CAMERA_VALUES),
-        "warps": torch.eye(3, 4).expand(lifted, 3, 4).contiguous(),
+        "cameras": torch.zeros(asked, CAMERA_VALUES),
+        "warps": torch.eye(3, 4).expand(asked, 3, 4).contiguous(),
+        MISSING: torch.ones(moments_kept(variant, temporal), dtype=torch.bool),
     }
-    return {name: shapes[name] for name in input_names(variant)}
+    kept = state_shapes(variant, temporal, cameras)
+    shapes |= {name: torch.zeros(kept[kind]) for name, (kind, _) in state_inputs(variant, temporal).items()}
+    return {name: shapes[name] for name in input_names(variant, temporal)}
 
 
 def expose(proto: onnx.ModelProto, names: Sequence[str]) -> None:

@@ -31,7 +31,11 @@ class LSSViewTransformer(nn.Module):
 
     def lift(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """What the depth net takes -> depth probabilities [F*N, D, fH, fW] and features [F*N, C, fH, fW]."""
-        y = self.depth_net(*inputs).float()  # sums of many come next: in f32, whatever convolutions were computed in
+        return self.parted(self.depth_net(*inputs))
+
+    def parted(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """What the depth net gives -> what `lift` gives."""
+        y = y.float()  # sums of many come next: in f32, whatever convolutions were computed in
         return y[:, : self.depth_bins].softmax(dim=1), y[:, self.depth_bins :]
 
     def splat(

@@ -56,8 +56,11 @@ class CameraDepthNet(nn.Module):
         With stereo, `match` is what `stereo.cost_volume` takes: features of this frame, of the one before, and the
         warps between the two.
         """
+        return self.predict(self.reduce_conv(x), camera, *match)
+
+    def predict(self, x: Tensor, camera: Tensor, *match: Tensor) -> Tensor:
+        """`forward` from what `reduce_conv` gives on: from here, features depend on the cameras."""
         camera = self.bn(camera)
-        x = self.reduce_conv(x)
         context = self.context_conv(self.context_se(x, self.context_mlp(camera)))
         depth = self.depth_se(x, self.depth_mlp(camera))
         if self.stereo:

@@ -1,17 +1,23 @@
 """The network: pictures, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from occvino.errors import FrameError
 from occvino.networks.bev import FPN_LSS, BEVOCCHead2D, CustomResNet, LSSViewTransformer
 from occvino.networks.bev3d import LSSFPN3D, BEVOCCHead3D, CustomResNet3D
 from occvino.networks.image import CustomFPN, ResNet
 from occvino.networks.panoptic import CENTRE_HEADS, CenternessHead
 from occvino.networks.swin import SwinBackbone
+from occvino.temporal import Temporal, state_slots
 from occvino.variants import Variant
 
 TAPS = ("backbone", "neck", "depth", "features", "bev", "trunk", "logits")
 """Named places along every network, in order, where `verify` compares PyTorch, ONNX and the IR."""
+_IN_ORDER = ("stride4", "backbone", "neck", "reduced", *TAPS[2:])
+"""The same with what only streams name."""
 
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
@@ -29,9 +35,42 @@ def normalise(images: Tensor) -> Tensor:
     return (bgr - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
 
 
-def tap_names(variant: Variant) -> tuple[str, ...]:
-    """The named places along the network of a variant: `TAPS`, and what finds instances where there is that."""
-    return (*TAPS, *CENTRE_HEADS) if variant.panoptic else TAPS
+def tap_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]:
+    """The named places along the network of a variant.
+
+    They are `TAPS`, what a stream keeps for later (see `occvino.temporal`), and what finds instances where there is
+    that.
+    """
+    kept = state_slots(variant, temporal)
+    names = tuple(name for name in _IN_ORDER if name in TAPS or name in kept)
+    return (*names, *CENTRE_HEADS) if variant.panoptic else names
+
+
+def check_batch(variant: Variant, images: Tensor, plan: Sequence[Tensor], conditions: Sequence[Tensor]) -> int:
+    """How many pictures are lifted: those of all frames but, with stereo, the oldest.
+
+    The official code reshapes whatever it is given, so that frames and cameras can be mixed up in silence.
+
+    Raises:
+        FrameError: a tensor holds another number than belongs to the pictures.
+    """
+    cameras, rest = divmod(len(images), variant.frames)
+    if rest or not cameras:
+        raise FrameError(
+            f"{len(images)} pictures for {variant.name}, which takes {variant.frames} frames of each camera: expected "
+            f"a multiple of {variant.frames}, all cameras of the key frame first"
+        )
+    lifted, entries = cameras * variant.lifted_frames, variant.plan_entries(cameras)
+    expected = {"ranks_depth": entries, "ranks_feat": entries, "interval_starts": variant.plan_cells()}
+    expected |= {"cameras": lifted} if variant.depth_net else {}
+    expected |= {"warps": lifted} if variant.stereo else {}
+    for (name, count), tensor in zip(expected.items(), (*plan, *conditions), strict=True):
+        if len(tensor) != count:
+            raise FrameError(
+                f"{name} has {len(tensor)} rows, expected {count} for {cameras} cameras in {variant.frames} frames: "
+                "give pictures and calibration of the same cameras"
+            )
+    return lifted
 
 
 class FlashOcc(nn.Module):
@@ -85,25 +124,33 @@ class FlashOcc(nn.Module):
     def taps(
         self, images: Tensor, ranks_depth: Tensor, ranks_feat: Tensor, interval_starts: Tensor, *conditions: Tensor
     ) -> dict[str, Tensor]:
-        """Every tensor of `tap_names`, in order. `conditions`: cameras and warps, where the variant takes them."""
+        """Every tensor of `tap_names`, in order. `conditions`: cameras and warps, where the variant takes them.
+
+        Raises:
+            FrameError: the tensors are not those of one number of cameras in each of the variant's frames.
+        """
+        plan = (ranks_depth, ranks_feat, interval_starts)
+        lifted = check_batch(self.variant, images, plan, conditions)
         stride4 = self.img_backbone.first(images)
-        lifted = len(images) // self.variant.frames * self.variant.lifted_frames
-        stride16, stride32 = self.img_backbone.rest(stride4[:lifted])
-        neck = self.img_neck(stride16, stride32)  # [B, C', fH, fW]
+        stride32, neck = self.encode(stride4[:lifted])
         if self.variant.stereo:
             cameras, warps = conditions
-            before = stride4[len(images) - lifted :]
-            conditions = (cameras, stride4[:lifted], before, warps)
+            conditions = (cameras, stride4[:lifted], stride4[len(images) - lifted :], warps)
         depth, features = self.img_view_transformer.lift(neck, *conditions)  # [B, D, fH, fW], [B, C, fH, fW]
-        bev = self.img_view_transformer.splat(
-            depth, features, ranks_depth, ranks_feat, interval_starts
-        )  # [F, C, Dy, Dx]
+        seen = {"backbone": stride32, "neck": neck, "depth": depth, "features": features}
+        return seen | self.perceive(depth, features, *plan)
+
+    def encode(self, stride4: Tensor) -> tuple[Tensor, Tensor]:
+        """The backbone's first stage -> its last one, stride 32, and the neck's features [B, C', fH, fW]."""
+        stride16, stride32 = self.img_backbone.rest(stride4)
+        return stride32, self.img_neck(stride16, stride32)
+
+    def perceive(self, depth: Tensor, features: Tensor, *plan: Tensor) -> dict[str, Tensor]:
+        """Depth [B, D, fH, fW] and features [B, C, fH, fW] of all lifted frames -> the taps from the BEV on."""
+        bev = self.img_view_transformer.splat(depth, features, *plan)  # [F, C, Dy, Dx]
         trunk = self.trunk(bev)
-        logits = self.occ_head(trunk)  # [Dx, Dy, Dz, classes]
-        taps: dict[str, Tensor] = dict(zip(TAPS, (stride32, neck, depth, features, bev, trunk, logits), strict=True))
-        if self.variant.panoptic:
-            taps |= self.aux_centerness_head(trunk)
-        return taps
+        taps = {"bev": bev, "trunk": trunk, "logits": self.occ_head(trunk)}  # logits [Dx, Dy, Dz, classes]
+        return taps | self.aux_centerness_head(trunk) if self.variant.panoptic else taps
 
     def trunk(self, bev: Tensor) -> Tensor:
         """The lifted frames [F, C, Dy, Dx] -> [1, C'', Dy, Dx]; with voxels, Dz stands before Dy in both."""

@@ -1,0 +1,198 @@
+"""What a stream remembers of the moments before: their state, their rigs and their times; and when to forget them.
+
+`Memory.recall` says what the next call is to be given, `Memory.keep` remembers what it gave. Between the two nothing
+changes, so that a call that fails leaves the memory as it was.
+"""
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.cameras import Rig, rigid_inverse
+from occvino.errors import FrameError
+from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
+from occvino.variants import Variant
+
+State: TypeAlias = Mapping[str, NDArray[Any]]
+"""What is kept of one moment, by the names of `temporal.state_slots`."""
+
+
+class SceneCutWarning(UserWarning):
+    """The moment does not follow the one before, so the past was forgotten: the current frame stands in for it."""
+
+
+class DroppedFrameWarning(UserWarning):
+    """More time than usual passed since the moment before. The past was used all the same, from where it was."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may lie between two moments of one scene.
+
+    Attributes:
+        gap: seconds.
+        speed: metres a second; where no times are given, `jump` takes its place.
+        jump: metres from one moment to the next.
+        turn: degrees from one moment to the next.
+        late: how many times the usual interval must pass for frames to have been dropped.
+    """
+
+    gap: float = 2.0
+    speed: float = 70.0
+    jump: float = 35.0
+    turn: float = 90.0
+    late: float = 1.6
+
+
+Event: TypeAlias = Literal["start", "scene", "cut", "dropped"]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a result had of the past.
+
+    Attributes:
+        moments: how many past moments were used.
+        wanted: how many the model takes; the current one stood in for the rest.
+        event: "start": there was nothing to remember. "scene": the caller named another scene. "cut": the moment does
+            not follow the one before. "dropped": moments seem to be missing before this one. None: nothing of note.
+        message: the event in words; empty if there was none.
+    """
+
+    moments: int
+    wanted: int
+    event: Event | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One remembered moment. `rig`: with its cameras in the network's order; `time`: seconds."""
+
+    state: State
+    rig: Rig
+    scene: str | None
+    time: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """What one call is given of the past. `past`: newest first. `inputs`: `missing` and the state, by input names."""
+
+    rigs: tuple[Rig, ...]
+    past: tuple[Moment, ...]
+    inputs: Mapping[str, NDArray[Any]]
+    history: History
+
+
+class Memory:
+    """The state of one stream. Arrays are not copied: what a call wrote is what later calls read.
+
+    Args:
+        variant: a temporal one.
+        temporal: "exact" or "fast".
+        cameras: N.
+        limits: what may lie between two moments.
+    """
+
+    def __init__(self, variant: Variant, temporal: Temporal, cameras: int, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._variant = variant
+        self._moments = moments_kept(variant, temporal)
+        self._inputs = state_inputs(variant, temporal)
+        self._shapes = state_shapes(variant, temporal, cameras)
+        self._blank = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
+        self._free: list[State] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next moment is the first of a scene."""
+        self._past: tuple[Moment, ...] = ()
+        self._intervals: deque[float] = deque(maxlen=8)
+
+    def __len__(self) -> int:
+        return len(self._past)
+
+    def recall(self, rig: Rig, scene: str | None = None, time: float | None = None) -> Recalled:
+        """What the moment of this rig, scene and time (seconds) is to be given of the past.
+
+        Warns with `SceneCutWarning` or `DroppedFrameWarning` if the moment does not follow the one before.
+
+        Raises:
+            FrameError: the time is no number.
+        """
+        if time is not None and not math.isfinite(time):
+            raise FrameError(f"time {time} is no time: seconds are expected, on any clock that does not stand still")
+        event, message = self._event(rig, scene, time)
+        past = self._past if event in (None, "dropped") else ()
+        if event in ("cut", "dropped"):
+            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=4)
+        there = [age <= len(past) for age in range(1, self._moments + 1)]
+        inputs: dict[str, NDArray[Any]] = {MISSING: ~np.array(there)}
+        for name, (kind, age) in self._inputs.items():
+            inputs[name] = past[age - 1].state[kind] if age <= len(past) else self._blank[kind]
+        rigs = (rig, *(moment.rig for moment in past))
+        rigs += (rig,) * (self._variant.frames - len(rigs))
+        return Recalled(rigs, past, inputs, History(len(past), self._moments, event, message))
+
+    def room(self) -> State:
+        """Arrays for the state of a moment, for the call to write to; no remembered moment uses them."""
+        if self._free:
+            return self._free.pop()
+        return {name: np.empty(shape, np.float32) for name, shape in self._shapes.items()}
+
+    def keep(self, recalled: Recalled, state: State, scene: str | None = None, time: float | None = None) -> None:
+        """Remember a moment that was computed from what `recall` gave."""
+        kept = (Moment(state, recalled.rigs[0], scene, time), *recalled.past)[: self._moments]
+        self._free += [moment.state for moment in self._past if moment not in kept]
+        if recalled.past and (interval := _interval(recalled.past[0], time)):
+            self._intervals.append(interval)
+        self._past = kept
+
+    def _event(self, rig: Rig, scene: str | None, time: float | None) -> tuple[Event | None, str]:
+        """How a moment follows the one before."""
+        if not self._past:
+            return "start", "the first moment: the current frame stands in for the past"
+        before = self._past[0]
+        if scene is not None and before.scene is not None and scene != before.scene:
+            return "scene", f"scene {scene} follows {before.scene}: the past was forgotten"
+        if cut := self._cut(before, rig, time):
+            return "cut", f"{cut}: this does not follow the moment before, so the past was forgotten"
+        interval = _interval(before, time)
+        usual = median(self._intervals) if len(self._intervals) > 1 else None
+        if interval and usual and interval > self.limits.late * usual:
+            dropped = max(1, round(interval / usual) - 1)
+            return "dropped", (
+                f"{interval:.3g} s since the moment before, {usual:.3g} s are usual: {dropped} seem to be missing. "
+                "The past was used from where it was, but the model learnt from even steps"
+            )
+        return None, ""
+
+    def _cut(self, before: Moment, rig: Rig, time: float | None) -> str:
+        """Why a moment cannot follow the one before; empty if it can."""
+        interval = _interval(before, time)
+        if interval is not None and interval <= 0:
+            return f"time went from {before.time:g} to {time:g} s"
+        if interval is not None and interval > self.limits.gap:
+            return f"{interval:.3g} s passed (more than {self.limits.gap:g} s; times are in seconds)"
+        motion = rigid_inverse(before.rig.cameras[0].ego2global) @ rig.cameras[0].ego2global
+        metres = float(np.linalg.norm(motion[:3, 3]))
+        allowed = self.limits.jump if interval is None else self.limits.speed * interval
+        if metres > allowed:
+            after = "" if interval is None else f" in {interval:.3g} s"
+            return f"the vehicle moved by {metres:.0f} m{after} (more than {allowed:.0f} m)"
+        degrees = math.degrees(math.acos(min(1.0, max(-1.0, (float(np.trace(motion[:3, :3])) - 1) / 2))))
+        if degrees > self.limits.turn:
+            return f"the vehicle turned by {degrees:.0f} degrees (more than {self.limits.turn:g})"
+        return ""
+
+
+def _interval(before: Moment, time: float | None) -> float | None:
+    return None if time is None or before.time is None else time - before.time
