@@ -32,7 +32,7 @@ class Deployable(nn.Module):
         self.temporal: Temporal = temporal
 
     def forward(self, images: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Pictures u8 [B, H, W, 3] RGB and the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        """Pictures u8 [B, H, W, 3] RGB, the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
         if self.temporal == "batch":
             taps = self.model.taps(normalise(images), *inputs)
         else:

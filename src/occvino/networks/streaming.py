@@ -12,6 +12,7 @@ from torch import Tensor
 
 from occvino.errors import FrameError
 from occvino.geometry import PLAN_INPUTS, input_names
+from occvino.networks.depth_net import CAMERA_VALUES, CameraDepthNet
 from occvino.networks.flashocc import FlashOcc
 from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 
@@ -42,14 +43,16 @@ def stream_taps(model: FlashOcc, temporal: Temporal, images: Tensor, *inputs: Te
 def _exact(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Depth and features of past moments from what was kept of their pictures, with the cameras of this one."""
     transformer = model.img_view_transformer
-    reduced = transformer.depth_net.reduce_conv(neck)  # [N, C', fH, fW]
+    depth_net = transformer.depth_net
+    assert isinstance(depth_net, CameraDepthNet), "every temporal variant has one"
+    reduced = depth_net.reduce_conv(neck)  # [N, C', fH, fW]
     everything = with_past(model, "exact", "reduced", reduced, given)  # [F*N, C', fH, fW]
     match: tuple[Tensor, ...] = ()
     if model.variant.stereo:
         seen = with_past(model, "exact", "stride4", stride4, given)  # [(F+1)*N, C4, H/4, W/4]
         lifted = len(everything)
         match = (seen[:lifted], seen[len(seen) - lifted :], given["warps"])
-    depth, features = transformer.parted(transformer.depth_net.predict(everything, given["cameras"], *match))
+    depth, features = transformer.parted(depth_net.predict(everything, given["cameras"], *match))
     lifted_taps = {"reduced": reduced, "depth": depth, "features": features}
     return lifted_taps | model.perceive(depth, features, *(given[name] for name in PLAN_INPUTS))
 
@@ -84,7 +87,7 @@ def _check(model: FlashOcc, temporal: Temporal, images: Tensor, given: Mapping[s
         "ranks_depth": (variant.plan_entries(cameras),),
         "ranks_feat": (variant.plan_entries(cameras),),
         "interval_starts": (variant.plan_cells(),),
-        "cameras": (asked, 27),
+        "cameras": (asked, CAMERA_VALUES),
         "warps": (asked, 3, 4),
         MISSING: (moments_kept(variant, temporal),),
         **{name: shapes[kind] for name, (kind, _) in state_inputs(variant, temporal).items()},

@@ -117,9 +117,6 @@ class Memory:
         self._past: tuple[Moment, ...] = ()
         self._intervals: deque[float] = deque(maxlen=8)
 
-    def __len__(self) -> int:
-        return len(self._past)
-
     def recall(self, rig: Rig, scene: str | None = None, time: float | None = None) -> Recalled:
         """What the moment of this rig, scene and time (seconds) is to be given of the past.
 
@@ -133,7 +130,7 @@ class Memory:
         event, message = self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
         if event in ("cut", "dropped"):
-            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=4)
+            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=5)
         there = [age <= len(past) for age in range(1, self._moments + 1)]
         inputs: dict[str, NDArray[Any]] = {MISSING: ~np.array(there)}
         for name, (kind, age) in self._inputs.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import ArtifactError
 from occvino.files import atomic_file
+from occvino.runtime.memory import History
 from occvino.variants import Axis, Grid
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ class Occupancy:
         class_names: the last one is "free".
         grid: where the voxels are.
         extras: further outputs that were asked for at conversion, such as "logits" f32 [Dx, Dy, Dz, classes].
+        history: what a stream had of the moments before; None for other models. It is not saved.
     """
 
     labels: NDArray[np.uint8]
     class_names: tuple[str, ...]
     grid: Grid
     extras: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]], repr=False)
+    history: History | None = None
 
     @property
     def instances(self) -> NDArray[np.uint16] | None:

@@ -16,8 +16,10 @@ from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.devices import Running, check_release, compile_model, running
+from occvino.runtime.memory import History, Memory, Recalled
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
+from occvino.temporal import Temporal
 from occvino.variants import Variant
 
 
@@ -30,9 +32,10 @@ class Shot:
             Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
         rig: of these frames. May be left out only when the calibration was baked in.
         past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
-            The current one stands in for those that are missing.
-        scene: which drive the moment belongs to.
-        time: of the moment, seconds.
+            The current one stands in for those that are missing. A stream remembers them itself: one that is given
+            them forgets what it knew and runs them first.
+        scene: which drive the moment belongs to; for a stream, which starts anew where it changes.
+        time: of the moment, seconds on any clock; for a stream, which tells from it that moments are missing.
     """
 
     frames: Frames
@@ -44,10 +47,24 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A shot made ready on the host: every input of the network, by name."""
+    """A shot made ready on the host: every input of the network, by name.
+
+    A stream's pooling plan depends on the moments before, so that its `inputs` are the pictures alone; `rig` has its
+    cameras in the network's order, and `past` are the moments to run first, oldest first.
+    """
 
     shot: Shot
     inputs: dict[str, NDArray[np.generic]]
+    rig: Rig
+    past: "tuple[Prepared, ...]" = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past."""
+
+    outputs: dict[str, NDArray[Any]]
+    history: History | None = None
 
 
 class Pipeline:
@@ -57,6 +74,9 @@ class Pipeline:
 
     The pooling plan is built from the rig on the first call and again whenever the rig moves; a call with the same
     calibration as the one before reuses it.
+
+    An artifact of a temporal model in a streaming form remembers, in `memory`, what later calls need of this one
+    (docs/temporal.md). Call it with the moments of a drive in order, and `reset` it where another drive begins.
 
     Args:
         artifact: folder made by `convert`. Every file is checked against its hash.
@@ -96,22 +116,49 @@ class Pipeline:
         self.running: Running = running(self._compiled, device)
         self._baked = self.artifact.baked_rig
         self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
+        manifest = self.artifact.manifest
+        self._temporal: Temporal = manifest.temporal
+        self.memory = (
+            Memory(self.artifact.variant, manifest.temporal, len(manifest.cameras))
+            if manifest.temporal != "batch"
+            else None
+        )
 
-    def __call__(self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()) -> Occupancy:
+    def __call__(
+        self,
+        frames: Frames,
+        rig: Rig | None = None,
+        past: Sequence[Moment] = (),
+        *,
+        scene: str | None = None,
+        time: float | None = None,
+    ) -> Occupancy:
         """Occupancy of one moment; the arguments are those of `Shot`.
+
+        A stream warns with `SceneCutWarning` or `DroppedFrameWarning` if the moment does not follow the one before,
+        and `Occupancy.history` says what it had of the past.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
-        prepared = self.prepare(Shot(frames, rig, past))
+        prepared = self.prepare(Shot(frames, rig, past, scene, time))
         return self.finish(prepared, self.infer(prepared))
+
+    def reset(self) -> None:
+        """Forget the moments before: the next one is the first of a scene. Does nothing where nothing is remembered."""
+        if self.memory:
+            self.memory.reset()
 
     def inputs(
         self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()
     ) -> dict[str, NDArray[np.generic]]:
         """What the IR is given for one moment, by the names of its inputs; arguments and errors as in `__call__`."""
-        return self.prepare(Shot(frames, rig, past)).inputs
+        prepared = self.prepare(Shot(frames, rig, past))
+        if self.memory is None:
+            return prepared.inputs
+        self._replay(prepared)
+        return {name: np.array(value) for name, value in self._recalled(self.memory, prepared)[1].items()}
 
     def prepare(self, shot: Shot) -> Prepared:
         """Read the pictures and build the plan. Depends on no other shot: several threads may prepare at a time.
@@ -123,22 +170,53 @@ class Pipeline:
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         variant = self.artifact.variant
+        if self.memory:
+            moments(shot.frames, rig, shot.past, variant.frames)  # not more than it takes
+            past = tuple(self.prepare(Shot(*moment)) for moment in reversed(shot.past))
+            matched = self.artifact.match(rig)
+            images = images_of([(shot.frames, rig)], [matched], variant)
+            return Prepared(shot, {"images": images}, matched, past)
         seen = moments(shot.frames, rig, shot.past, variant.frames)
         rigs = [self.artifact.match(rig) for _, rig in seen]
         inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if self._baked is None:
             inputs |= self._geometry(rigs)[1]
-        return Prepared(shot, inputs)
+        return Prepared(shot, inputs, rigs[0])
 
-    def infer(self, prepared: Prepared) -> dict[str, NDArray[Any]]:
-        """Run the network; gives copies of its outputs by name."""
-        outputs = self._request.infer(prepared.inputs, share_inputs=True)
+    def infer(self, prepared: Prepared) -> Inferred:
+        """Run the network. A stream takes its moments in order, one at a time."""
+        if self.memory is None:
+            return Inferred(self._run(prepared.inputs))
+        self._replay(prepared)
+        recalled, inputs = self._recalled(self.memory, prepared)
+        state = self.memory.room()
+        for name, array in state.items():
+            self._request.set_tensor(name, ov.Tensor(array, shared_memory=True))
+        outputs = self._run(inputs)
+        self.memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
+        return Inferred(outputs, recalled.history)
+
+    def _run(self, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
+        outputs = self._request.infer(inputs, share_inputs=True)
         return {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
 
-    def finish(self, prepared: Prepared, outputs: dict[str, NDArray[Any]]) -> Occupancy:
+    def _replay(self, prepared: Prepared) -> None:
+        """Run the moments before, if they were given, with nothing remembered of others."""
+        if prepared.past:
+            self.reset()
+        for moment in prepared.past:
+            self.infer(moment)
+
+    def _recalled(self, memory: Memory, prepared: Prepared) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
+        """What the memory has for a moment, and all that the network is given for it."""
+        recalled = memory.recall(prepared.rig, prepared.shot.scene, prepared.shot.time)
+        return recalled, {**prepared.inputs, **self._geometry(recalled.rigs)[1], **recalled.inputs}
+
+    def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
         """Make the result of what `infer` gave. Depends on no other shot: several threads may finish at a time."""
-        extras = {name: array for name, array in outputs.items() if name != "labels"}
-        return occupancy(outputs["labels"], extras, self.artifact.variant, self._mapping)
+        extras = {name: array for name, array in inferred.outputs.items() if name != "labels"}
+        labels = inferred.outputs["labels"]
+        return occupancy(labels, extras, self.artifact.variant, self._mapping, inferred.history)
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
@@ -154,7 +232,7 @@ class Pipeline:
         fingerprint, planned = calibration.fingerprint(), self._planned  # read once: another thread may replace it
         if planned is None or planned[0] != fingerprint:
             plan = PoolingPlan.from_calibration(calibration, variant)
-            planned = self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant))
+            planned = self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant, self._temporal))
         return planned[1]
 
 
@@ -163,9 +241,10 @@ def occupancy(
     arrays: dict[str, NDArray[Any]],
     variant: Variant,
     mapping: Mapping = Mapping.OFFICIAL,
+    history: History | None = None,
 ) -> Occupancy:
     """The result of what a network gave; `arrays` are outputs besides the labels, and instances are made from them."""
     if variant.panoptic:
         instances = assign_instances(labels, find_centres(arrays, variant), variant.occupancy_grid, mapping)
         arrays = {**arrays, "instances": instances}
-    return Occupancy(labels, variant.class_names, variant.occupancy_grid, arrays)
+    return Occupancy(labels, variant.class_names, variant.occupancy_grid, arrays, history)

@@ -1,0 +1,158 @@
+"""Temporal artifacts through convert, verify and run, as streams, in small variants."""
+
+import json
+import warnings
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from occvino.artifact import MANIFEST, Artifact
+from occvino.conversion import convert
+from occvino.errors import ArtifactError, FrameError, OccvinoError
+from occvino.geometry import input_names
+from occvino.networks import build
+from occvino.runtime import Pipeline, SceneCutWarning
+from occvino.temporal import state_slots
+from occvino.variants import get_variant
+from tests.drives import batch, drive, moment
+from tests.small import known
+
+STREAMS = [
+    pytest.param((name, temporal), id=f"{name}-{temporal}", marks=() if name == "small-4d" else pytest.mark.slow)
+    for name in ("small-4d", "small-stereo")
+    for temporal in ("exact", "fast")
+]
+
+
+@pytest.fixture(autouse=True)
+def _known():
+    with known():
+        yield
+
+
+@pytest.fixture(scope="module", params=STREAMS)
+def artifact(request, tmp_path_factory):
+    name, temporal = request.param
+    out = tmp_path_factory.mktemp("artifacts") / f"{name}-{temporal}"
+    with known():
+        return convert(name, None, out, precision="fp32", cameras=2, temporal=temporal, outputs=("logits", "depth"))
+
+
+@pytest.fixture
+def pipeline(artifact):
+    return Pipeline(artifact, precision="f32")
+
+
+def assert_same(found, expected):
+    assert np.abs(found - expected).max() < 1e-3 * expected.std()
+
+
+def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):
+    model = ov.Core().read_model(artifact.path / "model.xml")
+    temporal, variant = artifact.manifest.temporal, artifact.variant
+    assert [value.get_any_name() for value in model.inputs] == list(input_names(variant, temporal))
+    assert not model.is_dynamic()
+    outputs = {value.get_any_name(): value.shape for value in model.outputs}
+    for name in state_slots(variant, temporal):
+        assert outputs[name] == model.input(f"{name}_1").shape
+    assert model.input("images").shape[0] == 2
+    assert Artifact.open(artifact.path).manifest.temporal == temporal
+
+
+def test_the_stream_gives_what_pytorch_gives_of_all_frames_at_once(artifact, pipeline):
+    """The fast one as far as it can: at once fired cameras, and no second moment of a scene with stereo."""
+    variant, exact = artifact.variant, artifact.manifest.temporal == "exact"
+    reference, frames = build(variant.name), variant.frames
+    for scene in ("a", "b"):
+        seen = drive(frames + 1, apart=0.1 if exact else 0.0, start=500.0 if scene == "b" else 0.0, seed=ord(scene))
+        for index, (pictures, rig) in enumerate(seen):
+            past = seen[max(0, index - frames + 1) : index][::-1]
+            found = pipeline(pictures, rig, scene=scene, time=100 + index / 2)
+            if exact or index != 1 or not variant.stereo:
+                assert_same(found.extras["logits"], batch(reference, (pictures, rig), past)["logits"].numpy())
+            assert found.history is not None
+            assert found.history.moments == min(index, found.history.wanted)
+            assert found.history.event == (None if index else "start" if scene == "a" else "scene")
+            assert set(found.extras) == {"logits", "depth"}
+
+
+def test_past_moments_that_are_given_are_run_first_and_nothing_else_is_remembered(artifact, pipeline):
+    seen = drive(artifact.variant.frames)
+    expected = [pipeline(*each) for each in seen][-1]
+    for each in drive(3, seed=5):
+        pipeline(*each)
+    found = pipeline(*seen[-1], past=seen[-2::-1])
+    np.testing.assert_array_equal(found.extras["logits"], expected.extras["logits"])
+    following = moment(len(seen))
+    after = pipeline(*following)
+    assert after.history == expected.history
+    with pytest.raises(FrameError, match="past frames for a network that takes"):
+        pipeline(*following, past=[*seen, following])
+    assert pipeline.memory is not None
+    inputs = pipeline.inputs(*seen[-1], past=seen[-2::-1])
+    assert list(inputs) == list(input_names(artifact.variant, artifact.manifest.temporal))
+    assert not inputs["missing"].any()
+
+
+def test_after_a_reset_or_a_cut_it_is_as_if_nothing_had_been(artifact, pipeline):
+    first, far = moment(0), moment(0, start=900.0, seed=1)
+    alone = {name: Pipeline(artifact, precision="f32")(*each) for name, each in {"first": first, "far": far}.items()}
+    for each in drive(3, seed=9):
+        pipeline(*each)
+    pipeline.reset()
+    np.testing.assert_array_equal(pipeline(*first).extras["logits"], alone["first"].extras["logits"])
+    with pytest.warns(SceneCutWarning, match="the vehicle moved by 900 m") as caught:
+        cut = pipeline(*far)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(cut.extras["logits"], alone["far"].extras["logits"])
+    assert (cut.history.event, cut.history.moments) == ("cut", 0)
+
+
+def test_a_call_that_fails_leaves_the_memory_as_it_was(artifact, pipeline):
+    first, second = drive(2)
+    pipeline(*first)
+    expected = pipeline(*second)
+    pipeline.reset()
+    pipeline(*first)
+    with pytest.raises(FrameError, match="no picture of CAM_1"):
+        pipeline({"CAM_0": second[0]["CAM_0"]}, second[1])
+    np.testing.assert_array_equal(pipeline(*second).extras["logits"], expected.extras["logits"])
+
+
+def test_results_are_not_overwritten_by_later_calls(pipeline):
+    seen = drive(5)
+    results = [pipeline(*each) for each in seen]
+    kept = [{name: array.copy() for name, array in result.extras.items()} for result in results]
+    for each in drive(4, seed=3, start=2.0):
+        pipeline(*each)
+    for result, copies in zip(results, kept, strict=True):
+        for name, array in copies.items():
+            np.testing.assert_array_equal(result.extras[name], array)
+
+
+def test_a_form_that_makes_no_sense_is_refused(tmp_path):
+    with pytest.raises(OccvinoError, match="temporal form 'slow' is not one of batch, exact, fast"):
+        convert("small-4d", None, tmp_path / "out", temporal="slow")  # type: ignore[arg-type]
+    with pytest.raises(OccvinoError, match="small-pillars takes one frame and has no past to keep"):
+        convert("small-pillars", None, tmp_path / "out", temporal="fast")
+    with pytest.raises(OccvinoError, match=r"no output stride4.*reduced"):
+        convert("small-4d", None, tmp_path / "out", temporal="exact", outputs=("stride4",))
+
+
+def test_an_artifact_of_an_older_format_says_so(fresh):
+    path = fresh.path / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(ArtifactError, match="has format 1, of an older occvino: convert again"):
+        Artifact.open(fresh.path)
+
+
+def test_a_model_without_a_past_takes_scene_and_time_and_has_no_history(nano, rig, frames):
+    pipeline = Pipeline(nano)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = pipeline(frames, rig, scene="a", time=1.0)
+        pipeline.reset()
+        pipeline(frames, rig, scene="b", time=0.0)
+    assert result.history is None
+    assert get_variant("occvino-nano").frames == 1
