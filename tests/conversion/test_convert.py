@@ -11,7 +11,7 @@ import pytest
 from occvino.artifact import MANIFEST, Artifact
 from occvino.cameras import Rig
 from occvino.conversion import convert
-from occvino.conversion.lower import check_stock
+from occvino.conversion.lower import SMALL, check_stock, lower
 from occvino.errors import ArtifactError, CheckpointError, OccvinoError
 from occvino.files import OutputError
 from occvino.lift import PoolingPlan
@@ -90,6 +90,26 @@ def test_baked_and_input_calibration_give_the_same_logits(baked, nano, rig, fram
     """The rig was baked in another camera order than the network's; stored weights differ, fp16 against fp32."""
     found, expected = (Pipeline(artifact, precision="f32")(frames, rig).extras["logits"] for artifact in (baked, nano))
     assert np.quantile(np.abs(found - expected), 0.999) / expected.std() < 2e-2
+
+
+def test_half_precision_keeps_what_is_small_as_it_was(nano, tmp_path):
+    """Biases bit for bit; weights in f16, with the mark by which plugins may keep them so."""
+    lower(nano.path / "model.onnx", tmp_path / "half.xml", compress_to_fp16=True)
+    whole, half = (ov.Core().read_model(path) for path in (nano.path / "model.xml", tmp_path / "half.xml"))
+    kinds, kept = {"f16": 0, "f32": 0}, []
+    for op in half.get_ops():
+        if op.get_type_name() == "Constant" and op.get_element_type().get_type_name() in kinds:
+            kinds[op.get_element_type().get_type_name()] += op.data.size
+            if op.get_element_type() == ov.Type.f32:
+                assert op.data.size <= SMALL
+                kept.append(op.data.tobytes())
+    originals = {op.data.tobytes() for op in whole.get_ops() if op.get_type_name() == "Constant"}
+    assert len(kept) > 15
+    assert set(kept) <= originals
+    assert kinds["f32"] < 0.02 * kinds["f16"]
+    assert (tmp_path / "half.bin").stat().st_size < 0.55 * (nano.path / "model.bin").stat().st_size
+    assert 'name="decompression"' in (tmp_path / "half.xml").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"half.xml", "half.bin"}
 
 
 def test_other_camera_counts_convert_and_run(tmp_path):
