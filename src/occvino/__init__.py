@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from occvino.doctor import diagnose
     from occvino.lift import PoolingPlan
     from occvino.networks import build
-    from occvino.runtime import Occupancy, Pipeline
+    from occvino.runtime import Failure, Occupancy, Pipeline, Shot
 
 _HOME = {
     "Camera": "occvino.cameras",
+    "Failure": "occvino.runtime",
     "Occupancy": "occvino.runtime",
     "Pipeline": "occvino.runtime",
     "PoolingPlan": "occvino.lift",
     "Rig": "occvino.cameras",
+    "Shot": "occvino.runtime",
     "build": "occvino.networks",
     "convert": "occvino.conversion",
     "diagnose": "occvino.doctor",
@@ -34,10 +36,12 @@ _HOME = {
 
 __all__ = [
     "Camera",
+    "Failure",
     "Occupancy",
     "Pipeline",
     "PoolingPlan",
     "Rig",
+    "Shot",
     "build",
     "convert",
     "diagnose",

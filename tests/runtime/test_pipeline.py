@@ -113,12 +113,6 @@ def test_a_device_that_is_not_there_is_an_error(nano, device):
         Pipeline(nano, device)
 
 
-def test_a_device_that_does_not_tell_its_precision_is_not_believed(nano):
-    with pytest.raises(DeviceError, match="AUTO does not tell what it computes in, f16 was asked for"):
-        Pipeline(nano, "AUTO", precision="f16")
-    assert "CPU" in str(Pipeline(nano, "AUTO").running)
-
-
 def test_a_pipeline_checks_the_release_first(nano, monkeypatch):
     monkeypatch.setattr(ov, "__version__", "2025.4.0-1-abc")
     with pytest.raises(DeviceError, match="OpenVINO 2025.4.0 is installed"):

@@ -23,7 +23,7 @@ from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.networks.flashocc import tap_names
 from occvino.preprocess import Frames, Moment, images_of, moments
-from occvino.runtime.devices import Running, compile_model, running
+from occvino.runtime.devices import Running, Settings, compile_model, running
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -231,10 +231,10 @@ def _run_ir(
     path: Path, inputs: Arrays, taps: Sequence[str], device: str, precision: str | None
 ) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
     """Taps from a copy with more outputs; labels from the IR as it is, since outputs hold fusions back."""
-    as_shipped = compile_model(ov.Core().read_model(path), device, precision=precision)
+    as_shipped = compile_model(ov.Core().read_model(path), device, Settings(precision))
     labels = np.array(as_shipped(dict(inputs))["labels"])
     tapped = ov.Core().read_model(path)
     present = {output.get_any_name() for output in tapped.outputs}
     tapped.add_outputs([name for name in taps if name not in present])
-    outputs = compile_model(tapped, device, precision=precision)(dict(inputs))
+    outputs = compile_model(tapped, device, Settings(precision))(dict(inputs))
     return {name: np.array(outputs[name]) for name in taps}, labels, as_shipped

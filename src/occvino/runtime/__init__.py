@@ -3,5 +3,7 @@
 from occvino.runtime.memory import DroppedFrameWarning, SceneCutWarning
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.pipeline import Pipeline
+from occvino.runtime.shot import Shot
+from occvino.runtime.stream import Failure
 
-__all__ = ["DroppedFrameWarning", "Occupancy", "Pipeline", "SceneCutWarning"]
+__all__ = ["DroppedFrameWarning", "Failure", "Occupancy", "Pipeline", "SceneCutWarning", "Shot"]

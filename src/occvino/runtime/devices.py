@@ -1,8 +1,10 @@
 """What OpenVINO is asked for, and what it says it does."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
 
 import openvino as ov
 
@@ -11,19 +13,108 @@ from occvino.errors import DeviceError
 OLDEST = (2026, 1)
 """The first OpenVINO release in which an artifact was seen to run; CI runs the one in constraints.txt."""
 
+Hint: TypeAlias = Literal["latency", "throughput"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compile. What is left out is the device's own choice.
+
+    Args:
+        precision: what to compute in, "f32", "f16" or "bf16".
+        threads: of the CPU plugin.
+        hint: "latency", one frame as soon as possible, or "throughput", many frames in all.
+        streams: how many inferences run side by side on a device.
+        cache: folder for compiled models; made where it is missing.
+    """
+
+    precision: str | None = None
+    threads: int | None = None
+    hint: str | None = None
+    streams: int | None = None
+    cache: str | Path | None = None
+
+    def properties(self) -> dict[str, Any]:
+        """As OpenVINO takes them.
+
+        Raises:
+            DeviceError: a value that is none.
+        """
+        if self.hint is not None and self.hint not in get_args(Hint):
+            raise DeviceError(f"hint={self.hint!r}: expected one of {', '.join(get_args(Hint))}")
+        for name in ("threads", "streams"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise DeviceError(f"{name}={number!r}: expected a whole number from 1 up")
+        found = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": self.threads,
+            "PERFORMANCE_HINT": self.hint and self.hint.upper(),
+            "NUM_STREAMS": self.streams,
+            "CACHE_DIR": self.cache and str(self.cache),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def of_stage(self, device: str) -> "Settings":
+        """The same for one stage of a split run: other plugins than the CPU's take no number of threads."""
+        return self if device.startswith("CPU") else replace(self, threads=None)
+
 
 @dataclass(frozen=True)
 class Running:
-    """Read back from the compiled model: what really runs."""
+    """Read back from the compiled model: what really runs. "unknown" and None stand for what a device does not tell.
+
+    Attributes:
+        requested: the device string that was asked for.
+        devices: that execute. AUTO gives one in brackets while it stands in for another that is still being loaded.
+        precision: what they compute in.
+        threads: of the CPU plugin.
+        hint: "latency" or "throughput".
+        streams: inferences that run side by side on a device.
+        requests: how many inferences to have under way, in the device's own opinion.
+        from_cache: the compiled model was read from the cache folder; None where there is none.
+        stages: the same for each stage of a split run; the fields above then sum these up.
+    """
 
     requested: str
     devices: tuple[str, ...]
     precision: str
     threads: int | None
+    hint: str = "unknown"
+    streams: int | None = None
+    requests: int = 1
+    from_cache: bool | None = None
+    stages: Mapping[str, "Running"] = field(default_factory=dict[str, "Running"])
 
     def __str__(self) -> str:
-        threads = f", {self.threads} threads" if self.threads else ""
-        return f"{self.requested} -> {' + '.join(self.devices)}, {self.precision}{threads}"
+        if self.stages:
+            return "; ".join(f"{name}: {stage}" for name, stage in self.stages.items())
+        words = [self.precision]
+        words += [f"{self.threads} threads"] if self.threads else []
+        words += [f"{self.hint} hint"] if self.hint != "unknown" else []
+        words += [f"{self.streams} streams"] if self.streams and self.streams > 1 else []
+        words += ["from the cache"] if self.from_cache else []
+        return f"{self.requested} -> {' + '.join(self.devices)}, {', '.join(words)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_stages(cls, stages: Mapping[str, "Running"]) -> "Running":
+        """Several stages summed up."""
+        parts = stages.values()
+        return cls(
+            requested=", ".join(f"{name}={part.requested}" for name, part in stages.items()),
+            devices=tuple(dict.fromkeys(device for part in parts for device in part.devices)),
+            precision=_all(part.precision for part in parts),
+            threads=max((part.threads for part in parts if part.threads), default=None),
+            hint=_all(part.hint for part in parts),
+            streams=max((part.streams for part in parts if part.streams), default=None),
+            requests=sum(part.requests for part in parts),
+            from_cache=None if any(part.from_cache is None for part in parts) else all(p.from_cache for p in parts),
+            stages=dict(stages),
+        )
 
 
 def check_release(version: str) -> None:
@@ -39,56 +130,87 @@ def check_release(version: str) -> None:
         raise DeviceError(f"OpenVINO {installed} is installed, {oldest} or newer is needed: {fix}")
 
 
-def compile_model(
-    model: ov.Model, device: str, *, precision: str | None = None, threads: int | None = None, cache: str | None = None
-) -> ov.CompiledModel:
-    """Compile for any OpenVINO device string.
+def compile_model(model: ov.Model, device: str, settings: Settings | None = None) -> ov.CompiledModel:
+    """Compile for any OpenVINO device string, and see that what was asked for is what runs.
 
     Args:
         model: an IR.
         device: "CPU", "GPU", "NPU", "AUTO", "HETERO:GPU,CPU"...
-        precision: what to compute in, "f32" or "f16"; the device's own choice when left out.
-        threads: of the CPU plugin.
-        cache: folder for compiled models.
+        settings: what else is asked for.
 
     Raises:
-        DeviceError: there is no such device, it cannot run the model, or it does not compute in what was asked for.
+        DeviceError: there is no such device, it cannot run the model, or it does otherwise than it was asked to.
     """
+    settings = settings or Settings()
     core = ov.Core()
-    properties: dict[str, Any] = {}
-    if precision:
-        properties["INFERENCE_PRECISION_HINT"] = precision
-    if threads:
-        properties["INFERENCE_NUM_THREADS"] = threads
-    if cache:
-        properties["CACHE_DIR"] = cache
+    properties = settings.properties()
+    if device.startswith("AUTO") and set(properties) - {"CACHE_DIR"}:
+        properties["ENABLE_STARTUP_FALLBACK"] = False  # else the CPU stands in at first, and what it does is read back
+    kept = _make_cache(Path(settings.cache)) if settings.cache else set[Path]()
     try:
         compiled = core.compile_model(model, device, properties)
     except RuntimeError as error:
         available = ", ".join(core.available_devices) or "none"
         raise DeviceError(f"{device} cannot run this model (devices here: {available}): {error}") from error
-    given = running(compiled, device).precision
-    if precision and given == "unknown":
-        raise DeviceError(
-            f"{device} does not tell what it computes in, {precision} was asked for: name the device that is to run it "
-            "(CPU, GPU, NPU), or leave precision out"
-        )
-    if precision and given != precision:
-        raise DeviceError(
-            f"{device} computes in {given}, {precision} was asked for: leave precision out to accept that"
-        )
+    given = running(compiled, device, cache=settings.cache is not None)
+    _check(given, settings)
+    if settings.cache and not given.from_cache and not set(Path(settings.cache).iterdir()) - kept:
+        raise DeviceError(f"{device} kept no compiled model in {settings.cache}: leave cache out to accept that")
     return compiled
 
 
-def running(compiled: ov.CompiledModel, requested: str) -> Running:
-    """What a compiled model says of itself."""
+def _make_cache(folder: Path) -> set[Path]:
+    """What is in the folder. OpenVINO goes without a cache, and says nothing, where there is a file of that name."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return set(folder.iterdir())
+    except OSError as error:
+        raise DeviceError(f"cache={folder} cannot be a folder of compiled models: {error.strerror or error}") from error
+
+
+def _check(given: Running, asked: Settings) -> None:
+    device = given.requested
+    if asked.precision and given.precision == "unknown":
+        raise DeviceError(
+            f"{device} does not tell what it computes in, {asked.precision} was asked for: name the device that is to "
+            "run it (CPU, GPU, NPU), or leave precision out"
+        )
+    if asked.precision and given.precision != asked.precision:
+        raise DeviceError(
+            f"{device} computes in {given.precision}, {asked.precision} was asked for: leave precision out to accept "
+            "that"
+        )
+    for name in ("hint", "threads", "streams"):
+        found, wanted = getattr(given, name), getattr(asked, name)
+        if wanted is not None and found != wanted:
+            raise DeviceError(f"{device} runs with {name}={found}, {wanted} was asked for: leave {name} out")
+
+
+def running(compiled: ov.CompiledModel, requested: str, *, cache: bool = False) -> Running:
+    """What a compiled model says of itself. AUTO and HETERO tell of the devices that they use, one by one."""
     devices = _property(compiled, "EXECUTION_DEVICES")
     devices = (
         tuple(str(name) for name in devices) if isinstance(devices, list | tuple) else (str(devices or requested),)
     )
-    precision = _property(compiled, "INFERENCE_PRECISION_HINT")
-    threads = _property(compiled, "INFERENCE_NUM_THREADS")
-    return Running(requested, devices, _type_name(precision), int(threads) if threads else None)
+    threads = [int(value) for value in _values(compiled, "INFERENCE_NUM_THREADS") if value]
+    streams = [int(value) for value in _values(compiled, "NUM_STREAMS") if value]
+    return Running(
+        requested,
+        devices,
+        precision=_all(_type_name(value) for value in _values(compiled, "INFERENCE_PRECISION_HINT")),
+        threads=max(threads, default=None),
+        hint=_all(_hint_name(value) for value in _values(compiled, "PERFORMANCE_HINT")),
+        streams=max(streams, default=None),
+        requests=int(_property(compiled, "OPTIMAL_NUMBER_OF_INFER_REQUESTS") or 1),
+        from_cache=bool(_property(compiled, "LOADED_FROM_CACHE")) if cache else None,
+    )
+
+
+def _values(compiled: ov.CompiledModel, name: str) -> list[Any]:
+    """A property of the device, or of each of the devices behind HETERO, AUTO and the like; None where untold."""
+    own = _property(compiled, name)
+    behind = _property(compiled, "DEVICE_PROPERTIES") if own is None else None
+    return [properties.get(name) for properties in behind.values()] if behind else [own]
 
 
 def _property(compiled: ov.CompiledModel, name: str) -> Any:
@@ -98,5 +220,15 @@ def _property(compiled: ov.CompiledModel, name: str) -> Any:
         return None
 
 
+def _all(values: Iterable[str]) -> str:
+    """The one value of all, or the different ones."""
+    return " + ".join(dict.fromkeys(values)) or "unknown"
+
+
 def _type_name(value: Any) -> str:
     return value.get_type_name() if isinstance(value, ov.Type) else "unknown"
+
+
+def _hint_name(value: Any) -> str:
+    """The GPU plugin gives an enumerator, the CPU plugin its name."""
+    return "unknown" if value is None else str(value).rpartition(".")[2].lower()

@@ -1,7 +1,6 @@
 """Frames and a rig in, occupancy out: the object an integrator calls ten times a second."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,56 +14,15 @@ from occvino.errors import ArtifactError
 from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.preprocess import Frames, Moment, images_of, moments
-from occvino.runtime.devices import Running, check_release, compile_model, running
-from occvino.runtime.memory import History, Memory, Recalled
+from occvino.runtime.devices import Running, Settings, check_release
+from occvino.runtime.memory import History, Memory, Recalled, State
+from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
+from occvino.runtime.shot import Inferred, Prepared, Shot
+from occvino.runtime.stream import Failure, stream
 from occvino.temporal import Temporal
 from occvino.variants import Variant
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """What is given for one moment.
-
-    Args:
-        frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
-            Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
-        rig: of these frames. May be left out only when the calibration was baked in.
-        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
-            The current one stands in for those that are missing. A stream remembers them itself: one that is given
-            them forgets what it knew and runs them first.
-        scene: which drive the moment belongs to; for a stream, which starts anew where it changes.
-        time: of the moment, seconds on any clock; for a stream, which tells from it that moments are missing.
-    """
-
-    frames: Frames
-    rig: Rig | None = None
-    past: Sequence[Moment] = ()
-    scene: str | None = None
-    time: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A shot made ready on the host: every input of the network, by name.
-
-    A stream's pooling plan depends on the moments before, so that its `inputs` are the pictures alone; `rig` has its
-    cameras in the network's order, and `past` are the moments to run first, oldest first.
-    """
-
-    shot: Shot
-    inputs: dict[str, NDArray[np.generic]]
-    rig: Rig
-    past: "tuple[Prepared, ...]" = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Inferred:
-    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past."""
-
-    outputs: dict[str, NDArray[Any]]
-    history: History | None = None
 
 
 class Pipeline:
@@ -83,15 +41,18 @@ class Pipeline:
         device: any OpenVINO device string.
         precision: what to compute in, "f32" or "f16"; the device's own choice when left out.
         threads: of the CPU plugin; all when left out.
-        cache: folder for compiled models.
+        cache: folder for compiled models, which start faster from it; made where it is missing.
+        stages: a device for each of "encoder", "pool" and "trunk" instead of one `device` (see `runtime.stages`).
+        hint: "latency" or "throughput"; the device's own choice when left out.
+        streams: how many inferences run side by side on a device.
         mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
             figures contain the two bugs of the official one.
 
-    One object serves one thread at a time; give each thread its own.
+    Several threads may call one object, unless it remembers; what remembers takes its moments from one thread.
 
     Raises:
         ArtifactError: the folder is incomplete or altered.
-        DeviceError: the device or precision cannot be had.
+        DeviceError: a device cannot be had, or does otherwise than was asked for.
         OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
     """
 
@@ -103,17 +64,16 @@ class Pipeline:
         precision: str | None = None,
         threads: int | None = None,
         cache: str | Path | None = None,
+        stages: dict[str, str] | None = None,
+        hint: str | None = None,
+        streams: int | None = None,
         mapping: str = "official",
     ) -> None:
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
-        model = ov.Core().read_model(self.artifact.path / IR)
-        self._compiled = compile_model(
-            model, device, precision=precision, threads=threads, cache=str(cache) if cache else None
-        )
-        self._request = self._compiled.create_infer_request()
-        self.running: Running = running(self._compiled, device)
+        settings = Settings(precision, threads, hint, streams, cache)
+        self._network = Network(self.artifact.path / IR, device, stages, settings)
         self._baked = self.artifact.baked_rig
         self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
         manifest = self.artifact.manifest
@@ -123,6 +83,8 @@ class Pipeline:
             if manifest.temporal != "batch"
             else None
         )
+        self.parallel = 1 if self.memory else self._network.parallel
+        """How many inferences may be under way at a time."""
 
     def __call__(
         self,
@@ -149,6 +111,34 @@ class Pipeline:
         """Forget the moments before: the next one is the first of a scene. Does nothing where nothing is remembered."""
         if self.memory:
             self.memory.reset()
+
+    def stream(
+        self,
+        shots: Iterable[Shot | tuple[Frames, Rig | None]],
+        *,
+        window: int | None = None,
+        workers: int | None = None,
+    ) -> Generator[Occupancy | Failure]:
+        """Occupancy of many moments, in their order, while pictures, plans, inference and instances overlap.
+
+        `shots` is asked for the next one in the thread that iterates, and only while fewer than `window` are under
+        way. A frame that fails gives a `Failure` in its place, which is false in a condition, and the stream goes on;
+        an error of `shots` itself is raised after the results of the frames before it. Closing the generator, or
+        leaving the loop, drops what waits, lets inferences under way end, and leaves no thread behind.
+
+        The pictures of a shot must stay as they are until its result is there: a buffer that is filled again for the
+        next shot would change under the stream's hands, except with `window=1`.
+
+        Args:
+            shots: a `Shot` each, or (frames, rig).
+            window: the most frames under way, results that nobody took yet included. 1 overlaps nothing and gives each
+                result before the next shot is asked for. By default twice `parallel` and one for each worker.
+            workers: threads for pictures, plans and instances; by default one a core, at most 8.
+
+        Raises:
+            OccvinoError: window or workers below 1.
+        """
+        return stream(self, shots, window=window, workers=workers)
 
     def inputs(
         self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()
@@ -184,21 +174,20 @@ class Pipeline:
         return Prepared(shot, inputs, rigs[0])
 
     def infer(self, prepared: Prepared) -> Inferred:
-        """Run the network. A stream takes its moments in order, one at a time."""
+        """Run the network, up to `parallel` at a time. What remembers takes its moments in order, one at a time."""
         if self.memory is None:
             return Inferred(self._run(prepared.inputs))
         self._replay(prepared)
         recalled, inputs = self._recalled(self.memory, prepared)
         state = self.memory.room()
-        for name, array in state.items():
-            self._request.set_tensor(name, ov.Tensor(array, shared_memory=True))
-        outputs = self._run(inputs)
+        outputs = self._run(inputs, state)
         self.memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
         return Inferred(outputs, recalled.history)
 
-    def _run(self, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[Any]]:
-        outputs = self._request.infer(inputs, share_inputs=True)
-        return {name: np.array(outputs[name]) for name in self.artifact.manifest.outputs}
+    def _run(self, inputs: dict[str, NDArray[np.generic]], state: State | None = None) -> dict[str, NDArray[Any]]:
+        """Copies of the outputs; what is to be remembered is written to `state`."""
+        found, kept = self._network(inputs, state or {}), state or {}
+        return {name: found[name].copy() if name in kept else found[name] for name in self.artifact.manifest.outputs}
 
     def _replay(self, prepared: Prepared) -> None:
         """Run the moments before, if they were given, with nothing remembered of others."""
@@ -217,6 +206,11 @@ class Pipeline:
         extras = {name: array for name, array in inferred.outputs.items() if name != "labels"}
         labels = inferred.outputs["labels"]
         return occupancy(labels, extras, self.artifact.variant, self._mapping, inferred.history)
+
+    @property
+    def running(self) -> Running:
+        """What really runs, read back from the compiled model now: AUTO may go over to another device after a while."""
+        return self._network.running
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.

@@ -1,0 +1,93 @@
+"""The IR compiled, in one piece or in stages, with as many inferences side by side as its devices want."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from occvino.errors import DeviceError
+from occvino.runtime.devices import Running, Settings, compile_model, running
+from occvino.runtime.stages import check_stages, split
+
+
+class Network:
+    """Named arrays in, named arrays out. Several threads may call it at a time.
+
+    Each stage lends its infer requests out, so that frames of several threads follow one another through the stages.
+
+    Args:
+        ir: the `.xml` file.
+        device: any OpenVINO device string.
+        stages: a device for each of `stages.CUTS` instead.
+        settings: what else is asked for, of every stage; threads only where the CPU runs.
+
+    Raises:
+        DeviceError: the devices or settings cannot be had, or `device` and `stages` contradict each other.
+    """
+
+    def __init__(
+        self, ir: Path, device: str = "CPU", stages: Mapping[str, str] | None = None, settings: Settings | None = None
+    ) -> None:
+        settings = settings or Settings()
+        model = ov.Core().read_model(ir)
+        if stages is None:
+            parts, devices = {"": model}, {"": device}
+        elif device != "CPU":
+            raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
+        else:
+            check_stages(stages)
+            parts, devices = split(model), stages
+        self._stages = {
+            name: _Stage(part, devices[name], settings if stages is None else settings.of_stage(devices[name]))
+            for name, part in parts.items()
+        }
+        self.parallel = sum(stage.running.requests for stage in self._stages.values())
+        """How many frames can be under way at a time."""
+        self._outputs = tuple(output.get_any_name() for output in model.outputs)
+
+    @property
+    def running(self) -> Running:
+        """What runs, read back now."""
+        found = {name: stage.running for name, stage in self._stages.items()}
+        return found[""] if "" in found else Running.of_stages(found)
+
+    def __call__(
+        self, inputs: Mapping[str, NDArray[np.generic]], into: Mapping[str, NDArray[Any]] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Run all stages; gives copies of the IR's outputs by name, but writes those of `into` there."""
+        values: dict[str, NDArray[Any]] = dict(inputs)
+        for stage in self._stages.values():
+            values |= stage.run(values, into or {})
+        return {name: values[name] for name in self._outputs}
+
+
+class _Stage:
+    """One compiled model and its infer requests."""
+
+    def __init__(self, model: ov.Model, device: str, settings: Settings) -> None:
+        self._compiled = compile_model(model, device, settings)
+        self._device, self._cached = device, settings.cache is not None
+        self._inputs = [value.get_any_name() for value in model.inputs]
+        self._outputs = [value.get_any_name() for value in model.outputs]
+        self._requests: LifoQueue[ov.InferRequest] = LifoQueue()
+        for _ in range(self.running.requests):
+            self._requests.put(self._compiled.create_infer_request())
+
+    @property
+    def running(self) -> Running:
+        return running(self._compiled, self._device, cache=self._cached)
+
+    def run(self, values: Mapping[str, NDArray[Any]], into: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        request = self._requests.get()
+        kept = {name: into[name] for name in self._outputs if name in into}
+        try:
+            for name, array in kept.items():
+                request.set_tensor(name, ov.Tensor(array, shared_memory=True))
+            found = request.infer({name: values[name] for name in self._inputs}, share_inputs=True)
+            return {name: np.array(found[name]) for name in self._outputs if name not in kept} | kept
+        finally:
+            self._requests.put(request)

@@ -1,0 +1,56 @@
+"""What is given for one moment, what the host makes of it, and what the network gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.cameras import Rig
+from occvino.preprocess import Frames, Moment
+from occvino.runtime.memory import History
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What is given for one moment.
+
+    Args:
+        frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
+            Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
+        rig: of these frames. May be left out only when the calibration was baked in.
+        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
+            The current one stands in for those that are missing. A stream remembers them itself: one that is given
+            them forgets what it knew and runs them first.
+        scene: which drive the moment belongs to; for a stream, which starts anew where it changes.
+        time: of the moment, seconds on any clock; for a stream, which tells from it that moments are missing.
+    """
+
+    frames: Frames
+    rig: Rig | None = None
+    past: Sequence[Moment] = ()
+    scene: str | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A shot made ready on the host: every input of the network, by name.
+
+    A stream's pooling plan depends on the moments before, so that its `inputs` are the pictures alone; `rig` has its
+    cameras in the network's order, and `past` are the moments to run first, oldest first.
+    """
+
+    shot: Shot
+    inputs: dict[str, NDArray[np.generic]]
+    rig: Rig
+    past: "tuple[Prepared, ...]" = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Inferred:
+    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past."""
+
+    outputs: dict[str, NDArray[Any]]
+    history: History | None = None

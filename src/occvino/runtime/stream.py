@@ -1,0 +1,144 @@
+"""Frame after frame, overlapped: pictures and plans of later frames while the device runs earlier ones."""
+
+import os
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from occvino.cameras import Rig
+from occvino.errors import OccvinoError
+from occvino.preprocess import Frames
+from occvino.runtime.occupancy import Occupancy
+from occvino.runtime.shot import Inferred, Prepared, Shot
+
+Item: TypeAlias = Shot | tuple[Frames, Rig | None]
+UnderWay: TypeAlias = "Future[Future[Occupancy]]"
+"""Of the device; it gives what the host then finishes."""
+
+MOST_WORKERS = 8
+"""Host threads of a stream that was not told how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """Stands in a stream where the result of a frame would. False in a condition, which results are not.
+
+    Attributes:
+        index: of the frame in the stream, from 0.
+        error: what went wrong, as a call with that frame would have raised it.
+    """
+
+    index: int
+    error: Exception
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"frame {self.index}: {type(self.error).__name__}: {self.error}"
+
+
+class Steps(Protocol):
+    """What a stream needs of a `Pipeline`."""
+
+    parallel: int
+
+    def prepare(self, shot: Shot) -> Prepared:
+        """On the host; any order, several at a time."""
+        ...
+
+    def infer(self, prepared: Prepared) -> Inferred:
+        """On the device; up to `parallel` at a time, and in order if that is 1."""
+        ...
+
+    def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
+        """On the host; any order, several at a time."""
+        ...
+
+
+def stream(
+    steps: Steps, shots: Iterable[Item], *, window: int | None = None, workers: int | None = None
+) -> Generator[Occupancy | Failure]:
+    """Results of the shots, in their order: `Pipeline.stream` tells all about it.
+
+    Raises:
+        OccvinoError: window or workers below 1.
+    """
+    for name, number in {"window": window, "workers": workers}.items():
+        if number is not None and number < 1:
+            raise OccvinoError(f"{name}={number}: expected 1 or more")
+    workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    return _run(steps, iter(shots), window or 2 * steps.parallel + workers, workers)
+
+
+def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Generator[Occupancy | Failure]:
+    host = ThreadPoolExecutor(workers, "occvino-host")
+    device = ThreadPoolExecutor(steps.parallel, "occvino-device")
+
+    def infer(preparing: Future[Prepared]) -> Future[Occupancy]:
+        prepared = preparing.result()
+        return host.submit(steps.finish, prepared, steps.infer(prepared))
+
+    def start(item: Item) -> UnderWay:
+        return device.submit(infer, host.submit(lambda: steps.prepare(_shot(item))))
+
+    try:
+        yield from _in_order(shots, start, window)
+    finally:
+        for pool in (host, device):  # all that waits is dropped before anything is waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (host, device):
+            pool.shutdown()
+
+
+def _in_order(shots: Iterator[Item], start: Callable[[Item], UnderWay], window: int) -> Generator[Occupancy | Failure]:
+    under_way: deque[UnderWay] = deque()
+    index, broken, more = 0, None, True
+    while True:
+        # a result that is there goes out first: a camera may take its time for the next shot
+        while more and len(under_way) < window and not (under_way and _is_done(under_way[0])):
+            try:
+                under_way.append(start(next(shots)))
+            except StopIteration:
+                more = False
+            except Exception as error:
+                more, broken = False, error
+        if not under_way:
+            break
+        yield _result(index, under_way.popleft())
+        index += 1
+    if broken is not None:
+        raise broken
+
+
+def _shot(item: Item) -> Shot:
+    if isinstance(item, Shot):
+        return item
+    if isinstance(item, tuple) and len(item) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may err
+        return Shot(*item)
+    raise OccvinoError(f"a stream takes Shot(frames, rig, ...) or (frames, rig), not {type(item).__name__}")
+
+
+def _is_done(frame: UnderWay) -> bool:
+    return frame.done() and (frame.exception() is not None or frame.result().done())
+
+
+def _result(index: int, frame: UnderWay) -> Occupancy | Failure:
+    error = frame.exception() or frame.result().exception()
+    if error is None:
+        return frame.result().result()
+    if not isinstance(error, Exception):  # SystemExit and the like are not for us to keep
+        raise error
+    return Failure(index, _without_locals(error))
+
+
+def _without_locals(error: Exception) -> Exception:
+    """The same error. Its traceback still says where, but no longer holds pictures and plans in memory."""
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
+    return error

@@ -1,0 +1,98 @@
+"""What is asked of OpenVINO is what runs, or an error; on the CPU and on the devices that stand before it."""
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from occvino.errors import DeviceError
+from occvino.runtime import Pipeline
+from occvino.runtime.devices import Settings, compile_model
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A convolution and a Relu."""
+    ops = ov.opset8
+    x = ops.parameter([1, 3, 8, 8], np.float32, name="x")
+    weights = ops.constant(np.ones((4, 3, 3, 3), np.float32))
+    return ov.Model([ops.relu(ops.convolution(x, weights, [1, 1], [1, 1], [1, 1], [1, 1]))], [x], "small")
+
+
+BEHIND = ["CPU", "HETERO:CPU", "AUTO", "AUTO:CPU"]
+
+
+@pytest.mark.parametrize("device", BEHIND)
+def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, frames, device):
+    asked = {"precision": "f32", "threads": 1, "hint": "throughput", "streams": 1}
+    pipeline, plain = Pipeline(nano, device, **asked), Pipeline(nano, precision="f32")
+    running = pipeline.running
+    assert running.devices == ("CPU",)
+    assert {name: getattr(running, name) for name in asked} == asked
+    np.testing.assert_array_equal(pipeline(frames, rig).labels, plain(frames, rig).labels)
+
+
+@pytest.mark.parametrize("device", BEHIND)
+@pytest.mark.parametrize("precision", ["f32", "f16", "bf16"])
+def test_a_precision_is_what_runs_or_an_error(small, device, precision):
+    capability = {"f32": "FP32", "f16": "FP16", "bf16": "BF16"}[precision]
+    if capability in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        compiled = compile_model(small, device, Settings(precision))
+        own = {} if device == "CPU" else compiled.get_property("DEVICE_PROPERTIES")["CPU"]
+        hint = own.get("INFERENCE_PRECISION_HINT") or compiled.get_property("INFERENCE_PRECISION_HINT")
+        assert hint.get_type_name() == precision
+    else:
+        with pytest.raises(DeviceError, match=f"computes in .*, {precision} was asked for"):
+            compile_model(small, device, Settings(precision))
+
+
+@pytest.mark.parametrize("device", BEHIND)
+@pytest.mark.parametrize("asked", [{"streams": 4096}, {"threads": 4096}])
+def test_more_than_there_is_is_an_error(small, device, asked):
+    with pytest.raises(DeviceError, match="[0-9]+, 4096 was asked for"):
+        compile_model(small, device, Settings(**asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"hint": "fast"}, "hint='fast': expected one of latency, throughput"),
+        ({"streams": 0}, "streams=0: expected a whole number from 1 up"),
+        ({"threads": "2"}, "threads='2': expected a whole number"),
+        ({"precision": "int4"}, "cannot run this model"),
+    ],
+)
+def test_nonsense_is_refused(small, asked, message):
+    with pytest.raises(DeviceError, match=message):
+        compile_model(small, "CPU", Settings(**asked))
+
+
+def test_a_device_that_does_not_tell_is_not_believed(small, monkeypatch):
+    monkeypatch.setattr("occvino.runtime.devices._property", lambda compiled, name: None)
+    with pytest.raises(DeviceError, match="CPU does not tell what it computes in, f32 was asked for"):
+        compile_model(small, "CPU", Settings("f32"))
+    compile_model(small, "CPU")
+
+
+@pytest.mark.parametrize("device", BEHIND)
+def test_the_second_start_is_from_the_cache(small, device, tmp_path):
+    from occvino.runtime.devices import running
+
+    def loaded():
+        return running(compile_model(small, device, Settings(cache=tmp_path / "new" / "c")), device, cache=True)
+
+    assert loaded().from_cache is False
+    assert loaded().from_cache is True
+    assert "from the cache" in str(loaded())
+
+
+def test_a_cache_that_cannot_be_kept_is_an_error(small, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DeviceError, match="cannot be a folder of compiled models"):
+        compile_model(small, "CPU", Settings(cache=tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_split_run_is_cached_too(nano, tmp_path):
+    options = {"stages": {"encoder": "CPU", "pool": "CPU", "trunk": "CPU"}, "cache": tmp_path}
+    assert Pipeline(nano, **options).running.from_cache is False
+    assert Pipeline(nano, **options).running.from_cache is True
