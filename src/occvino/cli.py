@@ -262,6 +262,7 @@ def doctor(
     """Find what breaks between PyTorch, ONNX and OpenVINO in any torch.nn.Module, and where in its source.
 
     The target is imported and its factory called: that is your own code, and it runs. Reports never execute anything.
+    As a fourth value the factory may return other calls that the graph must take: [(args, kwargs), ...].
 
     Example: occvino doctor my_project.export:example --html report.html
     """
@@ -271,9 +272,9 @@ def doctor(
 
     with _steps(quiet=as_json) as progress:
         progress(f"importing {target}")
-        module, args, kwargs = load(target)
+        module, args, kwargs, variations = load(target)
         progress(f"examining {type(module).__name__}: running, varying its inputs, exporting in four ways")
-        findings = examine.diagnose(module, args, kwargs, devices=device or ["CPU"])
+        findings = examine.diagnose(module, args, kwargs, devices=device or ["CPU"], variations=variations)
     if html is not None:
         write_text(html, findings.to_html())
     if as_json:

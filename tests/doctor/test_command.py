@@ -65,6 +65,32 @@ def test_exit_codes(run, target, code, said):
     assert said in " ".join((out + err).split())
 
 
+def with_other_calls():
+    return leaving.Conv().eval(), [leaving.X], {}, [([leaving.X[:1]], {})]
+
+
+def with_no_calls():
+    return leaving.Conv().eval(), [leaving.X], {}, [leaving.X[:1]]
+
+
+def test_a_factory_may_give_other_calls(run, monkeypatch):
+    asked = []
+
+    def noted(module, args, kwargs, *, devices, variations):
+        asked.extend(variations)
+        return diagnose(module, args, kwargs, devices=devices, variations=variations, routes=())
+
+    monkeypatch.setattr("occvino.doctor.examine.diagnose", noted)
+    ended, _, _ = run(f"{__name__}:with_other_calls")
+    assert ended == 0
+    ((args, kwargs),) = asked
+    assert args[0].shape[0] == 1
+    assert kwargs == {}
+    ended, _, err = run(f"{__name__}:with_no_calls")
+    assert ended == 2
+    assert "(args, kwargs)" in err
+
+
 def test_a_target_without_a_factory_is_wrong_use(run):
     ended, _, err = run("some_module")
     assert ended == 2

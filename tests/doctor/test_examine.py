@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from occvino.doctor import DoctorError, Severity, diagnose, watch
-from occvino.doctor.routes import Route
-from tests.doctor.zoo import leaving, solver
+from occvino.doctor.routes import Attempt, Route
+from tests.doctor.zoo import PAIRS, leaving, solver
 
 
 def test_the_module_is_left_as_it_was():
@@ -122,6 +122,44 @@ def test_openvino_is_asked_for_single_precision(monkeypatch):
     monkeypatch.setattr(ov, "compile_model", compile_model)
     diagnose(leaving.Conv(), (leaving.X,), routes=(Route.OPENVINO,))
     assert asked == ["f32", "f32"]  # the graph, and the graph that compares the modules
+
+
+def test_names_of_inputs_keep_their_capitals():
+    class Scaled(leaving.Conv):
+        def forward(self, x, K):  # noqa: N803 - a camera matrix is called K
+            return self.conv(x) * K
+
+    findings = diagnose(Scaled().eval(), (leaving.X, torch.ones(1)), routes=(Route.DYNAMO, Route.VIA_ONNX))
+    assert list(findings) == [], findings.to_json()
+    assert all(verdict.endswith("on other inputs") for verdict in findings.routes.values())
+
+
+def test_a_graph_that_was_made_and_does_not_run_is_a_finding(monkeypatch):
+    def stopped(tensors):
+        raise RuntimeError("no kernel for this node")
+
+    made = Attempt(Route.LEGACY, run=stopped)
+    monkeypatch.setattr("occvino.doctor.case.attempt", lambda route, flat, axes=None, file=None: made)
+    findings = diagnose(leaving.Conv().eval(), (leaving.X,), routes=(Route.LEGACY,))
+    assert findings.codes() == ["operators/untranslated"]
+    assert "was made and does not run: RuntimeError: no kernel for this node" in findings.routes["legacy"]
+
+
+def test_a_number_that_follows_the_inputs_is_not_advised_to_be_computed_before():
+    follows = diagnose(leaving.Float().eval(), (leaving.X,), routes=())[0]
+    assert "0-d tensor" in follows.fix.snippet
+    constant = diagnose(leaving.OwnGrid().eval(), (leaving.X,), routes=())[0]
+    assert "__init__" in constant.fix.snippet
+
+
+def test_every_finding_has_advice():
+    module, args = leaving.Conv().eval(), (leaving.X,)
+    assert all(finding.fix.snippet for finding in diagnose(module, args, devices=("GPU",), routes=(Route.OPENVINO,)))
+    for pair in PAIRS:
+        if pair.code.startswith("parity/") or not pair.routes:
+            module, args, kwargs = pair.trap()
+            findings = diagnose(module, args, kwargs, routes=pair.routes, compare_modules=False)
+            assert all(finding.fix.snippet for finding in findings), findings.to_json()
 
 
 def test_a_note_alone_is_clean():

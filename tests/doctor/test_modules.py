@@ -110,6 +110,23 @@ def test_a_module_that_goes_another_way_when_it_is_exported_cannot_be_compared()
     assert set(findings.parity.refused) == {"ONNX Runtime", "OpenVINO"}
     assert "traced where the example call has plain" in findings.parity.refused["ONNX Runtime"]
     assert findings.parity.summary == "no engine could be compared"
+    assert "<th>module</th>" not in findings.to_html()  # no empty table
+
+
+def test_a_size_among_the_outputs_is_no_other_way():
+    """Under tracing it is a tensor, in PyTorch a number."""
+
+    class Sized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return {"rows": x.shape[0], "y": self.linear(x) + 1}
+
+    parity = diagnose(Sized().eval(), (zoo.X,), routes=BOTH).parity
+    assert [row.module for row in parity.rows] == ["linear", "(output)['y']"]
+    assert parity.refused == {}
 
 
 def test_no_table_without_submodules_or_a_route_or_when_it_is_not_asked_for():

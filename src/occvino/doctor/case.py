@@ -116,6 +116,10 @@ class Case:
         """Every route."""
         return [self.attempt(route) for route in self.routes]
 
+    def fail(self, route: Route, why: str) -> None:
+        """A graph that was made is of no use."""
+        self._attempts[route] = replace(self._attempts[route], failure=why)
+
     def release(self, route: Route) -> None:
         """Forget how to run a route's graph, and the graph unless it is still needed: each is as large as the module.
 

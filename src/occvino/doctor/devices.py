@@ -68,6 +68,7 @@ def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:
     return []
 
 
+_ASK_THERE = "# run the doctor on a machine that has the device"
 _ELSEWHERE = "openvino.compile_model(model, 'HETERO:{device},CPU')   # or write the step with other operators"
 
 
@@ -101,7 +102,9 @@ def _by_rules(case: Case, graph: Any) -> list[Finding]:
 
 def _absent(device: str, present: list[str]) -> Finding:
     said = f"{device} is not on this machine: nothing is known about it"
-    return Finding("operators/device", Severity.NOTE, None, device, said, (f"here: {', '.join(present)}",))
+    return Finding(
+        "operators/device", Severity.NOTE, None, device, said, (f"here: {', '.join(present)}",), Fix(_ASK_THERE)
+    )
 
 
 def _place_of(case: Case, friendly_name: str) -> Place | None:

@@ -6,6 +6,7 @@ of it; only when one disagrees is each input changed alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,11 @@ from occvino.doctor.places import Place
 from occvino.doctor.routes import Attempt, Axes, Route, quiet, summary
 from occvino.doctor.watch import Event, observe
 
-_UNMOVED = 0.999
-"""Share of the module's own change that a graph misses when it takes no notice of an input at all."""
+_UNMOVED = 1e-3
+"""Share of the module's own change by which a graph moves when it takes no notice of an input at all."""
 _SLIGHT = 0.05
 """Share of the change that may be missed and still be rounding, bin borders and ties."""
-_LEAVES = ("item", "number", "bool", "len", "tolist", "numpy")
+_LEAVES = ("item", "number", "index", "bool", "len", "tolist", "numpy")
 _SNIPPET = "# keep the value a tensor from the input to the output; see the finding on the same line"
 
 
@@ -33,9 +34,12 @@ class _Miss:
     """What one route makes of one changed input."""
 
     route: Route
+    varied: Varied
     share: float  # of the module's change that the graph does not follow
     gap: float  # of the largest value
     moved: float  # what the module itself moved by
+    whole: bool = False  # the graph takes no notice of the input
+    stopped: str = ""  # why there is nothing to compare: it does not run, or gives another shape
 
 
 def check(case: Case) -> list[Finding]:
@@ -54,21 +58,31 @@ def _misses(case: Case, route: Route) -> list[tuple[int, _Miss]]:
     if attempt.run is None or _settled(case, attempt):
         return []
     missed = [(index, _miss(case, attempt, varied)) for index, varied in case.alone.items()]
-    return [(index, miss) for index, miss in missed if miss is not None and miss.share > _SLIGHT]
+    found = [(index, miss) for index, miss in missed if miss is not None and miss.share > _SLIGHT]
+    if found or case.varied is None:
+        return found
+    together = _miss(case, attempt, case.varied)  # as a branch on two inputs, which none of them takes alone
+    if together is None or together.share <= _SLIGHT:
+        case.verdicts[route] = "agrees but for rounding and ties on other inputs"
+        return []
+    return [(index, together) for index in sorted(case.varied.changed)]
 
 
 def _settled(case: Case, attempt: Attempt) -> bool:
     """The graph agrees on changed inputs - or disagrees on the example already, which is for the parity check."""
-    varied, got = case.varied, list[Tensor]()
-    try:
-        if varied is not None:
-            got = _run(attempt, varied.inputs)
-            if agrees(got, varied.outputs):
-                case.verdicts[attempt.route] = f"agrees, error {worst(got, varied.outputs):.1g} on other inputs"
-                return True
-        base = _run(attempt, case.flat.example)
-    except Exception as failure:  # a graph that was made and does not run is a finding of the operators check
-        case.verdicts[attempt.route] = f"does not run: {summary(failure)}"
+    varied, missed = case.varied, ""
+    if varied is not None:
+        got = _run(attempt, varied.inputs)
+        if isinstance(got, str):
+            missed = f"on other inputs it does not run: {got}"
+        elif agrees(got, varied.outputs):
+            case.verdicts[attempt.route] = f"agrees, error {worst(got, varied.outputs):.1g} on other inputs"
+            return True
+        else:
+            missed = f"error {worst(got, varied.outputs):.2g}"
+    base = _run(attempt, case.flat.example)
+    if isinstance(base, str):  # a finding of the operators check
+        case.fail(attempt.route, f"the graph was made and does not run: {base}")
         return True
     gap = worst(base, case.outputs)
     if not agrees(base, case.outputs):
@@ -77,33 +91,42 @@ def _settled(case: Case, attempt: Attempt) -> bool:
     if varied is None:
         case.verdicts[attempt.route] = f"agrees, error {gap:.1g} on the example; no other inputs were accepted"
         return True
-    case.verdicts[attempt.route] = (
-        f"freezes values: agrees on the example only (error {worst(got, varied.outputs):.2g})"
-    )
+    case.verdicts[attempt.route] = f"freezes values: agrees on the example only ({missed})"
     return False
 
 
-def _run(attempt: Attempt, inputs: Sequence[Tensor]) -> list[Tensor]:
+def _run(attempt: Attempt, inputs: Sequence[Tensor]) -> list[Tensor] | str:
+    """What the graph gives, or why it does not run."""
     assert attempt.run is not None
-    with quiet():
-        return attempt.run(inputs)
+    try:
+        with quiet():
+            return attempt.run(inputs)
+    except Exception as failure:  # an engine may raise anything
+        return summary(failure)
 
 
 def _miss(case: Case, attempt: Attempt, varied: Varied) -> _Miss | None:
-    got = _run(attempt, varied.inputs)
+    got, moved = _run(attempt, varied.inputs), worst(case.outputs, varied.outputs)
+    if isinstance(got, str):
+        return _Miss(attempt.route, varied, 1.0, float("inf"), moved, stopped=f"does not run: {got}")
     if agrees(got, varied.outputs):
         return None
-    moved = worst(case.outputs, varied.outputs)
+    shapes = [[list(t.shape) for t in three] for three in zip(got, varied.outputs, case.outputs, strict=True)]
+    odd = next((f"gives {g} where the module gives {e}" for g, e, b in shapes if g not in (e, b)), "")
     shares = [_share(g, e, b) for g, e, b in zip(got, varied.outputs, case.outputs, strict=True)]
-    return _Miss(attempt.route, max(shares), worst(got, varied.outputs), moved)
+    still = all(_share(g, b, e) <= _UNMOVED for g, e, b in zip(got, varied.outputs, case.outputs, strict=True))
+    return _Miss(attempt.route, varied, max(shares), worst(got, varied.outputs), moved, still, odd)
 
 
 def _share(got: Tensor, expected: Tensor, before: Tensor) -> float:
-    """0: follows the module; 1: stands still."""
-    if got.shape != expected.shape or before.shape != expected.shape:
+    """How far the graph is from what was expected, of the module's own change."""
+    if got.shape != expected.shape:
         return 1.0
+    gap = _gap_norm(got, expected)
+    if before.shape != expected.shape:
+        return 1.0 if gap else 0.0
     change = _gap_norm(expected, before)
-    return _gap_norm(got, expected) / change if change else 0.0
+    return gap / change if change else 0.0
 
 
 def _gap_norm(one: Tensor, other: Tensor) -> float:
@@ -114,14 +137,14 @@ def _findings(case: Case, misses: dict[int, list[_Miss]]) -> list[Finding]:
     """Inputs that are lost at the same step are one finding."""
     groups: dict[tuple[bool, Place | None], list[int]] = {}
     for index, missed in misses.items():
-        whole = any(miss.share >= _UNMOVED for miss in missed)
-        groups.setdefault((whole, _place(case, index, missed)), []).append(index)
+        whole = any(miss.whole for miss in missed)
+        groups.setdefault((whole, _place(case, missed)), []).append(index)
     return [_finding(case, whole, place, {i: misses[i] for i in indices}) for (whole, place), indices in groups.items()]
 
 
 def _finding(case: Case, whole: bool, place: Place | None, misses: dict[int, list[_Miss]]) -> Finding:
     names = [case.flat.input_paths[index] for index in misses]
-    culprits = _culprits(case, case.alone[next(iter(misses))])
+    culprits = _culprits(case, next(iter(misses.values())))
     evidence = [f"it left tensor land here: {culprits[0].name} of {culprits[0].subject}"] if culprits else []
     for index, missed in misses.items():
         evidence += [_told(case.flat.input_paths[index], miss) for miss in missed]
@@ -146,21 +169,24 @@ def _listed(names: list[str]) -> str:
 
 
 def _told(name: str, miss: _Miss) -> str:
-    did = "did not move" if miss.share >= _UNMOVED else f"missed {miss.share:.0%} of it (error {miss.gap:.2g})"
-    return f"{name}, {miss.route.value}: the module moved by {miss.moved:.2g}, the graph {did}"
+    did = "did not move" if miss.whole else f"missed {miss.share:.0%} of it (error {miss.gap:.2g})"
+    if miss.stopped:
+        did = miss.stopped
+    moved = f"moved by {miss.moved:.2g}" if math.isfinite(miss.moved) else "gives another shape"
+    return f"{name}, {miss.route.value}: the module {moved}, the graph {did}"
 
 
-def _place(case: Case, index: int, missed: list[_Miss]) -> Place | None:
-    culprits = _culprits(case, case.alone[index])
+def _place(case: Case, missed: list[_Miss]) -> Place | None:
+    culprits = _culprits(case, missed)
     return culprits[0].place if culprits else _warned(case, missed) or case.forward_place()
 
 
-def _culprits(case: Case, varied: Varied) -> list[Event]:
-    """Steps out of tensor land that took another value when this input changed, in the order of the run."""
+def _culprits(case: Case, missed: list[_Miss]) -> list[Event]:
+    """Steps out of tensor land that took another value on the inputs that were missed, in the order of the run."""
     groups: dict[tuple[str, Place], list[Event]] = {}
     for event in case.base.of(*_LEAVES):
         groups.setdefault((event.kind, event.place), []).append(event)
-    return [events[0] for events in groups.values() if differ(events, varied.events)]
+    return [events[0] for events in groups.values() if differ(events, missed[0].varied.events)]
 
 
 def _warned(case: Case, missed: list[_Miss]) -> Place | None:
@@ -218,10 +244,9 @@ def _variation(
     if attempt.run is None:
         return attempt.place, f"refuses: {attempt.failure}"
     place = attempt.warned[0] if attempt.warned else None
-    try:
-        got = _run(attempt, tensors)
-    except Exception as failure:
-        return place, f"the graph of the example call does not run: {summary(failure)}"
+    got = _run(attempt, tensors)
+    if isinstance(got, str):
+        return place, f"the graph of the example call does not run: {got}"
     if agrees(got, expected):
         return None
     return place, f"error {worst(got, expected):.2g} of the largest value"

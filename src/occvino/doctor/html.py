@@ -29,6 +29,8 @@ ul { color: var(--dim); margin: .3rem 0 .6rem; padding-left: 1.2rem; font-size: 
 table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .35rem .6rem; vertical-align: top;
   border-bottom: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; }
 td:first-child { white-space: nowrap; }
+.numbers td + td, .numbers th + th { text-align: right; font-variant-numeric: tabular-nums; }
+.numbers td:first-child { white-space: normal; font-family: ui-monospace, monospace; font-size: 13px; }
 """
 
 
@@ -54,11 +56,12 @@ def _article(finding: Finding) -> str:
     severity = finding.severity.value
     code = f"<pre>{escape(finding.place.code)}</pre>" if finding.place and finding.place.code else ""
     evidence = "".join(f"<li>{escape(line)}</li>" for line in finding.evidence)
+    listed = f"<ul>{evidence}</ul>" if evidence else ""
     return (
         f'<article class="{severity}"><header><b>{severity}</b><span>{escape(finding.code)}</span>'
         f'<span class="where">{escape(where(finding.place))}</span></header>{code}'
         f"<div><strong>{escape(finding.subject)}</strong>: {escape(finding.message)}</div>"
-        f"<ul>{evidence}</ul>{_fix(finding)}</article>"
+        f"{listed}{_fix(finding)}</article>"
     )
 
 
@@ -88,11 +91,9 @@ def _parity(parity: ParityTable | None) -> str:
         return ""
     head = "".join(f"<th>{escape(engine)} ({escape(route)})</th>" for engine, route in parity.routes.items())
     rows = "".join(f"<tr><td>{escape(row.module)}</td>{_errors(parity, row)}</tr>" for row in parity.rows)
+    table = f'<table class="numbers"><tr><th>module</th>{head}</tr>{rows}</table>' if rows else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in parity_notes(parity))
-    return (
-        f"<h2>Module by module: error against PyTorch</h2><ul>{notes}</ul>"
-        f"<table><tr><th>module</th>{head}</tr>{rows}</table>"
-    )
+    return f"<h2>Module by module: error against PyTorch</h2><ul>{notes}</ul>{table}"
 
 
 def _errors(parity: ParityTable, row: ModuleParity) -> str:

@@ -92,6 +92,7 @@ def differ(events: list[Event], others: tuple[Event, ...]) -> bool:
 
 def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Finding:
     advice, first = ADVICE[kind], events[0]
+    snippet = advice.snippet
     evidence = [f"{first.name} of {first.subject}, {len(events)}x in one call"]
     severity = Severity.ERROR
     if kind not in ("buffer", "random"):
@@ -100,18 +101,21 @@ def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Findin
         if all(event.constant for event in events):
             evidence.append("made of the module's own tensors only: right as a constant, but torch.export cannot know")
             severity = Severity.WARNING
-        elif case.varied is None:
-            evidence.append(
-                "the module takes no other inputs than the example: not known whether the value follows them"
-            )
-        elif differ(events, case.varied.events):
-            evidence.append(CHANGES)
         else:
-            evidence.append("the value was the same for the other inputs that were tried")
-            severity = Severity.WARNING
-    return Finding(
-        f"leaving/{kind}", severity, place, first.subject, advice.message, tuple(evidence), Fix(advice.snippet)
-    )
+            severity, said = _of_the_inputs(case, events)
+            evidence.append(said)
+            if kind == "number":  # not a size that __init__ could compute
+                snippet = ADVICE["item"].snippet
+    return Finding(f"leaving/{kind}", severity, place, first.subject, advice.message, tuple(evidence), Fix(snippet))
+
+
+def _of_the_inputs(case: Case, events: list[Event]) -> tuple[Severity, str]:
+    """How bad it is that a value which is not the module's own left tensor land, and whether it follows the inputs."""
+    if case.varied is None:
+        return Severity.ERROR, "the module takes no other inputs than the example: not known whether it follows them"
+    if differ(events, case.varied.events):
+        return Severity.ERROR, CHANGES
+    return Severity.WARNING, "the value was the same for the other inputs that were tried"
 
 
 def _random(case: Case) -> list[Event]:

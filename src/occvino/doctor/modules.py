@@ -73,8 +73,7 @@ def _routes(case: Case, large: bool) -> dict[str, Route]:
 
 def _first(case: Case, among: Sequence[Route]) -> Route | None:
     """The route to try: one whose graph was made and runs."""
-    made = [route for route in among if route in case.routes and not case.attempt(route).failure]
-    return next((route for route in made if not case.verdicts[route].startswith("does not run")), None)
+    return next((route for route in among if route in case.routes and not case.attempt(route).failure), None)
 
 
 def _errors(made: Attempt, inputs: Sequence[Tensor], expected: Sequence[Tensor]) -> list[float] | str:

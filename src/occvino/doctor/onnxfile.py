@@ -71,7 +71,14 @@ def export_dynamo(flat: FlatModule, axes: dict[str, set[int]]) -> OnnxFile:
     if axes:
         dim = torch.export.Dim.DYNAMIC
         dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
-    program: Any = torch.onnx.export(flat, flat.example, dynamo=True, verbose=False, dynamic_shapes=dynamic)
+    program: Any = torch.onnx.export(
+        flat,
+        flat.example,
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=dynamic,
+        input_names=list(flat.input_names),  # or capitals are lost
+    )
     file = OnnxFile()
     program.save(str(file.plain), external_data=True)
     file.look()

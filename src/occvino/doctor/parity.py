@@ -17,7 +17,7 @@ from occvino.doctor.flatten import FlatModule
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.routes import Attempt, Route, attempt, quiet
 from occvino.doctor.state import state_kept
-from occvino.doctor.taps import sampled, stride_of
+from occvino.doctor.taps import sampled, step, stride_of
 from occvino.doctor.watch import FP16_MAX, Event, describe
 
 _CAUSES = {
@@ -32,7 +32,17 @@ _CAUSES = {
     "topk": "ties: the order of equal values is not defined",
 }
 _SCATTER = Fix("out.scatter_add(0, index[:, None].expand_as(values), values)   # exported right by every route")
-_FIXES = {"index_put": _SCATTER, "index_add": _SCATTER}
+_FIXES = {
+    "index_put": _SCATTER,
+    "index_add": _SCATTER,
+    "interpolate": Fix(
+        "F.interpolate(x, size=size, mode='bilinear', align_corners=False)   # the plainest form, then ask again"
+    ),
+    "round": Fix("torch.floor(x + 0.5)"),
+    "sort": Fix("torch.sort(x, stable=True)   # where the exporter takes it"),
+}
+_INSTEAD = Fix("# write this step with other operators, or move it out of the module; then ask again")
+_NARROW = Fix("key = index % period          # keep integers below 2**31, in the steps between as well")
 
 
 @dataclass(frozen=True)
@@ -68,21 +78,29 @@ def _divergence(case: Case, route: Route) -> Finding:
     tap = taps[index]
     owner = f"module '{tap.owner}' ({type(case.module.get_submodule(tap.owner)).__name__})" if tap.owner else "forward"
     evidence = [f"{route.value}: the {index} steps before agree, this one differs by {gap:.2g} of its largest value"]
-    cause = cause_of((tap.name,), case, route)
+    cause = cause_of((tap.name.partition("(")[0],), case, route)  # the message tells its options
     if cause:
         evidence.append(f"likely: {cause}")
-    fix = next((fix for name, fix in _FIXES.items() if name in tap.name), Fix(""))
+    fix = next((fix for name, fix in _FIXES.items() if name in tap.name), _INSTEAD)
+    if _too_wide(case, route):
+        fix = _NARROW
     said = f"the graph differs from PyTorch from here on: {tap.name} in {owner}"
     return Finding("parity/diverges", Severity.ERROR, tap.place, tap.subject, said, tuple(evidence), fix)
 
 
 def cause_of(steps: Sequence[str], case: Case, route: Route) -> str:
     """Why a graph of this route may differ after these functions of PyTorch; empty when nothing is known of them."""
-    if case.base.wide is not None and route in (Route.OPENVINO, Route.VIA_ONNX):
-        return f"int64 values as large as {case.base.wide.value}: OpenVINO computes with 32-bit integers"
-    known = ((step, cause) for step in steps for name, cause in _CAUSES.items() if name in step)
-    step, cause = next(known, ("", ""))
-    return f"{step}, {cause}" if "(" in step else cause
+    wide = _too_wide(case, route)
+    if wide is not None:
+        return f"int64 values as large as {wide.value}: OpenVINO computes with 32-bit integers"
+    known = ((taken, cause) for taken in steps for name, cause in _CAUSES.items() if name in taken)
+    taken, cause = next(known, ("", ""))
+    return f"{taken}, {cause}" if "(" in taken else cause
+
+
+def _too_wide(case: Case, route: Route) -> Event | None:
+    """An integer of more than 32 bits, in a graph of OpenVINO."""
+    return case.base.wide if route in (Route.OPENVINO, Route.VIA_ONNX) else None
 
 
 def _opaque(case: Case, route: Route, event: Event) -> Finding:
@@ -94,6 +112,7 @@ def _opaque(case: Case, route: Route, event: Event) -> Finding:
         event.subject,
         f"the graph differs from PyTorch from here on: {event.name} fills memory that no exporter sees",
         (f"{route.value}: {case.verdicts[route]}", f"seen: {event.trouble}"),
+        Fix("def pool(x): ...      # the same in torch operators; PyTorch derives the gradient by itself"),
     )
 
 
@@ -119,6 +138,7 @@ def _somewhere(case: Case, route: Route, made: Attempt) -> Finding:
         "outputs",
         "the graph differs from PyTorch on the example call; the step could not be found",
         (f"{route.value}: {case.verdicts[route]}", why),
+        _INSTEAD,
     )
 
 
@@ -205,7 +225,7 @@ class _TapMode(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
+        name = step(func, kwargs)
         # An assignment returns nothing: what it changed is its first argument.
         value = args[0] if name == "__setitem__" else result
         if name != "__get__" and isinstance(value, Tensor) and not value.is_complex():

@@ -91,13 +91,13 @@ def _finding(finding: Finding) -> RenderableType:
     return Padding(Group(*lines), (1, 0, 0, 0))
 
 
-def _routes(findings: Findings) -> Table:
-    table = Table(title="Ways out of PyTorch", title_justify="left", title_style="bold")
+def _routes(findings: Findings) -> RenderableType:
+    table = Table()
     table.add_column("route", no_wrap=True)
     table.add_column("what became of it")
     for route, verdict in findings.routes.items():
         table.add_row(route, Text(verdict, style="green" if verdict.startswith("agrees") else "red"))
-    return table
+    return Group(Text("Ways out of PyTorch", style="bold"), table)
 
 
 def error_text(row: ModuleParity, engine: str) -> str:
@@ -111,7 +111,7 @@ def parity_notes(parity: ParityTable) -> list[str]:
 
 
 def _parity(parity: ParityTable) -> RenderableType:
-    table = Table(title="Module by module: error against PyTorch", title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("module", overflow="fold")
     for engine, route in parity.routes.items():
         table.add_column(f"{engine} ({route})", justify="right")
@@ -125,4 +125,6 @@ def _parity(parity: ParityTable) -> RenderableType:
     notes = parity_notes(parity)
     if len(parity.rows) > _ROWS:
         notes.insert(0, f"the {_ROWS} largest of {len(parity.rows)}; all of them with --json or --html")
-    return Group(table, *(Text(note, style="dim") for note in notes))
+    shown = [table] if parity.rows else []
+    title = Text("Module by module: error against PyTorch", style="bold")
+    return Group(title, *shown, *(Text(note, style="dim") for note in notes))

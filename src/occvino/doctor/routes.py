@@ -206,7 +206,7 @@ def _in_onnxruntime(file: OnnxFile, flat: FlatModule, sampled: bool) -> _Made:
 
     def run(tensors: Sequence[Tensor]) -> list[Tensor]:
         feed = {name: _array(t) for name, t in zip(flat.input_names, tensors, strict=True) if name in kept}
-        return [_tensor(value) for value in session.run(None, feed)]
+        return [_tensor(value, tensors) for value in session.run(None, feed)]
 
     return _Made(run, file.nodes, file)
 
@@ -226,7 +226,7 @@ def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
 
     def run(tensors: Sequence[Tensor]) -> list[Tensor]:
         results = compiled([_array(tensors[at]) for at in position])
-        return [_tensor(results[port]) for port in compiled.outputs]
+        return [_tensor(results[port], tensors) for port in compiled.outputs]
 
     return _Made(run, nodes, model)
 
@@ -235,5 +235,6 @@ def _array(tensor: Tensor) -> Any:
     return np.ascontiguousarray(tensor.detach().cpu().numpy())
 
 
-def _tensor(value: Any) -> Tensor:
-    return torch.from_numpy(np.array(value))
+def _tensor(value: Any, inputs: Sequence[Tensor]) -> Tensor:
+    """Where the module's own outputs are, with which it will be compared."""
+    return torch.from_numpy(np.array(value)).to(inputs[0].device)

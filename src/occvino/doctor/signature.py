@@ -21,7 +21,8 @@ from occvino.doctor.routes import quiet
 from occvino.doctor.watch import code_of_forward
 
 _SNIPPET = (
-    "flat = occvino.doctor.flatten(module, args, kwargs)   # forward({names})\n"
+    "# forward({names})\n"
+    "flat = occvino.doctor.flatten(module, args, kwargs)\n"
     "torch.onnx.export(flat, flat.example, 'model.onnx', dynamo=True)"
 )
 

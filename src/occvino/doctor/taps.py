@@ -27,6 +27,13 @@ def stride_of(value: Tensor) -> int:
     return max(1, value.numel() // _SAMPLES)
 
 
+def step(func: Any, kwargs: dict[str, Any] | None) -> str:
+    """A function of PyTorch with those of its options that runtimes read differently."""
+    options = ", ".join(f"{k}={v}" for k, v in (kwargs or {}).items() if k in _OPTIONS and v is not None)
+    name = getattr(func, "__name__", "")
+    return f"{name}({options})" if options else name
+
+
 def sampled(value: Tensor, stride: int) -> Tensor:
     """A copy, since what is computed next may overwrite the tensor; flat where elements are left out."""
     return value.clone() if stride == 1 else value.reshape(-1)[::stride].clone()
@@ -138,6 +145,8 @@ class _Run:
             self.steps.clear()
             self.latest.append((weakref.ref(value), value._version))
         planned = self.plan[self.at].module if self.at < len(self.plan) else "nothing"
+        if planned != name and not value.dim() and all(tap.module != name for tap in self.plan):
+            return  # a Python number in the call that planned: under tracing a size is a tensor
         if planned != name:
             raise DoctorError(f"exported, the module goes another way: {name} where the example call has {planned}")
         tap = self.plan[self.at]
@@ -160,7 +169,5 @@ class _Steps(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        options = ", ".join(f"{k}={v}" for k, v in (kwargs or {}).items() if k in _OPTIONS and v is not None)
-        name = getattr(func, "__name__", "")
-        self.run.steps.append(f"{name}({options})" if options else name)
+        self.run.steps.append(step(func, kwargs))
         return func(*args, **(kwargs or {}))

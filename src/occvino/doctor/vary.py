@@ -15,18 +15,18 @@ def variants_of(value: Tensor, seed: int = _SEED) -> Iterator[Tensor]:
 
     Floats move by a tenth of their spread, which keeps an invertible matrix invertible and a probability nearly one.
     Booleans and integers are rearranged, since a value that occurs is a value that is allowed; an ascending integer
-    tensor (offsets, ranks) stays ascending.
+    tensor (offsets, ranks) stays ascending. Each differs from `value`.
     """
     if not value.numel():
         return
     random = torch.Generator().manual_seed(seed)
     if value.is_floating_point() or value.is_complex():
-        yield from _floats(value, random)
+        variants = _floats(value, random)
     elif value.dtype is torch.bool:
-        yield ~value
-        yield _shuffled(value, random)
+        variants = iter((~value, _shuffled(value, random)))
     else:
-        yield from _integers(value, random)
+        variants = _integers(value, random)
+    yield from (variant for variant in variants if not torch.equal(variant, value))
 
 
 def _floats(value: Tensor, random: torch.Generator) -> Iterator[Tensor]:
@@ -40,7 +40,9 @@ def _floats(value: Tensor, random: torch.Generator) -> Iterator[Tensor]:
 
 def _integers(value: Tensor, random: torch.Generator) -> Iterator[Tensor]:
     flat = value.flatten()
-    if flat.numel() > 2 and bool((flat[1:] >= flat[:-1]).all()) and int(flat[0]) != int(flat[-1]):
+    if flat.numel() > 1 and bool((flat[1:] >= flat[:-1]).all()) and int(flat[0]) != int(flat[-1]):
+        if int(flat[0]) > 0:  # offsets begin with 0 and must; anything else may be read element by element
+            yield value - 1
         middle = (flat[:-1] + flat[1:]) // 2
         yield torch.cat([flat[:1], middle[1:], flat[-1:]]).reshape(value.shape)
         yield torch.cat([flat[:1], middle]).reshape(value.shape)

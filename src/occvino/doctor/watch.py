@@ -64,7 +64,8 @@ class Event:
     """One observation.
 
     Args:
-        kind: item, number, bool, len, tolist, numpy, solver, function, scatter, custom-op, buffer, state, random.
+        kind: item, number, index, bool, len, tolist, numpy, solver, function, scatter, custom-op, buffer, state,
+            random.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
@@ -121,7 +122,7 @@ def observe(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         state_kept(module, _stores(seen, module)),
         rebound(module, _noting(seen)),
         _profiled(module, seen, functions),
-        _Operators(module, seen),
+        _Operators(module, seen, functions),
         functions,
     ):
         seen.output = module(*args, **kwargs)
@@ -154,7 +155,10 @@ class _Functions(TorchFunctionMode):
             return func(*args, **kwargs)
         if name in SOLVERS:
             return self._solve(func, args, kwargs, user_place(), describe(args[0]))
+        before = len(self.seen.events)
         result = func(*args, **kwargs)
+        if name in _ESCAPES:  # what it does below belongs to it
+            del self.seen.events[before:]
         constant = self._all_constant((args, kwargs))
         if name == "size" or getattr(func, "__self__", None) is Tensor.shape:
             self._add_size()
@@ -200,9 +204,8 @@ class _Functions(TorchFunctionMode):
             trouble = f"{type(failure).__name__}: {str(failure).splitlines()[0]}"
             if not on_accelerator(args[0]):
                 raise
-            host = replace_leaves((args, kwargs), lambda _, leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf)
-            result = func(*host[0], **host[1])
-            result = result.to(args[0].device) if isinstance(result, Tensor) else result
+            host = _moved((args, kwargs), "cpu")
+            result = _moved(func(*host[0], **host[1]), args[0].device)
             trouble += " (the examination went on with this call on the CPU)"
         finally:
             if place is not None:
@@ -211,17 +214,21 @@ class _Functions(TorchFunctionMode):
         return result
 
 
+def _moved(value: Any, device: Any) -> Any:
+    return replace_leaves(value, lambda _, leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf)
+
+
 def on_accelerator(tensor: Tensor) -> bool:
     """Its solver is not LAPACK on the host."""
     return tensor.device.type != "cpu"
 
 
 class _Operators(TorchDispatchMode):
-    """Below the functions: operators, writes into buffers, random numbers, magnitudes."""
+    """Below the functions: operators, writes into buffers, random numbers, magnitudes, tensors taken as an index."""
 
-    def __init__(self, module: nn.Module, seen: Observation) -> None:
+    def __init__(self, module: nn.Module, seen: Observation, functions: _Functions) -> None:
         super().__init__()
-        self.seen = seen
+        self.seen, self.functions = seen, functions
         self.buffers = {b.untyped_storage().data_ptr(): name for name, b in module.named_buffers() if b.numel()}
 
     def __torch_dispatch__(
@@ -237,6 +244,8 @@ class _Operators(TorchDispatchMode):
             places.append(place)
         if func.namespace not in _BUILT_IN:
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
+        if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
+            self.seen.events.append(Event("index", "Tensor.__index__", place, describe(args[0]), _digest(result)))
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
             self._add("random", name, place, describe(result))
         with DisableTorchFunction():  # what is done to watch must not be watched

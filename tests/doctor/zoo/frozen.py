@@ -95,11 +95,67 @@ class LoopOverCamerasTwin(Conv):
         return self.conv((x * weights[:, None, None, None]).sum(0))
 
 
+class Repeats(Conv):
+    """How often: read from a tensor whose values ascend, as offsets do."""
+
+    def forward(self, x, steps):
+        for _ in range(steps[1]):  # TRAP
+            x = x + 1
+        return self.conv(x)
+
+
+class RepeatsTwin(Conv):
+    def forward(self, x, steps):
+        return self.conv(x + steps[1])
+
+
+class CountOfKept(Conv):
+    """The graph gives another shape where another number is kept."""
+
+    def forward(self, x, kept):
+        count = int(kept.sum())  # TRAP
+        return self.conv(x)[..., kept].reshape(-1, count).sum(-1)
+
+
+class CountOfKeptTwin(Conv):
+    def forward(self, x, kept):
+        return self.conv(x)[..., kept].sum(-1)
+
+
+class SizeOfKept(Conv):
+    """The graph does not even run where another number is kept."""
+
+    def forward(self, x, kept):
+        count = int(kept.sum())  # TRAP
+        return self.conv(x)[..., kept].reshape(2, 4, 4, count).sum(-1)
+
+
+class BothMoved(Conv):
+    """A branch that is taken when two inputs change, and not when one does."""
+
+    def forward(self, x, y):
+        if (x.flatten()[0] != 0) & (y.flatten()[0] != 0):  # TRAP
+            x = x * 2
+        return self.conv(x) + y.mean()
+
+
+class BothMovedTwin(Conv):
+    def forward(self, x, y):
+        moved = (x.flatten()[0] != 0) & (y.flatten()[0] != 0)
+        return self.conv(torch.where(moved, x * 2, x)) + y.mean()
+
+
+ZEROS = torch.zeros_like(X)
+STEPS, KEPT = torch.tensor([2, 3, 4]), torch.tensor([True, False, False, False])
 PAIRS = (
     Pair("frozen/input", of(FrozenInput, X, M), of(FrozenInputTwin, X, M), TRACED),
     Pair("frozen/partial", of(FrozenPart, X), of(FrozenPartTwin, X), TRACED),
     Pair("frozen/input", of(Rebuilt, X, M), of(RebuiltTwin, X, M), (Route.OPENVINO,)),
     Pair("frozen/input", of(Crop, X, torch.tensor([1])), of(CropTwin, X, torch.tensor([1])), (Route.LEGACY,)),
+    Pair("frozen/input", of(Repeats, X, STEPS), of(RepeatsTwin, X, STEPS), (Route.LEGACY,)),
+    Pair("frozen/partial", of(CountOfKept, X, KEPT), of(CountOfKeptTwin, X, KEPT), TRACED),
+    Pair("frozen/partial", of(SizeOfKept, X, KEPT), of(CountOfKeptTwin, X, KEPT), TRACED),
+    Pair("frozen/partial", of(BothMoved, ZEROS, ZEROS), of(BothMovedTwin, ZEROS, ZEROS), TRACED),
     Pair("frozen/shape", of(BatchInMath, X), of(BatchInMathTwin, X), TRACED, BIGGER),
     Pair("frozen/shape", of(LoopOverCameras, X), of(LoopOverCamerasTwin, X), (Route.LEGACY,), BIGGER),
 )
