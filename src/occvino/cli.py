@@ -43,6 +43,10 @@ Precision = Annotated[
 MappingName = Annotated[
     str, typer.Option("--mapping", help="Of a panoptic model's centres: official, two bugs included, or corrected.")
 ]
+Past = Annotated[
+    list[Path] | None,
+    typer.Option(help="Pictures and rig.json of a moment before, for a model of several. Repeatable, newest first."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -100,6 +104,10 @@ def convert(
     output: Annotated[
         list[str] | None, typer.Option(help="Also give this tap, as logits or depth. Repeatable.")
     ] = None,
+    temporal: Annotated[
+        str | None,
+        typer.Option(help="Of a model of several frames: exact (default) or fast, one at a time, or batch."),
+    ] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
     ] = False,
@@ -132,6 +140,7 @@ def convert(
             cameras=cameras,
             bake_calibration=bake_calibration is not None,
             outputs=tuple(output or ()),
+            temporal=temporal or ("exact" if get_variant(variant).frames > 1 else "batch"),  # type: ignore[arg-type]
             progress=progress,
         )
     _say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
@@ -143,6 +152,7 @@ def verify(
     artifact: ArtifactPath,
     images: Annotated[Path | None, typer.Option(help="Folder of pictures; else the drive that ships inside.")] = None,
     rig: OptionalRig = None,
+    past: Past = None,
     checkpoint: Checkpoint = None,
     device: Device = "CPU",
     precision: Precision = "f32",
@@ -154,13 +164,24 @@ def verify(
     """
     if (images is None) != (rig is None):
         raise OccvinoError("--images and --rig belong together: give both, or neither for the drive that ships inside")
+    if past and images is None:
+        raise OccvinoError("--past needs --images and --rig: it is the past of these pictures")
     from occvino.conversion.verify import verify as run
-    from occvino.demo import frames_and_rig
+    from occvino.demo import moments_for
 
-    frames, loaded = (images, Rig.load(rig)) if images and rig else frames_and_rig(artifact)
+    (frames, loaded), *before = [(images, Rig.load(rig)), *_moments(past)] if images and rig else moments_for(artifact)
     with _steps(quiet=as_json) as progress:
         hint = None if precision == "default" else precision
-        result = run(artifact, frames, loaded, checkpoint=checkpoint, device=device, precision=hint, progress=progress)
+        result = run(
+            artifact,
+            frames,
+            loaded,
+            past=before,
+            checkpoint=checkpoint,
+            device=device,
+            precision=hint,
+            progress=progress,
+        )
     if as_json:
         _print_json(result.to_dict())
     else:
@@ -174,6 +195,7 @@ def run(
     images: Images,
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png.")],
     rig: OptionalRig = None,
+    past: Past = None,
     device: Device = "CPU",
     precision: Precision = "default",
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
@@ -196,8 +218,9 @@ def run(
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
             raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
-        _warn_of_one_frame(variant or pipeline.artifact.manifest.variant)
-        occupancy = pipeline(images, loaded)
+        before = _moments(past)
+        _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
+        occupancy = pipeline(images, loaded, before)
         occupancy.save(out_dir / "labels.npz")
         save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
     summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
@@ -284,12 +307,17 @@ def doctor(
     raise typer.Exit(0 if findings.clean else 1)
 
 
-def _warn_of_one_frame(name: str) -> None:
-    frames = get_variant(name).frames
-    if frames > 1:
+def _moments(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
+    """Moments before, each a folder with its own rig."""
+    return [(folder, Rig.load(folder / "rig.json")) for folder in folders or ()]
+
+
+def _warn_of_missing_frames(name: str, past: int) -> None:
+    wanted = get_variant(name).frames - 1
+    if past < wanted:
         warnings.warn(
-            f"{name} takes {frames} frames and this command gives it one, which stands in for the others as at the "
-            "start of a scene: from Python, Pipeline(...)(frames, rig, past=[...]) takes them all",
+            f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
+            "the others, as at the start of a scene; give them with --past DIR, newest first",
             stacklevel=2,
         )
 

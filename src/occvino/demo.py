@@ -8,7 +8,6 @@ from typing import Any
 from PIL import Image
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.conversion.verify import Report, verify
 from occvino.datasets.nuscenes import Frame
@@ -16,7 +15,7 @@ from occvino.datasets.shipped import shipped_drive
 from occvino.errors import OccvinoError
 from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
-from occvino.preprocess import Frames
+from occvino.preprocess import Moment
 from occvino.runtime import Occupancy, Pipeline
 from occvino.viz import compose, save_picture
 
@@ -79,15 +78,22 @@ def _draw(frame: Frame, predicted: Occupancy, path: Path) -> float:
     return metric.compute()
 
 
-def frames_and_rig(artifact: str | Path) -> tuple[Frames, Rig]:
-    """A frame for an artifact, when there is no real one at hand: of the synthetic drive that ships inside.
+def moments_for(artifact: str | Path) -> list[Moment]:
+    """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
+
+    There are as many as the model takes, or as the drive has.
 
     Raises:
         OccvinoError: the artifact's cameras are not the six of that drive, or its calibration is baked in.
     """
-    opened = Artifact.open(artifact)
-    frame = shipped_drive()[0]
-    if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frame.rig.names):
+    opened, drive = Artifact.open(artifact), shipped_drive()
+    frames = [drive[index] for index in range(min(opened.variant.frames, len(drive)))]
+    if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frames[0].rig.names):
         own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
         raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
-    return frame.pictures(), frame.rig
+    return [(frame.pictures(), frame.rig) for frame in reversed(frames)]
+
+
+def frames_and_rig(artifact: str | Path) -> Moment:
+    """The newest of `moments_for`."""
+    return moments_for(artifact)[0]

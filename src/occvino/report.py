@@ -1,6 +1,7 @@
 """How results look on a terminal."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from occvino.artifact import Artifact
 from occvino.geometry import input_names
+from occvino.temporal import state_shapes, state_slots
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ def print_verification(console: Console, result: "Report") -> None:
     agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
     console.print(table)
     console.print(f"{agreement}; frustum points in the grid: {result.points_kept:.0%}", highlight=False)
+    if result.batch_labels is not None:
+        console.print(
+            f"stream ({result.temporal}): the IR's labels equal to PyTorch's of all frames at once: "
+            f"{result.batch_labels:.4%}",
+            highlight=False,
+        )
     console.print(f"IR ran on {result.running}", highlight=False)
     if result.ok:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
@@ -122,6 +130,7 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
         "weights": ", ".join(f"{key} {value}" for key, value in manifest.weights.items()),
         "stored precision": manifest.precision,
         "cameras": ", ".join(manifest.cameras),
+        "temporal": _temporal(artifact),
         "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
         "outputs": ", ".join(manifest.outputs),
         "measured parity": _parity(manifest.parity),
@@ -130,6 +139,18 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
     for name, value in rows.items():
         table.add_row(name, escape(value))
     console.print(table)
+
+
+def _temporal(artifact: Artifact) -> str:
+    """How the frames of a temporal model come, and what is kept of them between two calls."""
+    variant, manifest = artifact.variant, artifact.manifest
+    if manifest.temporal == "batch":
+        return "all frames at once" if variant.frames > 1 else "one frame"
+    slots = state_slots(variant, manifest.temporal)
+    shapes = state_shapes(variant, manifest.temporal, len(manifest.cameras))
+    mebibytes = sum(slots[name] * math.prod(shapes[name]) * 4 for name in slots) / 2**20
+    kept = ", ".join(f"{name} of {count} moments" for name, count in slots.items())
+    return f"{manifest.temporal}, one frame at a time; remembers {kept}: {mebibytes:.0f} MiB"
 
 
 def _parity(parity: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from occvino.artifact import MANIFEST, Artifact
 from occvino.conversion import convert
+from occvino.conversion.verify import TOLERANCES, Error
 from occvino.errors import ArtifactError, FrameError, OccvinoError
 from occvino.geometry import input_names
 from occvino.networks import build
@@ -45,7 +46,8 @@ def pipeline(artifact):
 
 
 def assert_same(found, expected):
-    assert np.abs(found - expected).max() < 1e-3 * expected.std()
+    error = Error.between(found, expected)
+    assert error.within(TOLERANCES["fp32"]), error
 
 
 def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):

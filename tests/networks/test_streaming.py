@@ -5,15 +5,16 @@ import pytest
 import torch
 
 from occvino.cameras import Rig
+from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError
 from occvino.geometry import PLAN_INPUTS, joint_calibration, network_inputs
 from occvino.lift import PoolingPlan
 from occvino.networks import build
-from occvino.networks.flashocc import normalise, tap_names
+from occvino.networks.flashocc import tap_names
 from occvino.networks.streaming import stream_taps
 from occvino.preprocess import images_of
 from occvino.runtime.memory import Memory
-from occvino.temporal import MISSING, state_slots
+from occvino.temporal import MISSING
 from tests.drives import batch, drive, tensors
 from tests.small import SMALL, known
 
@@ -24,23 +25,16 @@ TEMPORAL = [
 ]
 
 
-class Stream:
-    """A streaming form with its memory."""
+class Stream(TorchStream):
+    """Takes moments as the other forms do, and gives taps as tensors."""
 
     def __init__(self, model, temporal):
-        self.model, self.temporal = model, temporal
-        self.memory = Memory(model.variant, temporal, 2)
+        super().__init__(model, temporal, 2)
+        self.variant = model.variant
 
-    def __call__(self, moment, scene=None):
-        recalled = self.memory.recall(moment[1], scene)
-        calibration = joint_calibration(recalled.rigs, self.model.variant)
-        geometry = network_inputs(calibration, self.model.variant, self.temporal)
-        images = torch.from_numpy(images_of([moment], [moment[1]], self.model.variant))
-        with torch.inference_mode():
-            taps = stream_taps(self.model, self.temporal, normalise(images), *tensors({**geometry, **recalled.inputs}))
-        kept = state_slots(self.model.variant, self.temporal)
-        self.memory.keep(recalled, {name: taps[name].numpy() for name in kept}, scene)
-        return taps
+    def __call__(self, moment):
+        found = super().__call__(images_of([moment], [moment[1]], self.variant), moment[1])
+        return {name: torch.from_numpy(array) for name, array in found.items()}
 
 
 @pytest.fixture(scope="module", params=TEMPORAL)
@@ -58,11 +52,12 @@ def test_the_exact_stream_is_the_batch_form_frame_by_frame(model):
     """Over the start of a scene, its middle, and a cut to another one."""
     stream, frames = Stream(model, "exact"), model.variant.frames
     for scene in ("a", "b"):
+        stream.memory.reset()
         seen = drive(frames + 1, start=1000.0 if scene == "b" else 0.0, seed=ord(scene))
         for index, moment in enumerate(seen):
             past = seen[max(0, index - frames + 1) : index][::-1]
-            taps, expected = stream(moment, scene), batch(model, moment, past)
-            assert list(taps) == list(tap_names(model.variant, "exact"))
+            taps, expected = stream(moment), batch(model, moment, past)
+            assert list(taps) == [*tap_names(model.variant, "exact"), "labels"]
             for name in ("depth", "features", "bev", "logits"):
                 assert_same(taps[name], expected[name])
     # what was compared depends on the past
@@ -74,7 +69,7 @@ def test_the_fast_stream_is_exact_where_all_cameras_fire_at_once(model):
     fast, exact = Stream(model, "fast"), Stream(model, "exact")
     for index, moment in enumerate(drive(4, apart=0.0)):
         found, expected = fast(moment), exact(moment)
-        assert list(found) == list(tap_names(model.variant, "fast"))
+        assert list(found) == [*tap_names(model.variant, "fast"), "labels"]
         if index != 1 or not model.variant.stereo:
             assert_same(found["logits"], expected["logits"])
     moment = drive(5, apart=0.1)[-1]  # and differs where they begin to fire one after another

@@ -1,6 +1,7 @@
 """The artifact's ONNX file in ONNX Runtime: the middle one of the three forms, called as `Pipeline` is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,29 +12,40 @@ from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.geometry import joint_calibration, network_inputs
 from occvino.preprocess import Frames, Moment, images_of, moments
+from occvino.runtime.memory import Limits, Memory, memory_of
 from occvino.runtime.occupancy import Occupancy
-from occvino.runtime.panoptic import Mapping
+from occvino.runtime.panoptic import Mapping as ClassMapping
 from occvino.runtime.pipeline import occupancy
+from occvino.temporal import state_slots
 
 
 class OnnxPipeline:
-    """An artifact run by ONNX Runtime on the CPU. `mapping` is as for `Pipeline`.
+    """An artifact run by ONNX Runtime on the CPU. `mapping` and `limits` are as for `Pipeline`.
 
     Raises:
         ArtifactError: the ONNX file is missing or altered.
         OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
     """
 
-    def __init__(self, artifact: Artifact, *, mapping: str = "official") -> None:
+    def __init__(self, artifact: Artifact, *, mapping: str = "official", limits: Limits | None = None) -> None:
         self.artifact = artifact
-        self._mapping = Mapping.named(mapping, artifact.variant)
+        self.memory = memory_of(artifact, limits)
+        self._mapping = ClassMapping.named(mapping, artifact.variant)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         path = str(artifact.checked(ONNX))
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()) -> Occupancy:
-        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`.
+    def __call__(
+        self,
+        frames: Frames,
+        rig: Rig | None = None,
+        past: Sequence[Moment] = (),
+        *,
+        scene: str | None = None,
+        time: float | None = None,
+    ) -> Occupancy:
+        """Occupancy of one moment; the arguments are as in `Pipeline.__call__`.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
@@ -44,10 +56,35 @@ class OnnxPipeline:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         variant = self.artifact.variant
         seen = moments(frames, rig, past, variant.frames)
+        if self.memory is not None:
+            if past:
+                self.memory.reset()
+            for moment in reversed(past):
+                self._step(self.memory, moment, None, None, follows=True)
+            return self._step(self.memory, (frames, rig), scene, time, follows=bool(past))
         rigs = [self.artifact.match(rig) for _, rig in seen]
         inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
         if not self.artifact.manifest.baked_calibration:
             inputs |= network_inputs(joint_calibration(rigs, variant), variant)
-        names = list(self.artifact.manifest.outputs)
-        arrays = {name: np.asarray(value) for name, value in zip(names, self._session.run(names, inputs), strict=True)}
+        arrays = self._run(inputs, self.artifact.manifest.outputs)
         return occupancy(arrays.pop("labels"), arrays, variant, self._mapping)
+
+    def _step(
+        self, memory: Memory, moment: Moment, scene: str | None, time: float | None, *, follows: bool
+    ) -> Occupancy:
+        """One moment of a stream."""
+        variant, manifest = self.artifact.variant, self.artifact.manifest
+        rig = self.artifact.match(moment[1])
+        recalled = memory.recall(rig, scene, time, follows=follows)
+        geometry = network_inputs(joint_calibration(recalled.rigs, variant), variant, manifest.temporal)
+        images = images_of([moment], [rig], variant)
+        kept = state_slots(variant, manifest.temporal)
+        names = tuple(dict.fromkeys((*manifest.outputs, *kept)))
+        arrays = self._run({"images": images, **geometry, **recalled.inputs}, names)
+        memory.keep(recalled, {name: arrays[name] for name in kept}, scene, time)
+        extras = {name: arrays[name] for name in manifest.outputs if name != "labels"}
+        return occupancy(arrays["labels"], extras, variant, self._mapping, recalled.history)
+
+    def _run(self, inputs: Mapping[str, NDArray[np.generic]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        values = self._session.run(list(names), dict(inputs))
+        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}

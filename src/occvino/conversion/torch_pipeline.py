@@ -13,6 +13,7 @@ from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
 from occvino.preprocess import Frames, Moment, images_of, moments
+from occvino.runtime.memory import Memory
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping
 from occvino.runtime.pipeline import occupancy
@@ -46,12 +47,21 @@ class TorchPipeline:
         self._device = torch.device(device)
         model = build(name, checkpoint)
         self._variant = model.variant
+        self.memory: Memory | None = None
         self._network = Deployable(model).eval().to(self._device)
         self._names = (*tap_names(model.variant), "labels")
         self._kept = CENTRE_HEADS if model.variant.panoptic else ()
 
-    def __call__(self, frames: Frames, rig: Rig, past: Sequence[Moment] = ()) -> Occupancy:
-        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`.
+    def __call__(
+        self,
+        frames: Frames,
+        rig: Rig,
+        past: Sequence[Moment] = (),
+        *,
+        scene: str | None = None,
+        time: float | None = None,
+    ) -> Occupancy:
+        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`. Nothing is remembered.
 
         Raises:
             FrameError: a picture is missing, unreadable or of another size than the rig says.

@@ -9,6 +9,7 @@ from occvino.cameras import Rig
 from occvino.errors import OccvinoError
 from occvino.preprocess import Frames, Moment
 from occvino.runtime import Pipeline
+from occvino.runtime.memory import Limits, Memory
 from occvino.runtime.occupancy import Occupancy
 
 Engine = Literal["openvino", "onnxruntime", "torch"]
@@ -16,9 +17,19 @@ ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime", "torch")
 
 
 class Labeller(Protocol):
-    """What `Pipeline` and its two counterparts have in common."""
+    """What `Pipeline` and its two counterparts have in common. `memory`: of a stream, None for what has none."""
 
-    def __call__(self, frames: Frames, rig: Rig, past: Sequence[Moment] = ()) -> Occupancy:
+    memory: Memory | None
+
+    def __call__(
+        self,
+        frames: Frames,
+        rig: Rig,
+        past: Sequence[Moment] = (),
+        *,
+        scene: str | None = None,
+        time: float | None = None,
+    ) -> Occupancy:
         """Occupancy of one moment."""
         ...
 
@@ -33,6 +44,9 @@ def load_engine(
     mapping: str = "official",
 ) -> tuple[Labeller, str]:
     """Something that labels a frame as `Pipeline` does, and what it runs on, in words.
+
+    PyTorch takes all frames of a temporal model at once, whatever the artifact's form. A stream goes by the data set's
+    scenes alone, as the official loader does, and makes no cuts of its own.
 
     Args:
         engine: one of `ENGINES`.
@@ -53,12 +67,12 @@ def load_engine(
     if engine != "torch" and checkpoint is not None:
         raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
     if engine == "openvino":
-        pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping)
+        pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping, limits=Limits.none())
         return pipeline, str(pipeline.running)
     if engine == "onnxruntime":
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 
-        return OnnxPipeline(artifact, mapping=mapping), "ONNX Runtime, CPU, f32"
+        return OnnxPipeline(artifact, mapping=mapping, limits=Limits.none()), "ONNX Runtime, CPU, f32"
     from occvino.conversion.provenance import weights_path
     from occvino.conversion.torch_pipeline import TorchPipeline
 

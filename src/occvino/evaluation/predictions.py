@@ -8,7 +8,7 @@ A frame that has its file is not run again, so an interrupted evaluation goes on
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller
 from occvino.files import OutputError, atomic_file, write_text
+from occvino.runtime.occupancy import Occupancy
 
 STAMP = "eval.json"
 
@@ -63,15 +64,23 @@ class Predictions:
             rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
             frames: how many moments the network takes, the current one among them.
 
+        A stream is given the frames in order; where those before were not run in this go, they are run again first, so
+        that an interrupted run gives the labels of one that was not.
+
         Raises:
             OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.
         """
+        ran: Frame | None = None
         for index in indices:
             frame = dataset[index]
             path = self.path(frame)
             if not path.is_file():
-                past = [(other.pictures(), other.rig) for other in dataset.previous(index, frames - 1)]
-                found = label(frame.pictures(), rig or frame.rig, past)
+                before = dataset.previous(index, frames - 1)
+                if getattr(label, "memory", None) is None:
+                    found = label(frame.pictures(), rig or frame.rig, [(b.pictures(), b.rig) for b in before])
+                else:
+                    found = _stream(label, frame, before, ran)
+                ran = frame
                 if found.labels.shape != SHAPE:
                     raise OccvinoError(f"the labels have shape {found.labels.shape}, Occ3D's ground truth has {SHAPE}")
                 arrays: dict[str, NDArray[np.generic]] = {"semantics": found.labels}
@@ -100,6 +109,13 @@ class Predictions:
             OutputError: the file is missing or damaged.
         """
         return _read(self.path(frame))[1]
+
+
+def _stream(label: Labeller, frame: Frame, before: Sequence[Frame], ran: Frame | None) -> Occupancy:
+    """The next frame of a stream; `before` are those before it in its scene, newest first, `ran` what it saw last."""
+    known = ran is not None and before[:1] == (ran,)
+    past = [] if known else [(other.pictures(), other.rig) for other in before if other is not frame]
+    return label(frame.pictures(), frame.rig, past, scene=frame.scene, time=frame.timestamp / 1e6)
 
 
 def load_labels(path: Path) -> NDArray[np.uint8]:

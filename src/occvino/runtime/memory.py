@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from occvino.artifact import Artifact
 from occvino.cameras import Rig, rigid_inverse
 from occvino.errors import FrameError
 from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
@@ -49,6 +50,11 @@ class Limits:
     jump: float = 35.0
     turn: float = 90.0
     late: float = 1.6
+
+    @classmethod
+    def none(cls) -> "Limits":
+        """Anything may lie between two moments of one scene, but not time that goes back."""
+        return cls(math.inf, math.inf, math.inf, math.inf)
 
 
 Event: TypeAlias = Literal["start", "scene", "cut", "dropped"]
@@ -117,20 +123,23 @@ class Memory:
         self._past: tuple[Moment, ...] = ()
         self._intervals: deque[float] = deque(maxlen=8)
 
-    def recall(self, rig: Rig, scene: str | None = None, time: float | None = None) -> Recalled:
+    def recall(
+        self, rig: Rig, scene: str | None = None, time: float | None = None, *, follows: bool = False
+    ) -> Recalled:
         """What the moment of this rig, scene and time (seconds) is to be given of the past.
 
-        Warns with `SceneCutWarning` or `DroppedFrameWarning` if the moment does not follow the one before.
+        `follows`: the caller knows that it follows the moment before; nothing is looked for then. Otherwise it warns
+        with `SceneCutWarning` or `DroppedFrameWarning` if it does not.
 
         Raises:
             FrameError: the time is no number.
         """
         if time is not None and not math.isfinite(time):
             raise FrameError(f"time {time} is no time: seconds are expected, on any clock that does not stand still")
-        event, message = self._event(rig, scene, time)
+        event, message = (None, "") if follows and self._past else self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
         if event in ("cut", "dropped"):
-            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=5)
+            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=6)
         there = [age <= len(past) for age in range(1, self._moments + 1)]
         inputs: dict[str, NDArray[Any]] = {MISSING: ~np.array(there)}
         for name, (kind, age) in self._inputs.items():
@@ -189,6 +198,14 @@ class Memory:
         if degrees > self.limits.turn:
             return f"the vehicle turned by {degrees:.0f} degrees (more than {self.limits.turn:g})"
         return ""
+
+
+def memory_of(artifact: Artifact, limits: Limits | None = None) -> Memory | None:
+    """An empty memory for an artifact in a streaming form; None for all others."""
+    manifest = artifact.manifest
+    if manifest.temporal == "batch":
+        return None
+    return Memory(artifact.variant, manifest.temporal, len(manifest.cameras), limits)
 
 
 def _interval(before: Moment, time: float | None) -> float | None:

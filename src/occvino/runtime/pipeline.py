@@ -15,13 +15,12 @@ from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.devices import Running, Settings, check_release
-from occvino.runtime.memory import History, Memory, Recalled, State
+from occvino.runtime.memory import History, Limits, Memory, Recalled, State, memory_of
 from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.runtime.shot import Inferred, Prepared, Shot
 from occvino.runtime.stream import Failure, stream
-from occvino.temporal import Temporal
 from occvino.variants import Variant
 
 
@@ -47,6 +46,7 @@ class Pipeline:
         streams: how many inferences run side by side on a device.
         mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
             figures contain the two bugs of the official one.
+        limits: what may lie between two moments of a stream before the past is forgotten.
 
     Several threads may call one object, unless it remembers; what remembers takes its moments from one thread.
 
@@ -68,6 +68,7 @@ class Pipeline:
         hint: str | None = None,
         streams: int | None = None,
         mapping: str = "official",
+        limits: Limits | None = None,
     ) -> None:
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
         self._mapping = Mapping.named(mapping, self.artifact.variant)
@@ -76,14 +77,8 @@ class Pipeline:
         self._network = Network(self.artifact.path / IR, device, stages, settings)
         self._baked = self.artifact.baked_rig
         self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
-        manifest = self.artifact.manifest
-        self._temporal: Temporal = manifest.temporal
-        self.memory = (
-            Memory(self.artifact.variant, manifest.temporal, len(manifest.cameras))
-            if manifest.temporal != "batch"
-            else None
-        )
-        self.parallel = 1 if self.memory else self._network.parallel
+        self.memory = memory_of(self.artifact, limits)
+        self.parallel = self._network.parallel if self.memory is None else 1
         """How many inferences may be under way at a time."""
 
     def __call__(
@@ -109,7 +104,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget the moments before: the next one is the first of a scene. Does nothing where nothing is remembered."""
-        if self.memory:
+        if self.memory is not None:
             self.memory.reset()
 
     def stream(
@@ -147,8 +142,9 @@ class Pipeline:
         prepared = self.prepare(Shot(frames, rig, past))
         if self.memory is None:
             return prepared.inputs
-        self._replay(prepared)
-        return {name: np.array(value) for name, value in self._recalled(self.memory, prepared)[1].items()}
+        self._replay(self.memory, prepared.past)
+        recalled = self._recalled(self.memory, prepared, follows=bool(prepared.past))
+        return {name: np.array(value) for name, value in recalled[1].items()}
 
     def prepare(self, shot: Shot) -> Prepared:
         """Read the pictures and build the plan. Depends on no other shot: several threads may prepare at a time.
@@ -160,7 +156,7 @@ class Pipeline:
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         variant = self.artifact.variant
-        if self.memory:
+        if self.memory is not None:
             moments(shot.frames, rig, shot.past, variant.frames)  # not more than it takes
             past = tuple(self.prepare(Shot(*moment)) for moment in reversed(shot.past))
             matched = self.artifact.match(rig)
@@ -177,28 +173,34 @@ class Pipeline:
         """Run the network, up to `parallel` at a time. What remembers takes its moments in order, one at a time."""
         if self.memory is None:
             return Inferred(self._run(prepared.inputs))
-        self._replay(prepared)
-        recalled, inputs = self._recalled(self.memory, prepared)
-        state = self.memory.room()
-        outputs = self._run(inputs, state)
-        self.memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
-        return Inferred(outputs, recalled.history)
+        self._replay(self.memory, prepared.past)
+        return self._step(self.memory, prepared, follows=bool(prepared.past))
 
     def _run(self, inputs: dict[str, NDArray[np.generic]], state: State | None = None) -> dict[str, NDArray[Any]]:
         """Copies of the outputs; what is to be remembered is written to `state`."""
         found, kept = self._network(inputs, state or {}), state or {}
         return {name: found[name].copy() if name in kept else found[name] for name in self.artifact.manifest.outputs}
 
-    def _replay(self, prepared: Prepared) -> None:
+    def _replay(self, memory: Memory, past: Sequence[Prepared]) -> None:
         """Run the moments before, if they were given, with nothing remembered of others."""
-        if prepared.past:
-            self.reset()
-        for moment in prepared.past:
-            self.infer(moment)
+        if past:
+            memory.reset()
+        for moment in past:
+            self._step(memory, moment, follows=True)
 
-    def _recalled(self, memory: Memory, prepared: Prepared) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
+    def _step(self, memory: Memory, prepared: Prepared, *, follows: bool) -> Inferred:
+        """One moment of a stream."""
+        recalled, inputs = self._recalled(memory, prepared, follows=follows)
+        state = memory.room()
+        outputs = self._run(inputs, state)
+        memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
+        return Inferred(outputs, recalled.history)
+
+    def _recalled(
+        self, memory: Memory, prepared: Prepared, *, follows: bool
+    ) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
         """What the memory has for a moment, and all that the network is given for it."""
-        recalled = memory.recall(prepared.rig, prepared.shot.scene, prepared.shot.time)
+        recalled = memory.recall(prepared.rig, prepared.shot.scene, prepared.shot.time, follows=follows)
         return recalled, {**prepared.inputs, **self._geometry(recalled.rigs)[1], **recalled.inputs}
 
     def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
@@ -226,7 +228,10 @@ class Pipeline:
         fingerprint, planned = calibration.fingerprint(), self._planned  # read once: another thread may replace it
         if planned is None or planned[0] != fingerprint:
             plan = PoolingPlan.from_calibration(calibration, variant)
-            planned = self._planned = fingerprint, (plan, beside_plan(plan, calibration, variant, self._temporal))
+            planned = self._planned = (
+                fingerprint,
+                (plan, beside_plan(plan, calibration, variant, self.artifact.manifest.temporal)),
+            )
         return planned[1]
 
 
