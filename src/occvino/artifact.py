@@ -34,6 +34,7 @@ class Manifest:
     """What `occvino.json` says. `files` maps each other file of the folder to its sha256.
 
     `temporal` is the form of a model of several frames (see `occvino.temporal`); a model of one frame has "batch".
+    `quantization` says of an int8 artifact what stayed in floating point, why, and what it cost (docs/int8.md).
     """
 
     variant: str
@@ -48,6 +49,7 @@ class Manifest:
     versions: Mapping[str, str]
     files: Mapping[str, str]
     temporal: Temporal = "batch"
+    quantization: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] | None = None
     format: int = FORMAT
 

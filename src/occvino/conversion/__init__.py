@@ -16,6 +16,8 @@ from occvino.cameras import MAX_CAMERAS, Rig
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
+from occvino.conversion.quantize import Calibration, quantize
+from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.geometry import joint_calibration, network_inputs
@@ -27,8 +29,8 @@ from occvino.variants import Variant, get_variant
 
 __all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
 
-Precision: TypeAlias = Literal["fp32", "fp16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 def convert(
@@ -42,6 +44,9 @@ def convert(
     bake_calibration: bool = False,
     outputs: Sequence[str] = (),
     temporal: Temporal = "batch",
+    dataset: str | Path | NuScenes | None = None,
+    calibration_frames: int | None = None,
+    accuracy_budget: float | None = None,
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Artifact:
@@ -51,24 +56,36 @@ def convert(
         name: one of `occvino.variants()`.
         checkpoint: the weights (see `build`); random ones of `seed` when left out, and the manifest says so.
         out: the folder to write. An artifact that stands there alone is replaced; other files never are.
-        precision: of the weights as stored: fp32 or fp16. What a device computes in is asked for when running.
+        precision: of the weights as stored: fp32 or fp16; what a device computes in is asked for when running. Or int8:
+            the network is quantised, and runs so (docs/int8.md).
         rig: names the cameras, in the order in which the network takes them; the variant's own six when left out.
         cameras: how many cameras, when there is no rig and it is not the variant's six; they are called CAM_0, CAM_1...
         bake_calibration: make the rig's pooling plan a constant. The artifact then runs with that calibration alone.
         outputs: taps to give besides the labels, of `occvino.networks.flashocc.tap_names`, as "logits" and "depth".
         temporal: how a model of several frames takes the past (docs/temporal.md): "batch", all frames at once; "exact"
             or "fast", one frame at a time, with what the ones before left.
+        dataset: for int8: nuScenes folder with Occ3D's gts, whose frames calibrate and judge.
+        calibration_frames: for int8: how many at most, and as many of other drives to judge on; 100 when left out.
+        accuracy_budget: for int8: points of mIoU that may be lost; 0.3 when left out.
         seed: of random weights.
         progress: called with a few words when a step begins.
 
     Raises:
-        OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written.
+        OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written, an
+            accuracy budget that cannot be met.
     """
     variant = get_variant(name)
     check_form(variant, temporal)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
+    calibration = None
+    if precision == "int8":
+        if dataset is None or bake_calibration or temporal != "batch":
+            raise OccvinoError(_no_int8(dataset, bake_calibration, temporal))
+        calibration = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
+    elif (dataset, calibration_frames, accuracy_budget) != (None, None, None):
+        raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")
     if variant.panoptic:  # instance ids are made from these outside of the graph
         outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
     baked = network_inputs(joint_calibration([rig], variant), variant) if rig and bake_calibration else None
@@ -85,7 +102,7 @@ def convert(
         grid = variant.occupancy_grid
         manifest = Manifest(
             variant=variant.name,
-            precision=precision,
+            precision="fp32" if calibration else precision,
             cameras=names,
             class_names=variant.class_names,
             grid={"lower": grid.lower, "step": grid.step, "shape": grid.shape},
@@ -97,6 +114,8 @@ def convert(
             versions=_versions(),
             files={file: sha256(folder / file) for file in files},
         )
+        if calibration:
+            manifest = quantize(Artifact(folder, manifest), calibration, progress)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(Path(out), manifest)
 
@@ -136,6 +155,14 @@ def _check(
         )
     if bake_calibration and rig is None:
         raise OccvinoError("bake_calibration needs the rig to bake")
+
+
+def _no_int8(dataset: object, bake_calibration: bool, temporal: Temporal) -> str:
+    if dataset is None:
+        return "int8 needs frames with ground truth to calibrate on: give dataset (--dataset DIR), a nuScenes folder"
+    if bake_calibration:
+        return "int8 is calibrated on frames that have rigs of their own: it cannot go with bake_calibration"
+    return f"int8 is for models that take all frames at once: temporal={temporal!r} cannot be quantised yet"
 
 
 def _versions() -> dict[str, str]:

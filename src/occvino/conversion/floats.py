@@ -1,0 +1,112 @@
+"""What must not be quantised in a FlashOcc IR, and why. Found by following the graph, not by name.
+
+NNCF knows nothing of what the tensors mean. It leaves the pooling bags and softmaxes in floating point by itself and
+would quantise all that is listed here. What it costs to let it is in docs/int8.md.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import openvino as ov
+
+from occvino.conversion.macs import KINDS, producers, upstream
+
+PREPROCESSING = "resizes pictures: 8 bits would be off by more than the one grey level that is allowed"
+GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
+MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 bits make more zeros"
+POOLED = "reads the pooled sums: cells near the vehicle add up hundreds of rays, those far away one"
+POOLED_SUM = "adds to what was computed from the pooled sums, whose range is as wide"
+
+GEOMETRY_INPUTS = ("cameras", "warps")
+_STOPS = frozenset(KINDS)
+
+
+def kept_float(model: ov.Model) -> dict[str, str]:
+    """Names of operators that are to stay in floating point, each with the reason.
+
+    Args:
+        model: an IR of `convert`, not quantised yet.
+    """
+    reasons: dict[str, str] = {}
+    for reason, found in (
+        (PREPROCESSING, _preprocessing(model)),
+        (GEOMETRY, _geometry(model)),
+        (MATCHING, _matching(model)),
+        (POOLED, _readers_of_the_pool(model)),
+        (POOLED_SUM, _sums_behind_the_pool(model)),
+    ):
+        for op in found:
+            if op.get_type_name() not in ("Constant", "Parameter", "Result"):
+                reasons.setdefault(op.get_friendly_name(), reason)
+    return reasons
+
+
+def _preprocessing(model: ov.Model) -> Iterable[ov.Node]:
+    """What makes the pictures at network resolution out of raw ones, where the IR does that."""
+    return upstream(producers(model, ["images"]).values()).values()
+
+
+def _geometry(model: ov.Model) -> Iterable[ov.Node]:
+    """What follows from the description of the cameras alone; where it meets image features, it ends."""
+    sources = [op for op in producers(model, GEOMETRY_INPUTS).values() if op.get_type_name() == "Parameter"]
+    pictures = upstream_inputs(model)
+    for op in downstream(sources):
+        if pictures[op.get_friendly_name()] <= set(GEOMETRY_INPUTS):
+            yield op
+
+
+def _matching(model: ov.Model) -> Iterable[ov.Node]:
+    """From sampling the earlier frame's features to the cost of every depth."""
+    return downstream([op for op in model.get_ops() if op.get_type_name() == "GridSample"], stop=_STOPS)
+
+
+def _readers_of_the_pool(model: ov.Model) -> Iterator[ov.Node]:
+    for op in downstream(_pools(model), stop=_STOPS, with_stops=True):
+        if op.get_type_name() in KINDS:
+            yield op
+
+
+def _sums_behind_the_pool(model: ov.Model) -> Iterator[ov.Node]:
+    """The shortcuts of the first stage behind the pool: sums of two computed values in the size of its output."""
+    shapes = [tuple(op.get_output_shape(0)) for op in _readers_of_the_pool(model) if op not in _pools(model)]
+    for op in downstream(_pools(model)):
+        computed = [value.get_node().get_type_name() != "Constant" for value in op.input_values()]
+        if op.get_type_name() == "Add" and all(computed) and tuple(op.get_output_shape(0)) in shapes:
+            yield op
+
+
+def _pools(model: ov.Model) -> list[ov.Node]:
+    return [op for op in model.get_ops() if op.get_type_name() == "EmbeddingBagOffsetsSum"]
+
+
+def downstream(sources: Iterable[ov.Node], stop: Iterable[str] = (), *, with_stops: bool = False) -> list[ov.Node]:
+    """Operators that are computed from some, and those themselves, each once.
+
+    Args:
+        sources: where to begin.
+        stop: kinds of operators behind which it does not go on.
+        with_stops: whether those are given too.
+    """
+    stop = set(stop)
+    found: dict[str, ov.Node] = {}
+    waiting = [(op, True) for op in sources]
+    while waiting:
+        op, first = waiting.pop()
+        stopped = not first and op.get_type_name() in stop
+        if op.get_friendly_name() in found or (stopped and not with_stops):
+            continue
+        found[op.get_friendly_name()] = op
+        if not stopped:
+            waiting += [(target.get_node(), False) for out in op.outputs() for target in out.get_target_inputs()]
+    return list(found.values())
+
+
+def upstream_inputs(model: ov.Model) -> dict[str, set[str]]:
+    """Names of the inputs of the IR that each operator is computed from."""
+    found: dict[str, set[str]] = {}
+    for op in model.get_ordered_ops():
+        name = op.get_friendly_name()
+        if op.get_type_name() == "Parameter":
+            found[name] = set(op.output(0).get_names())
+        else:
+            found[name] = set().union(*(found[value.get_node().get_friendly_name()] for value in op.input_values()))
+    return found
