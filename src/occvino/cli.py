@@ -94,7 +94,9 @@ def convert(
     variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Artifact folder to write.")],
     checkpoint: Checkpoint = None,
-    precision: Annotated[str, typer.Option(help="Of the stored weights: fp32 or fp16.")] = "fp16",
+    precision: Annotated[
+        str, typer.Option(help="Of the stored weights: fp32 or fp16; or int8 (docs/int8.md).")
+    ] = "fp16",
     rig: OptionalRig = None,
     cameras: Annotated[int | None, typer.Option(help="How many cameras, if not the model's six.")] = None,
     bake_calibration: Annotated[
@@ -108,6 +110,9 @@ def convert(
         str | None,
         typer.Option(help="Of a model of several frames: exact (default) or fast, one at a time, or batch."),
     ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="For int8: nuScenes folder with Occ3D's gts.")] = None,
+    calibration_frames: Annotated[int | None, typer.Option(help="For int8: at most so many; else 100.")] = None,
+    accuracy_budget: Annotated[float | None, typer.Option(help="For int8: points of mIoU to lose; else 0.3.")] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
     ] = False,
@@ -141,8 +146,13 @@ def convert(
             bake_calibration=bake_calibration is not None,
             outputs=tuple(output or ()),
             temporal=temporal or ("exact" if get_variant(variant).frames > 1 else "batch"),  # type: ignore[arg-type]
+            dataset=dataset,
+            calibration_frames=calibration_frames,
+            accuracy_budget=accuracy_budget,
             progress=progress,
         )
+    if artifact.manifest.quantization:
+        report.print_quantization(out, artifact.manifest.quantization)
     _say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
     _say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,32 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
     for name, value in rows.items():
         table.add_row(name, escape(value))
     console.print(table)
+    if manifest.quantization:
+        print_quantization(console, manifest.quantization)
+
+
+def print_quantization(console: Console, found: Mapping[str, Any]) -> None:
+    """What quantising cost, where the multiply-accumulates run, what stayed in floating point and why."""
+    table = Table(title="Multiply-accumulates in int8", title_justify="left")
+    for column in ("kind of layer", "layers", "in int8", "GMAC", "in int8"):
+        table.add_column(column, justify="left" if column == "kind of layer" else "right")
+    for kind, share in found["macs"].items():
+        counts = (f"{share['layers']}", f"{share['int8_layers']}", f"{share['macs'] / 1e9:.2f}", f"{share['int8']:.1%}")
+        table.add_row(kind, *counts)
+    console.print(table)
+    total = found["macs"]["all"]["macs"]
+    for group in found["floats"]:
+        where = f"{len(group['layers'])} layers, {group['macs'] / total:.1%} of the work"
+        names = escape(", ".join(group["layers"][:4]) + (", ..." if len(group["layers"]) > 4 else ""))
+        console.print(f"floating point, {group['by']}: {where}: {group['why']}: {names}", highlight=False)
+    drives = "of other drives" if found["validated_on_other_drives"] else "[yellow]that it was calibrated on[/]"
+    console.print(
+        f"mIoU fp32 {found['miou_fp32']:.2%}, int8 {found['miou_int8']:.2%} (budget {found['budget']:g} points) on "
+        f"{found['validation_frames']} frames {drives}; {found['calibration_frames']} frames calibrated",
+        highlight=False,
+    )
+    if found["cpu_executes"] is not None:
+        console.print(f"the CPU plugin says it runs {found['cpu_executes']:.1%} of the work in int8", highlight=False)
 
 
 def _temporal(artifact: Artifact) -> str:

@@ -125,7 +125,7 @@ def test_other_camera_counts_convert_and_run(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int4"}, "precision 'int4' is not one of fp32, fp16"),
+        ({"precision": "int4"}, "precision 'int4' is not one of fp32, fp16, int8"),
         ({"outputs": ("heatmap",)}, "there is no output heatmap; besides labels there are backbone"),
         ({"outputs": ("logits", "logits")}, "an output is asked for twice"),
         ({"bake_calibration": True}, "needs the rig to bake"),

@@ -16,7 +16,7 @@ from occvino.cameras import MAX_CAMERAS, Rig
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
-from occvino.conversion.quantize import Calibration, quantize
+from occvino.conversion.quantize import Calibration, to_int8
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
@@ -115,7 +115,7 @@ def convert(
             files={file: sha256(folder / file) for file in files},
         )
         if calibration:
-            manifest = quantize(Artifact(folder, manifest), calibration, progress)
+            manifest = to_int8(Artifact(folder, manifest), calibration, progress)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(Path(out), manifest)
 
@@ -162,7 +162,7 @@ def _no_int8(dataset: object, bake_calibration: bool, temporal: Temporal) -> str
         return "int8 needs frames with ground truth to calibrate on: give dataset (--dataset DIR), a nuScenes folder"
     if bake_calibration:
         return "int8 is calibrated on frames that have rigs of their own: it cannot go with bake_calibration"
-    return f"int8 is for models that take all frames at once: temporal={temporal!r} cannot be quantised yet"
+    return f"int8 is for models that take all frames at once: temporal={temporal!r} cannot be quantised yet, take batch"
 
 
 def _versions() -> dict[str, str]:

@@ -21,25 +21,10 @@ KINDS = {
 """Operators that multiply and add, by the kind of layer that they are."""
 
 MOVES_ONLY = frozenset(
-    [
-        "Broadcast",
-        "Concat",
-        "Convert",
-        "Gather",
-        "MaxPool",
-        "Pad",
-        "ReduceMax",
-        "Reshape",
-        "Roll",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "StridedSlice",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-        "VariadicSplit",
-    ]
+    (
+        *("Broadcast", "Concat", "Convert", "Gather", "MaxPool", "Pad", "ReduceMax", "Reshape", "Roll", "Slice"),
+        *("Split", "Squeeze", "StridedSlice", "Tile", "Transpose", "Unsqueeze", "VariadicSplit"),
+    )
 )
 """Operators that move values and make no new ones: what went in as 8 bits comes out as 8 bits."""
 

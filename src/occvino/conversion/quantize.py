@@ -105,7 +105,7 @@ def _spread(indices: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(indices[position] for position in chosen)
 
 
-def quantize(
+def to_int8(
     artifact: Artifact, calibration: Calibration, progress: Callable[[str], Any] = lambda step: None
 ) -> Manifest:
     """Put an int8 IR in the place of an artifact's fp32 IR; gives the manifest that it has then, which is not written.
