@@ -1,6 +1,7 @@
 """The command line as its users meet it: in a process of its own, by exit code and words."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from occvino.datasets.shipped import DRIVE, shipped_drive
 from occvino.runtime import Occupancy
 from occvino.variants import variants
 
@@ -47,6 +49,58 @@ def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
     with Image.open(tmp_path / "o" / "bev.png") as picture:
         assert picture.width > 600
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+
+
+def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_path):
+    for name in "abcd":
+        shutil.copytree(frame, tmp_path / "drive" / name)
+    (tmp_path / "drive" / "b" / "CAM_FRONT.png").write_bytes(b"no picture")
+    (tmp_path / "drive" / "c" / "rig.json").write_text("{}")
+    common = ("run", nano.path, "--moments", tmp_path / "drive", "--out", tmp_path / "o")
+    done = occvino(*common, "--json", check=1)
+    summary = json.loads(done.stdout)
+    assert [each["name"] for each in summary["failed"]] == ["b", "c"]
+    assert "CAM_FRONT.png cannot be read" in summary["failed"][0]["error"]
+    assert sorted(path.parent.name for path in (tmp_path / "o").rglob("labels.npz")) == ["a", "d"]
+    stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=CPU")]
+    done = occvino(*common, "--limit", 1, *stages, "--precision", "f32", check=0)
+    assert "pool: CPU -> CPU, f32" in done.stdout
+    assert "1 of 1 moments labelled" in done.stdout
+    one = occvino(
+        "run",
+        nano.path,
+        "--images",
+        frame,
+        "--rig",
+        frame / "rig.json",
+        "--out",
+        tmp_path / "one",
+        "--precision",
+        "f32",
+        check=0,
+    )
+    assert "wrote" in one.stdout
+    found = [Occupancy.load(path / "labels.npz").labels for path in (tmp_path / "o" / "a", tmp_path / "one")]
+    np.testing.assert_array_equal(*found)
+
+
+def test_run_streams_a_data_set(nano, tmp_path):
+    done = occvino("run", nano.path, "--dataset", DRIVE, "--limit", 2, "--out", tmp_path / "o", check=0)
+    assert "2 of 2 moments labelled" in done.stdout
+    frames = shipped_drive()
+    assert all((tmp_path / "o" / frames[i].scene / frames[i].token / "labels.npz").is_file() for i in range(2))
+
+
+def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
+    for options, message in (
+        ((), "give one of --images, --moments and --dataset, not none"),
+        (("--images", frame, "--moments", tmp_path), "not images and moments"),
+        (("--images", frame, "--limit", 1), "--limit is for --moments and --dataset"),
+        (("--moments", frame), "holds no folders"),
+        (("--images", frame, "--stage", "pool"), "expected NAME=DEVICE, each name once"),
+        (("--images", frame, "--stage", "pool=CPU"), "no device for encoder, trunk"),
+    ):
+        assert message in occvino("run", nano.path, "--out", tmp_path / "o", *options, check=2).stderr
 
 
 def test_torch_on_the_same_frame_gives_the_same_labels(nano, frame, tmp_path):

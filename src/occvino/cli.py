@@ -17,6 +17,7 @@ from occvino.cameras import Rig
 from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
 from occvino.evaluation.command import evaluate
+from occvino.evaluation.run_command import StageDevices, run_many, stages_of
 from occvino.training.command import train
 from occvino.variants import get_variant
 
@@ -33,7 +34,6 @@ err = Console(stderr=True)
 
 ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
-Images = Annotated[Path, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")]
 RigPath = Annotated[Path, typer.Option(help="Calibration as JSON (docs/rig.md).")]
 OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
 Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
@@ -202,28 +202,47 @@ def verify(
 @app.command()
 def run(
     model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
-    images: Images,
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each moment, if many.")],
+    images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
     rig: OptionalRig = None,
     past: Past = None,
+    moments: Annotated[Path | None, typer.Option(help="Folder of such folders, each with a rig.json.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
+    stage: StageDevices = None,
+    hint: Annotated[str | None, typer.Option(help="latency or throughput.")] = None,
+    streams: Annotated[int | None, typer.Option(help="Inferences that run side by side on a device.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for compiled models.")] = None,
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
     mapping: MappingName = "official",
     as_json: Json = False,
 ) -> None:
-    """Label one frame: writes labels.npz and a bird's-eye-view picture.
+    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if a frame of many failed.
 
     Example: occvino run m0 --images frame --rig frame/rig.json --out result
     """
     if (torch is None) != (variant is None):
         raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
+    sources = [name for name, given in {"images": images, "moments": moments, "dataset": dataset}.items() if given]
+    if len(sources) != 1:
+        raise OccvinoError(f"give one of --images, --moments and --dataset, not {' and '.join(sources) or 'none'}")
+    with _steps(quiet=as_json) as progress:
+        progress("loading")
+        options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping, options)
+    if images is None:
+        if torch or past:
+            raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
+        failed = run_many(pipeline, out_dir, moments=moments, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        raise typer.Exit(1 if failed else 0)
+    if limit is not None:
+        raise OccvinoError("--limit is for --moments and --dataset")
     from occvino.viz import save_picture
 
     with _steps(quiet=as_json) as progress:
-        progress("loading")
-        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping)
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
@@ -333,19 +352,27 @@ def _warn_of_missing_frames(name: str, past: int) -> None:
 
 
 def _pipeline(
-    model: Path, device: str, precision: str, torch: str | None, variant: str | None, mapping: str
+    model: Path,
+    device: str,
+    precision: str,
+    torch: str | None,
+    variant: str | None,
+    mapping: str,
+    options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:
-        if device != "CPU" or precision != "default":
+        if device != "CPU" or precision != "default" or any(options.values()):
             raise OccvinoError(
-                f"--device and --precision are OpenVINO's, --torch {torch} is PyTorch's: give one or other"
+                "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
+                f"--torch {torch} is PyTorch's: give one or other"
             )
         from occvino.conversion.torch_pipeline import TorchPipeline
 
         return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}"
     from occvino.runtime import Pipeline
 
-    pipeline = Pipeline(model, device, precision=None if precision == "default" else precision, mapping=mapping)
+    hint = None if precision == "default" else precision
+    pipeline = Pipeline(model, device, precision=hint, mapping=mapping, **options)
     return pipeline, str(pipeline.running)
 
 

@@ -1,8 +1,12 @@
 """The small model on OpenVINO's own GPU plugin, with no GPU: does it compile there, and are the numbers right?"""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from occvino.conversion import convert
@@ -34,6 +38,27 @@ def test_hetero_and_auto_agree_too(nano, device):
     assert any("GPU" in name for name in result.ran_on), result
     assert result.max_error < 1e-3, result
     assert result.labels > 0.999, result
+
+
+def test_stages_on_cpu_and_gpu_stream_what_the_whole_gives(nano, tmp_path):
+    layer = fakegpu.build_layer(tmp_path)
+    script = Path(__file__).with_name("stages_on_gpu.py")
+    subprocess.run([sys.executable, script, layer, nano.path, tmp_path / "out.npz"], check=True)
+    with np.load(tmp_path / "out.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    told = json.loads(str(arrays.pop("told")))
+    ran_on = {name: stage["devices"] for name, stage in told["split"]["stages"].items()}
+    assert ran_on == {"encoder": ["CPU"], "pool": ["GPU.0"], "trunk": ["GPU.0"]}
+    assert told["split"]["precision"] == "f32"
+    scale = arrays["expected_0"].std()
+    for index in range(2):
+        assert np.abs(arrays[f"found_{index}"] - arrays[f"expected_{index}"]).max() / scale < 1e-3
+    assert np.abs(arrays["found_0"] - arrays["found_1"]).max() / scale > 1e-2
+    assert told["failure"] == "frame 2: FrameError: there is no folder of pictures no such folder"
+    assert told["auto"]["devices"] == ["GPU.0"], "with a precision asked for, the CPU must not stand in at first"
+    assert (told["throughput"]["hint"], told["throughput"]["streams"]) == ("throughput", 2)
+    for name in ("threads", "streams", "bf16"):
+        assert told[name].startswith("refused: GPU cannot run this model"), name
 
 
 def test_f16_hint_is_reported(nano, record_property):

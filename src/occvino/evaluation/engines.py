@@ -1,16 +1,16 @@
 """What can label the frames of a set: the IR, the artifact's ONNX file, or the PyTorch model it was made from."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.errors import OccvinoError
 from occvino.preprocess import Frames, Moment
-from occvino.runtime import Pipeline
+from occvino.runtime import Failure, Occupancy, Pipeline, Shot
 from occvino.runtime.memory import Limits, Memory
-from occvino.runtime.occupancy import Occupancy
 
 Engine = Literal["openvino", "onnxruntime", "torch"]
 ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime", "torch")
@@ -32,6 +32,24 @@ class Labeller(Protocol):
     ) -> Occupancy:
         """Occupancy of one moment."""
         ...
+
+
+def label_all(label: Labeller, shots: Iterable[Shot]) -> Generator[Occupancy]:
+    """Results of the shots, in order; a `Pipeline` overlaps them.
+
+    Raises:
+        Exception: what the first frame that failed raised.
+    """
+    if not isinstance(label, Pipeline):
+        for shot in shots:
+            place = {} if getattr(label, "memory", None) is None else {"scene": shot.scene, "time": shot.time}
+            yield label(shot.frames, cast(Rig, shot.rig), shot.past, **place)  # type: ignore[arg-type]
+        return
+    with contextlib.closing(label.stream(shots)) as results:
+        for result in results:
+            if isinstance(result, Failure):
+                raise result.error
+            yield result
 
 
 def load_engine(

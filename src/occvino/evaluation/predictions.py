@@ -6,9 +6,10 @@
 A frame that has its file is not run again, so an interrupted evaluation goes on where it stopped.
 """
 
+import contextlib
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from occvino.cameras import Rig
 from occvino.datasets.nuscenes import Frame, NuScenes
 from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
-from occvino.evaluation.engines import Labeller
+from occvino.evaluation.engines import Labeller, label_all
+from occvino.evaluation.shots import shots_of
 from occvino.files import OutputError, atomic_file, write_text
-from occvino.runtime.occupancy import Occupancy
+from occvino.runtime import Occupancy
 
 STAMP = "eval.json"
 
@@ -70,25 +72,25 @@ class Predictions:
         Raises:
             OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.
         """
-        ran: Frame | None = None
-        for index in indices:
-            frame = dataset[index]
-            path = self.path(frame)
-            if not path.is_file():
-                before = dataset.previous(index, frames - 1)
-                if getattr(label, "memory", None) is None:
-                    found = label(frame.pictures(), rig or frame.rig, [(b.pictures(), b.rig) for b in before])
-                else:
-                    found = _stream(label, frame, before, ran)
-                ran = frame
-                if found.labels.shape != SHAPE:
-                    raise OccvinoError(f"the labels have shape {found.labels.shape}, Occ3D's ground truth has {SHAPE}")
-                arrays: dict[str, NDArray[np.generic]] = {"semantics": found.labels}
-                if found.instances is not None:
-                    arrays["instances"] = found.instances
-                with atomic_file(path) as temporary, temporary.open("wb") as stream:
-                    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
-            yield frame
+        indices = list(indices)
+        missing = [index for index in indices if not self.path(dataset[index]).is_file()]
+        remembers = getattr(label, "memory", None) is not None
+        shots = shots_of(dataset, missing, rig=rig, frames=frames, remembers=remembers)
+        to_do = set(missing)
+        with contextlib.closing(label_all(label, shots)) as results:
+            for index in indices:
+                if index in to_do:
+                    self._write(self.path(dataset[index]), next(results))
+                yield dataset[index]
+
+    def _write(self, path: Path, found: Occupancy) -> None:
+        if found.labels.shape != SHAPE:
+            raise OccvinoError(f"the labels have shape {found.labels.shape}, Occ3D's ground truth has {SHAPE}")
+        arrays: dict[str, NDArray[np.generic]] = {"semantics": found.labels}
+        if found.instances is not None:
+            arrays["instances"] = found.instances
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
 
     def path(self, frame: Frame) -> Path:
         """File of a frame's labels."""
@@ -109,13 +111,6 @@ class Predictions:
             OutputError: the file is missing or damaged.
         """
         return _read(self.path(frame))[1]
-
-
-def _stream(label: Labeller, frame: Frame, before: Sequence[Frame], ran: Frame | None) -> Occupancy:
-    """The next frame of a stream; `before` are those before it in its scene, newest first, `ran` what it saw last."""
-    known = ran is not None and before[:1] == (ran,)
-    past = [] if known else [(other.pictures(), other.rig) for other in before if other is not frame]
-    return label(frame.pictures(), frame.rig, past, scene=frame.scene, time=frame.timestamp / 1e6)
 
 
 def load_labels(path: Path) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.runtime.shot import Inferred, Prepared, Shot
-from occvino.runtime.stream import Failure, stream
+from occvino.runtime.stream import Failure, Item, stream
 from occvino.variants import Variant
 
 
@@ -109,7 +109,7 @@ class Pipeline:
 
     def stream(
         self,
-        shots: Iterable[Shot | tuple[Frames, Rig | None]],
+        shots: Iterable[Item],
         *,
         window: int | None = None,
         workers: int | None = None,
@@ -125,7 +125,8 @@ class Pipeline:
         next shot would change under the stream's hands, except with `window=1`.
 
         Args:
-            shots: a `Shot` each, or (frames, rig).
+            shots: a `Shot` each, or (frames, rig); or an exception, for a moment that could not even be had: it comes
+                out as a `Failure` in its place.
             window: the most frames under way, results that nobody took yet included. 1 overlaps nothing and gives each
                 result before the next shot is asked for. By default twice `parallel` and one for each worker.
             workers: threads for pictures, plans and instances; by default one a core, at most 8.

@@ -14,7 +14,7 @@ from occvino.preprocess import Frames
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.shot import Inferred, Prepared, Shot
 
-Item: TypeAlias = Shot | tuple[Frames, Rig | None]
+Item: TypeAlias = Shot | tuple[Frames, Rig | None] | Exception
 UnderWay: TypeAlias = "Future[Future[Occupancy]]"
 """Of the device; it gives what the host then finishes."""
 
@@ -117,6 +117,8 @@ def _in_order(shots: Iterator[Item], start: Callable[[Item], UnderWay], window: 
 def _shot(item: Item) -> Shot:
     if isinstance(item, Shot):
         return item
+    if isinstance(item, Exception):
+        raise item
     if isinstance(item, tuple) and len(item) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may err
         return Shot(*item)
     raise OccvinoError(f"a stream takes Shot(frames, rig, ...) or (frames, rig), not {type(item).__name__}")
