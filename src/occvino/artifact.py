@@ -102,9 +102,7 @@ class Artifact:
             ArtifactError: no such folder, or a file is missing or not the one that was written.
         """
         folder = Path(path)
-        if not (folder / MANIFEST).is_file():
-            raise ArtifactError(f"{folder} is not an artifact: it holds no {MANIFEST}. Make one with `occvino convert`")
-        artifact = cls(folder, Manifest.from_json((folder / MANIFEST).read_bytes(), folder / MANIFEST))
+        artifact = cls(folder, _manifest_of(folder))
         for name in (IR, IR_WEIGHTS, *([BAKED_RIG] if artifact.manifest.baked_calibration else [])):
             artifact.checked(name)
         return artifact
@@ -164,7 +162,7 @@ class Artifact:
             ArtifactError: the folder was converted again in the meantime.
             OutputError: the folder cannot be written to.
         """
-        if Artifact.open(self.path).manifest.files != self.manifest.files:
+        if _manifest_of(self.path).files != self.manifest.files:
             raise ArtifactError(f"{self.path} was converted again while it was verified: verify it again")
         manifest = replace(self.manifest, parity=parity)
         write_text(self.path / MANIFEST, manifest.to_json())
@@ -178,3 +176,9 @@ def may_be_replaced(folder: Path) -> bool:
     except (OSError, ArtifactError):
         return False
     return {path.name for path in folder.iterdir()} <= {MANIFEST, *manifest.files}
+
+
+def _manifest_of(folder: Path) -> Manifest:
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder} is not an artifact: it holds no {MANIFEST}. Make one with `occvino convert`")
+    return Manifest.from_json((folder / MANIFEST).read_bytes(), folder / MANIFEST)

@@ -38,11 +38,8 @@ def lidar_origins(lidar2global: NDArray[np.float64], index: int, lidar2ego: Matr
     return origins
 
 
-class RayIoU:
-    """Rays whose first voxel has the true class, at a distance wrong by less than a threshold.
-
-    Only rays that meet something in the ground truth are counted. The score is the mean over classes (without `free`;
-    those that never occur are left out) and thresholds.
+class RayMetric:
+    """A score of rays, counted frame by frame.
 
     Args:
         class_names: the last one is `free`.
@@ -60,6 +57,18 @@ class RayIoU:
         self.class_names = class_names
         self._caster = RayCaster(grid, lidar_rays() if directions is None else directions, len(class_names))
         self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        raise NotImplementedError
+
+
+class RayIoU(RayMetric):
+    """Rays whose first voxel has the true class, at a distance wrong by less than a threshold.
+
+    Only rays that meet something in the ground truth are counted. The score is the mean over classes (without `free`;
+    those that never occur are left out) and thresholds.
+    """
 
     def reset(self) -> None:
         """Forget all frames."""

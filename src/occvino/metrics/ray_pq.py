@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.metrics.miou import Integers, MetricError
-from occvino.metrics.ray import THRESHOLDS, RayCaster, summary
-from occvino.metrics.rays import GRID, lidar_rays
-from occvino.variants import OCC3D_CLASSES, Grid
+from occvino.metrics.ray import THRESHOLDS, RayMetric, summary
 
 THINGS = ("car", "truck", "construction_vehicle", "bus", "trailer", "motorcycle", "bicycle", "pedestrian")
 """Classes whose objects are told apart; every other class is one segment."""
@@ -16,28 +14,12 @@ MIN_RAYS = 10
 """Segments with fewer rays do not count as missed or invented."""
 
 
-class RayPQ:
+class RayPQ(RayMetric):
     """Segments of rays: a predicted and a true one match when more than half of their union agrees.
 
     Rays agree when the class is the same and the distances differ by less than the threshold (1, 2 and 4 m). Ground
     truth instance ids count from 1; a thing's id whose rays see several classes is ignored, as officially.
-
-    Args:
-        class_names: the last one is `free`.
-        grid: of the volumes; voxels are cubes.
-        directions: of the rays, unit length [R, 3]; the published ones when left out.
     """
-
-    def __init__(
-        self,
-        class_names: tuple[str, ...] = OCC3D_CLASSES,
-        *,
-        grid: Grid = GRID,
-        directions: NDArray[np.float32] | None = None,
-    ) -> None:
-        self.class_names = class_names
-        self._caster = RayCaster(grid, lidar_rays() if directions is None else directions, len(class_names))
-        self.reset()
 
     def reset(self) -> None:
         """Forget all frames."""
