@@ -1,36 +1,67 @@
 """PyTorch against ONNX and the IR, for each variant and precision, CPU and GPU plugin. `python -m benchmarks.parity`.
 
-Weights are random (seed 0) and the frame is of the drive that ships inside: what is measured is the conversion. On the
-GPU plugin (tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there.
+Weights are random (seed 0) and the frames are of the drive that ships inside, with those before for a temporal network:
+what is measured is the conversion. Peak memory is that of a process that opens the fp32 artifact and runs one frame.
+A network too big for the machine is converted for its front camera alone (`--front-camera`), and the result says so.
+
+On the GPU plugin (tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there. `--parts` runs
+the small variants of tests/small.py instead, which have the parts of all published ones, on CPU, GPU plugin and rules.
 """
 
 import argparse
 import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import RESULTS, save
-from occvino.artifact import IR
-from occvino.conversion import PRECISIONS, convert
-from occvino.conversion.verify import verify
-from occvino.demo import frames_and_rig
+from benchmarks.harness import RESULTS, peak_memory_mb, report_peak, save
+from occvino.artifact import IR, Artifact
+from occvino.cameras import Rig
+from occvino.conversion import convert
+from occvino.conversion.verify import expect, judge
+from occvino.datasets.shipped import shipped_drive
+from occvino.preprocess import Moment
+from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
-from occvino.variants import variants
+from occvino.variants import get_variant, variants
 from tests.gpu.compare import compare
+from tests.small import SMALL, known
+
+FRONT = "CAM_FRONT"
 
 
-def measure(name: str, folder: Path, gpu_hints: list[str]) -> dict[str, Any]:
+def seen(frames: int, front_camera: bool) -> list[Moment]:
+    """The last frame of the shipped drive and those before it, pictures and rig, newest first."""
+    drive = shipped_drive()
+    last = len(drive) - 1
+    moments = [(frame.pictures(), frame.rig) for frame in (drive[last], *drive.previous(last, frames - 1))]
+    if not front_camera:
+        return list(moments)
+    # under a name that no variant knows, so that it is converted for this camera alone
+    only = [(pictures[FRONT], rig.select([FRONT]).cameras[0]) for pictures, rig in moments]
+    return [({"FRONT": picture}, Rig((replace(camera, name="FRONT"),))) for picture, camera in only]
+
+
+def measure(name: str, folder: Path, gpu_hints: list[str], front_camera: bool) -> dict[str, Any]:
     """Everything about one variant."""
-    row: dict[str, Any] = {"cpu": {}, "gpu": {}}
-    for precision in PRECISIONS:
-        artifact = convert(name, None, folder / f"{name}-{precision}", precision=precision, outputs=("logits",))
-        report = verify(artifact, *frames_and_rig(artifact.path))
+    variant = get_variant(name)
+    (frames, rig), *past = seen(variant.frames, front_camera)
+    row: dict[str, Any] = {"cameras": len(rig), "cpu": {}, "gpu": {}}
+    expected = None
+    for precision in ("fp32", "fp16"):
+        artifact = convert(
+            name, None, folder / f"{name}-{precision}", precision=precision, rig=rig, outputs=("logits",)
+        )
+        # both precisions come from the same network
+        expected = expected or expect(artifact, frames, rig, past=past)
+        report = judge(artifact, expected)
         row["cpu"][precision] = report.to_dict()
-        print(name, precision, "CPU: labels equal", f"{report.ir_labels:.4%}", "ok" if report.ok else "OFF", flush=True)
+        print(name, precision, "CPU: labels equal", f"{report.ir_labels:.4%}", report.first_divergence, flush=True)
         if precision == "fp32":
             row["npu_rules"] = check_npu_rules(artifact.path / IR).to_dict()
+            row["peak_mib"] = peak_memory_mb("benchmarks.parity", "--peak", str(artifact.path))
+            print(name, f"peak {row['peak_mib']:.0f} MiB", flush=True)
             for hint in gpu_hints:
                 found = compare(artifact, "GPU", hint)
                 print(name, found, flush=True)
@@ -38,19 +69,34 @@ def measure(name: str, folder: Path, gpu_hints: list[str]) -> dict[str, Any]:
     return row
 
 
+def print_peak(artifact: Artifact) -> None:
+    """Open, run one frame, print the high-water mark of memory."""
+    (frames, rig), *past = seen(artifact.variant.frames, len(artifact.manifest.cameras) == 1)
+    Pipeline(artifact, precision="f32")(frames, rig, past)
+    report_peak()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", action="append", help="only this one; repeatable")
     parser.add_argument("--gpu", action="append", default=[], choices=["f32", "f16"], help="hints to run; repeatable")
+    parser.add_argument("--front-camera", action="store_true", help="one camera in place of six")
+    parser.add_argument("--parts", action="store_true", help="the small variants, into parts.json")
+    parser.add_argument("--peak", type=Path, help="print the peak memory of running this artifact, and no more")
     options = parser.parse_args()
-    stored = RESULTS / "parity.json"
+    if options.peak:
+        print_peak(Artifact.open(options.peak))
+        return
+    result = "parts" if options.parts else "parity"
+    stored = RESULTS / f"{result}.json"
     results = json.loads(stored.read_text())["results"] if stored.is_file() else {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.variant or variants():
-            found = measure(name, Path(folder), options.gpu)
+    names = [variant.name for variant in SMALL] if options.parts else variants()
+    with tempfile.TemporaryDirectory() as folder, known():
+        for name in options.variant or names:
+            found = measure(name, Path(folder), options.gpu, options.front_camera)
             found["gpu"] = {**results.get(name, {}).get("gpu", {}), **found["gpu"]}
             results[name] = found
-    save("parity", {"results": results})
+            save(result, {"command": f"python -m benchmarks.parity{' --parts' * options.parts}", "results": results})
 
 
 if __name__ == "__main__":

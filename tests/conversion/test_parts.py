@@ -11,7 +11,7 @@ from occvino.cameras import Rig, pose
 from occvino.conversion import convert
 from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.torch_pipeline import TorchPipeline
-from occvino.conversion.verify import verify
+from occvino.conversion.verify import expect, judge, verify
 from occvino.errors import FrameError, OccvinoError, RigError
 from occvino.geometry import input_names
 from occvino.networks import build
@@ -63,6 +63,22 @@ def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
     expected = TorchPipeline(name, None)(frames, rig, past)
     assert (found.labels == expected.labels).mean() > 0.999
     assert (found.instances is None) == (variant.panoptic is None)
+
+
+def test_a_stereo_network_is_judged_by_what_rounding_does_to_it_and_wrong_ones_are_still_found(tmp_path):
+    (frames, rig), *past = drive(3)
+    artifact = convert("small-stereo", None, tmp_path / "out", precision="fp32", cameras=2)
+    expected = expect(artifact, frames, rig, past=past)
+    right = judge(artifact, expected)
+    assert right.ok, right.first_divergence
+    depth = next(tap for tap in right.taps if tap.name == "depth")
+    assert depth.floor is not None
+    assert 0 < depth.floor.mean < 1e-3
+    shifted = expected.inputs["warps"].copy()
+    shifted[:, :2, 2] += 0.5  # pixels of the network's picture, an eighth of one of the features'
+    for wrong in ({"warps": shifted}, {"warps": np.zeros_like(shifted)}):
+        report = judge(artifact, replace(expected, inputs={**expected.inputs, **wrong}))
+        assert report.first_divergence == "depth (IR)"
 
 
 def test_past_frames_count_and_the_current_one_stands_in_for_those_that_are_missing(tmp_path):

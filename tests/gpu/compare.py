@@ -11,9 +11,9 @@ import numpy as np
 import openvino as ov
 
 from occvino.artifact import Artifact
-from occvino.demo import frames_and_rig
-from occvino.lift import PoolingPlan
-from occvino.preprocess import network_images
+from occvino.datasets.shipped import shipped_drive
+from occvino.geometry import joint_calibration, network_inputs
+from occvino.preprocess import images_of
 from tests.gpu import fakegpu
 
 
@@ -38,14 +38,21 @@ class Comparison:
         )
 
 
+def inputs_of(artifact: Artifact) -> dict[str, np.ndarray]:
+    """Of the last frame of the shipped drive, and those before it for a temporal network."""
+    drive, variant = shipped_drive(), artifact.variant
+    last = len(drive) - 1
+    frames = (drive[last], *drive.previous(last, variant.frames - 1))
+    rigs = [artifact.match(frame.rig) for frame in frames]
+    pictures = images_of([(frame.pictures(), frame.rig) for frame in frames], rigs, variant)
+    return {"images": pictures, **network_inputs(joint_calibration(rigs, variant), variant)}
+
+
 def compare(artifact: Artifact, device: str = "GPU", hint: str = "f32") -> Comparison:
     """Run both; the artifact must give logits."""
     if "logits" not in artifact.manifest.outputs:
         raise SystemExit("convert with --output logits: labels alone say little about how far off something is")
-    frames, rig = frames_and_rig(artifact.path)
-    rig = artifact.match(rig)
-    variant = artifact.variant
-    inputs = {"images": network_images(frames, rig, variant), **PoolingPlan.from_rig(rig, variant).inputs()}
+    inputs = inputs_of(artifact)
     xml = artifact.path / "model.xml"
     expected = ov.Core().compile_model(xml, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(inputs)
     with tempfile.TemporaryDirectory() as folder:
