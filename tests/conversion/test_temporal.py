@@ -2,18 +2,25 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import openvino as ov
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 from occvino.artifact import MANIFEST, Artifact
+from occvino.cameras import Rig
+from occvino.cli import app
 from occvino.conversion import convert
-from occvino.conversion.verify import TOLERANCES, Error
+from occvino.conversion.onnx_pipeline import OnnxPipeline
+from occvino.conversion.verify import TOLERANCES, Error, verify
 from occvino.errors import ArtifactError, FrameError, OccvinoError
 from occvino.geometry import input_names
 from occvino.networks import build
-from occvino.runtime import Pipeline, SceneCutWarning
+from occvino.networks.flashocc import tap_names
+from occvino.runtime import Occupancy, Pipeline, SceneCutWarning
 from occvino.temporal import state_slots
 from occvino.variants import get_variant
 from tests.drives import batch, drive, moment
@@ -158,3 +165,53 @@ def test_a_model_without_a_past_takes_scene_and_time_and_has_no_history(nano, ri
         pipeline(frames, rig, scene="b", time=0.0)
     assert result.history is None
     assert get_variant("occvino-nano").frames == 1
+
+
+def test_verify_follows_a_stream_and_holds_it_against_all_frames_at_once(artifact):
+    (frames, rig), *past = drive(artifact.variant.frames)[::-1]
+    report = verify(artifact, frames, rig, past=past)
+    assert report.ok, report.first_divergence
+    assert [tap.name for tap in report.taps] == list(tap_names(artifact.variant, artifact.manifest.temporal))
+    assert report.batch_labels is not None
+    assert report.batch_labels > 0.99
+    wrong = replace(report, batch_labels=0.5)
+    exact = artifact.manifest.temporal == "exact"
+    assert wrong.first_divergence == ("labels (IR, against all frames at once)" if exact else None)
+
+
+def test_onnx_runtime_streams_as_openvino_does(artifact, pipeline):
+    onnx = OnnxPipeline(artifact)
+    for index, (pictures, rig) in enumerate(drive(3)):
+        found, expected = (form(pictures, rig, scene="a", time=index / 2) for form in (onnx, pipeline))
+        assert_same(found.extras["logits"], expected.extras["logits"])
+        assert found.history == expected.history
+    past = drive(2, seed=7)
+    found, expected = (form(*moment(2, seed=7), past=past[::-1]) for form in (onnx, pipeline))
+    assert_same(found.extras["logits"], expected.extras["logits"])
+
+
+def test_the_command_takes_moments_before(artifact, tmp_path):
+    folders = []
+    for index, (pictures, rig) in enumerate(drive(artifact.variant.frames)):
+        folders.append(tmp_path / str(index))
+        folders[-1].mkdir()
+        for name, array in pictures.items():
+            Image.fromarray(array).save(folders[-1] / f"{name}.png")
+        rig.save(folders[-1] / "rig.json")
+    *past, now = folders
+    run = ["run", artifact.path, "--images", now, "--rig", now / "rig.json", "--precision", "f32", "--out"]
+    before = [part for folder in past[::-1] for part in ("--past", folder)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = CliRunner().invoke(app, list(map(str, [*run, tmp_path / "all", *before])))
+    assert done.exit_code == 0, done.output
+    with pytest.warns(UserWarning, match=r"was given 0: the current one stands in"):
+        CliRunner().invoke(app, list(map(str, [*run, tmp_path / "one"])))
+    labels = {out: Occupancy.load(tmp_path / out / "labels.npz").extras["logits"] for out in ("all", "one")}
+    expected = Pipeline(artifact, precision="f32")
+    for folder in folders:
+        found = expected(folder, Rig.load(folder / "rig.json"))
+    np.testing.assert_array_equal(labels["all"], found.extras["logits"])
+    assert np.abs(labels["one"] - labels["all"]).max() > 0.01 * labels["all"].std()
+    described = CliRunner().invoke(app, ["info", str(artifact.path)]).output
+    assert "one frame at a time; remembers" in " ".join(described.replace("│", " ").split())

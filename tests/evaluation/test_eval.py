@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -208,3 +209,39 @@ def test_a_baked_artifact_is_scored_with_its_own_calibration_and_says_so(tmp_pat
     )
     done = occvino("eval", baked.path, "--dataset", DRIVE, "--out", tmp_path / "o", "--limit", 2, check=0)
     assert "The calibration is baked in" in done.stdout
+
+
+class Remembers:
+    """A stream whose labels tell which moments it has seen: the last three of their scene."""
+
+    memory = object()
+
+    def __init__(self):
+        self.seen, self.scene, self.calls = [], None, []
+
+    def __call__(self, frames, rig, past=(), *, scene, time):
+        self.calls.append((next(iter(frames.values())).name, len(past), time))
+        if past:
+            self.seen, self.scene = [files for files, _ in reversed(past)], scene
+        self.seen = [*(self.seen if scene == self.scene else []), frames]
+        self.scene = scene
+        names = [next(iter(files.values())).name for files in self.seen[-3:]]
+        self.labels, self.instances = np.full((200, 200, 16), zlib.crc32(repr(names).encode()) % 18, np.uint8), None
+        return self
+
+
+def test_a_stream_is_walked_in_order_and_an_interrupted_one_gives_the_same_labels(tmp_path):
+    drive, whole = shipped_drive(), Predictions(tmp_path / "whole", {})
+    labeller = Remembers()
+    list(whole.fill(drive, range(3), labeller, frames=3))
+    assert labeller.calls == [(drive[i].images[0].name, 0, drive[i].timestamp / 1e6) for i in range(3)]
+    for gone in ((2,), (1,), (0, 2), (1, 2)):
+        folder = tmp_path / "-".join(map(str, gone))
+        shutil.copytree(whole.folder, folder)
+        resumed, labeller = Predictions(folder, {}), Remembers()
+        for index in gone:
+            resumed.path(drive[index]).unlink()
+        list(resumed.fill(drive, range(3), labeller, frames=3))
+        assert [past for _, past, _ in labeller.calls] == [i if i - 1 not in gone else 0 for i in gone]
+        for frame in drive:
+            np.testing.assert_array_equal(resumed.load(frame), whole.load(frame))
