@@ -176,6 +176,39 @@ def page() -> str:
             timings(frame) + f"\n\nLabels equal to torch: {agree}.\n",
             "Peak memory is that of a process that loads one contestant and runs two frames.\n",
             memory + "\n",
+            int8_section(load("int8")),
+        ]
+    )
+
+
+def int8_section(found: dict[str, Any]) -> str:
+    """What INT8 costs and gains, and where the multiply-accumulates run."""
+    reference = found["accuracy"]["fp32 IR"]["miou"]
+    accuracy = [
+        [name, f"{row['miou']:.2%}", f"{100 * (row['miou'] - reference):+.2f}", percent(row["labels_equal"])]
+        for name, row in found["accuracy"].items()
+    ]
+    shares = [
+        [
+            model,
+            kind,
+            str(share["layers"]),
+            str(share["int8_layers"]),
+            f"{share['macs'] / 1e9:.2f}",
+            f"{share['int8']:.1%}",
+        ]
+        for model, quantized in found["quantization"].items()
+        for kind, share in quantized["macs"].items()
+    ]
+    head = ["model", "kind of layer", "layers", "in int8", "GMAC", "in int8 "]
+    return "\n".join(
+        [
+            heading("INT8", found).replace("int8`", "int8 --calibration train1 --held-out held-out --work work`"),
+            f"occvino-nano on {found['held_out_frames']} held-out frames of drives that neither calibrated nor judged.",
+            "This CPU has VNNI and AMX; M0 has random weights and was timed over 5 rounds.\n",
+            table(["form", "mIoU", "points", "labels equal to fp32"], accuracy) + "\n",
+            timings(found) + "\n",
+            table(head, shares) + "\n",
         ]
     )
 
