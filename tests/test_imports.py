@@ -17,10 +17,19 @@ TIERS = (
     ("viz",),
     ("networks", "datasets"),
     ("metrics",),
-    ("preprocess", "bev_pool", "artifact", "lift_reference", "geometry", "geometry_reference"),
+    (
+        "preprocess",
+        "bev_pool",
+        "artifact",
+        "resample",
+        "resample_reference",
+        "lift_reference",
+        "geometry",
+        "geometry_reference",
+    ),
     ("lift",),
     ("cameras", "temporal"),
-    ("files", "variants"),
+    ("files", "variants", "image_input"),
     ("errors",),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}

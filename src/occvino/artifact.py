@@ -17,6 +17,7 @@ from typing import Any
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.files import sha256, write_text
+from occvino.image_input import ImageInput
 from occvino.temporal import Temporal
 from occvino.variants import Variant, get_variant
 
@@ -35,6 +36,7 @@ class Manifest:
 
     `temporal` is the form of a model of several frames (see `occvino.temporal`); a model of one frame has "batch".
     `quantization` says of an int8 artifact what stayed in floating point, why, and what it cost (docs/int8.md).
+    `image_input` is what whole pictures the IR takes; None if it takes them resized and cropped to `input_size`.
     """
 
     variant: str
@@ -50,6 +52,7 @@ class Manifest:
     files: Mapping[str, str]
     temporal: Temporal = "batch"
     quantization: Mapping[str, Any] | None = None
+    image_input: ImageInput | None = None
     parity: Mapping[str, Any] | None = None
     format: int = FORMAT
 
@@ -78,6 +81,7 @@ class Manifest:
                 raise ArtifactError(f"{where} has format {fields['format']}, of an older occvino: convert again")
             for name in ("cameras", "class_names", "input_size", "outputs"):
                 fields[name] = tuple(fields[name])
+            fields["image_input"] = ImageInput.from_json(fields["image_input"])
             seal = fields.pop("seal")
             manifest = cls(**fields)
         except (ValueError, KeyError, TypeError) as error:

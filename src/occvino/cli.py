@@ -113,6 +113,11 @@ def convert(
     dataset: Annotated[Path | None, typer.Option(help="For int8: nuScenes folder with Occ3D's gts.")] = None,
     calibration_frames: Annotated[int | None, typer.Option(help="For int8: at most so many; else 100.")] = None,
     accuracy_budget: Annotated[float | None, typer.Option(help="For int8: points of mIoU to lose; else 0.3.")] = None,
+    image_size: Annotated[
+        str | None,
+        typer.Option(help="Let the IR resize whole pictures of this size itself, HEIGHTxWIDTH, as 900x1600."),
+    ] = None,
+    image_layout: Annotated[str, typer.Option(help="Of those: rgb, bgr or nv12.")] = "rgb",
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
     ] = False,
@@ -132,7 +137,10 @@ def convert(
         _say(f"weights: {checkpoint.name}, which ship with occvino")
     if rig and bake_calibration:
         raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
+    if image_size is None and image_layout != "rgb":
+        raise OccvinoError(f"--image-layout {image_layout} needs --image-size HEIGHTxWIDTH: give both")
     from occvino.conversion import convert as run
+    from occvino.image_input import ImageInput
 
     source = bake_calibration or rig
     with _steps() as progress:
@@ -149,6 +157,7 @@ def convert(
             dataset=dataset,
             calibration_frames=calibration_frames,
             accuracy_budget=accuracy_budget,
+            image_input=ImageInput.parse(image_size, image_layout) if image_size else None,
             progress=progress,
         )
     if artifact.manifest.quantization:

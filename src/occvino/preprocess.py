@@ -3,6 +3,7 @@
 This is the reference. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the result stays u8.
 """
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,12 +14,15 @@ from PIL import Image, UnidentifiedImageError
 
 from occvino.cameras import Camera, Rig
 from occvino.errors import FrameError
+from occvino.image_input import ImageInput
 from occvino.variants import Variant
 
-Frame: TypeAlias = str | Path | NDArray[np.uint8] | Image.Image
-"""One camera's picture: a file, an array u8 [H, W, 3] in RGB order, or a Pillow image."""
-Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame]
-"""One picture per camera: a folder, a mapping from camera names, or a sequence in rig order."""
+Frame: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
+"""One camera's picture: a file, what a file holds, an array u8 [H, W, 3] in RGB order, or a Pillow image.
+
+Arrays for an IR that takes BGR or NV12 are in that layout."""
+Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame] | NDArray[np.uint8]
+"""One picture per camera: a folder, a mapping from camera names, or a sequence or one array in rig order."""
 
 Moment: TypeAlias = tuple[Frames, Rig]
 """The pictures of one moment and the rig that took them."""
@@ -72,6 +76,52 @@ def images_of(seen: Sequence[Moment], rigs: Sequence[Rig], variant: Variant) -> 
         if id(moment) not in read:
             read[id(moment)] = network_images(by_camera(*moment), rig, variant)
     return np.concatenate([read[id(moment)] for moment in seen])
+
+
+def whole_pictures(seen: Sequence[Moment], rigs: Sequence[Rig], image_input: ImageInput) -> NDArray[np.uint8]:
+    """Pictures of several moments as an IR takes them that resizes itself -> u8 [F * N, *image_input.shape].
+
+    `rigs` are as in `images_of`, and all their cameras have the size of `image_input`. One moment that is one array in
+    the network's order is passed on without a copy.
+
+    Raises:
+        FrameError: as `network_images`; or an array is not of the layout.
+    """
+    read: dict[int, NDArray[np.uint8]] = {}
+    for moment, rig in zip(seen, rigs, strict=True):
+        if id(moment) not in read:
+            read[id(moment)] = _whole(*moment, rig, image_input)
+    return read[id(seen[0])] if len(seen) == 1 else np.concatenate([read[id(moment)] for moment in seen])
+
+
+def _whole(frames: Frames, given: Rig, rig: Rig, image_input: ImageInput) -> NDArray[np.uint8]:
+    expected = (len(rig), *image_input.shape)
+    if (
+        isinstance(frames, np.ndarray)
+        and given.names == rig.names
+        and (frames.dtype, frames.shape) == (np.uint8, expected)
+    ):
+        return np.ascontiguousarray(frames)
+    pictures = by_camera(frames, given)
+    return np.stack([_whole_picture(pictures[camera.name], camera, image_input) for camera in rig.cameras])
+
+
+def _whole_picture(frame: Frame, camera: Camera, image_input: ImageInput) -> NDArray[np.uint8]:
+    shape, layout = image_input.shape, image_input.layout
+    if (
+        isinstance(frame, np.ndarray)
+        and frame.dtype == np.uint8
+        and frame.shape in (shape, shape[:2])[: 1 + (layout == "nv12")]
+    ):
+        return frame.reshape(shape)
+    if layout == "nv12" or (layout == "bgr" and isinstance(frame, np.ndarray)):
+        is_a = f"{frame.dtype} {list(frame.shape)}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+        raise FrameError(
+            f"the picture of {camera.name} is {is_a}, and the model takes {image_input}: "
+            f"an array uint8 {list(shape)} is expected"
+        )
+    rgb = np.asarray(_read(frame, camera))
+    return rgb[..., ::-1] if layout == "bgr" else rgb
 
 
 def by_camera(frames: Frames, rig: Rig) -> Mapping[str, Frame]:
@@ -134,7 +184,8 @@ def _decode(frame: Frame, label: str) -> Image.Image:
     if isinstance(frame, np.ndarray):
         return _from_array(frame, label)
     try:
-        image = frame if isinstance(frame, Image.Image) else Image.open(frame)
+        source = io.BytesIO(frame) if isinstance(frame, bytes) else frame
+        image = source if isinstance(source, Image.Image) else Image.open(source)
         if image.mode not in MODES:
             raise FrameError(
                 f"{label} has pixels of mode {image.mode}, expected 8-bit colour or grey: convert it first"
@@ -142,7 +193,7 @@ def _decode(frame: Frame, label: str) -> Image.Image:
         return image.convert("RGB")
     except AttributeError:
         kind = type(frame).__name__
-        raise FrameError(f"{label} is a {kind}, expected a file, a uint8 array or a Pillow image") from None
+        raise FrameError(f"{label} is a {kind}, expected a file, bytes, a uint8 array or a Pillow image") from None
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
         raise FrameError(f"{label} cannot be read as a picture: {error}") from error
 

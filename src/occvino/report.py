@@ -40,6 +40,13 @@ def print_verification(console: Console, result: "Report") -> None:
         )
     agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
     console.print(table)
+    if result.pictures:
+        pictures = result.pictures
+        console.print(
+            f"pictures that the IR resized, against Pillow's: {pictures.equal:.4%} equal, at most {pictures.levels} "
+            "grey levels off; torch and ONNX were given those of the IR",
+            highlight=False,
+        )
     console.print(f"{agreement}; frustum points in the grid: {result.points_kept:.0%}", highlight=False)
     if result.batch_labels is not None:
         console.print(

@@ -12,15 +12,17 @@ import torch
 
 import occvino
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest, may_be_replaced
-from occvino.cameras import MAX_CAMERAS, Rig
+from occvino.cameras import MAX_CAMERAS, ImageTransform, Rig
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
 from occvino.conversion.quantize import Calibration, to_int8
+from occvino.conversion.raw_frames import take_raw_frames
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.geometry import joint_calibration, network_inputs
+from occvino.image_input import ImageInput
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
@@ -47,6 +49,7 @@ def convert(
     dataset: str | Path | NuScenes | None = None,
     calibration_frames: int | None = None,
     accuracy_budget: float | None = None,
+    image_input: ImageInput | None = None,
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Artifact:
@@ -67,6 +70,8 @@ def convert(
         dataset: for int8: nuScenes folder with Occ3D's gts, whose frames calibrate and judge.
         calibration_frames: for int8: how many at most, and as many of other drives to judge on; 100 when left out.
         accuracy_budget: for int8: points of mIoU that may be lost; 0.3 when left out.
+        image_input: let the IR take whole pictures of this size and layout, under the name `frames`, and resize and
+            crop them itself; when left out it takes them resized, under the name `images`. The ONNX file always does.
         seed: of random weights.
         progress: called with a few words when a step begins.
 
@@ -78,6 +83,8 @@ def convert(
     check_form(variant, temporal)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
+    if image_input:
+        ImageTransform.for_test(image_input.size, variant.input_size)  # refuses pictures that are too flat
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
@@ -96,6 +103,9 @@ def convert(
         export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
         lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16")
+        if image_input:
+            progress("resizing inside the graph")
+            take_raw_frames(folder / IR, image_input)
         if rig and bake_calibration:
             rig.save(folder / BAKED_RIG)
         files = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
@@ -110,6 +120,7 @@ def convert(
             outputs=("labels", *outputs),
             baked_calibration=bake_calibration,
             temporal=temporal,
+            image_input=image_input,
             weights=provenance(checkpoint, seed),
             versions=_versions(),
             files={file: sha256(folder / file) for file in files},

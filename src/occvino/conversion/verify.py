@@ -19,12 +19,14 @@ from occvino.cameras import Rig
 from occvino.conversion.export import Deployable, expose
 from occvino.conversion.provenance import rebuild
 from occvino.conversion.torch_stream import TorchStream
+from occvino.errors import FrameError
 from occvino.files import OutputError
 from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.networks import FlashOcc
 from occvino.networks.flashocc import tap_names
-from occvino.preprocess import Frames, Moment, images_of, moments
+from occvino.preprocess import Frames, Moment, images_of, moments, whole_pictures
+from occvino.runtime.cut import resizing_part
 from occvino.runtime.devices import Running, Settings, compile_model, running
 from occvino.temporal import Temporal
 
@@ -111,6 +113,28 @@ class TapResult:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """The pictures that the IR resized itself against Pillow's: largest difference in grey levels, share of equal ones.
+
+    Torch and ONNX are then given those of the IR, so that each step is compared with the one before.
+    """
+
+    levels: int
+    equal: float
+
+    @classmethod
+    def between(cls, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> "Pictures":
+        """Of two arrays of one shape."""
+        difference = np.abs(found.astype(np.int16) - expected)
+        return cls(int(difference.max()), float((difference == 0).mean()))
+
+    @property
+    def ok(self) -> bool:
+        """Within 1 level everywhere, and equal on 99.9 % of the pixels."""
+        return self.levels <= 1 and self.equal >= 0.999
+
+
+@dataclass(frozen=True)
 class Report:
     """What `verify` found. `ok` is its verdict.
 
@@ -126,6 +150,7 @@ class Report:
     points_kept: float
     batch_labels: float | None = None
     temporal: Temporal = "batch"
+    pictures: Pictures | None = None
 
     @property
     def first_divergence(self) -> str | None:
@@ -133,6 +158,8 @@ class Report:
 
         A frame that exercises nothing proves nothing: a tap that is constant, or not finite, in PyTorch comes first.
         """
+        if self.pictures and not self.pictures.ok:
+            return "images (IR)"
         for tap in self.taps:
             if not np.isfinite(tap.scale):
                 return f"{tap.name} (PyTorch's own values are not finite)"
@@ -194,7 +221,9 @@ def verify(
         OccvinoError: bad frames, rig or device.
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
-    expected = expect(opened, frames, rig, past=past, checkpoint=checkpoint, progress=progress)
+    expected = expect(
+        opened, frames, rig, past=past, checkpoint=checkpoint, device=device, precision=precision, progress=progress
+    )
     progress(f"OpenVINO {device}")
     report = judge(opened, expected, device=device, precision=precision)
     try:
@@ -206,7 +235,7 @@ def verify(
 
 @dataclass(frozen=True)
 class Expected:
-    """What an IR must give for one frame: inputs, every tap and the labels by PyTorch and by ONNX Runtime.
+    """What an IR must give for one frame: its inputs, every tap and the labels by PyTorch and by ONNX Runtime.
 
     `batch` is what the network gives that takes all moments at once, for one that is a stream.
     """
@@ -217,6 +246,7 @@ class Expected:
     floors: Mapping[str, Error]
     points_kept: float
     batch: Arrays | None = None
+    pictures: Pictures | None = None
 
 
 def expect(
@@ -226,6 +256,8 @@ def expect(
     *,
     past: Sequence[Moment] = (),
     checkpoint: str | Path | None = None,
+    device: str = "CPU",
+    precision: str | None = "f32",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Expected:
     """The two forms that the IR was made from, run on one frame; arguments and errors are those of `verify`."""
@@ -237,6 +269,11 @@ def expect(
     plan = PoolingPlan.from_calibration(calibration, variant)
     progress("PyTorch")
     model = rebuild(opened, checkpoint)
+    whole, pictures = None, None
+    if opened.manifest.image_input:
+        whole, by_pillow = _whole(opened, seen, rigs), images
+        images = _resized(opened.path / IR, whole, device, precision)
+        pictures = Pictures.between(images, by_pillow)
     inputs: dict[str, NDArray[Any]] = {"images": images, **beside_plan(plan, calibration, variant)}
     batch: Arrays | None = None
     if temporal != "batch":
@@ -244,10 +281,13 @@ def expect(
         inputs = _last_of_stream(model, temporal, images, rigs[: 1 + len(past)])
     taps = _run_torch(model, inputs, temporal)
     floors = noise_floors(model, inputs, taps, temporal) if variant.stereo else {}
-    given = {"images": images} if opened.manifest.baked_calibration else inputs
+    given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
+    to_ir = dict(given)
+    if whole is not None:
+        to_ir["frames"] = whole[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")
     from_onnx = _run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
-    return Expected(given, taps, from_onnx, floors, plan.kept / plan.points, batch)
+    return Expected(to_ir, taps, from_onnx, floors, plan.kept / plan.points, batch, pictures)
 
 
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "f32") -> Report:
@@ -268,6 +308,27 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
         points_kept=expected.points_kept,
         batch_labels=float((ir_labels == batch["labels"]).mean()) if batch else None,
         temporal=opened.manifest.temporal,
+        pictures=expected.pictures,
+    )
+
+
+def _whole(artifact: Artifact, seen: Sequence[Moment], rigs: Sequence[Rig]) -> NDArray[np.uint8]:
+    takes = artifact.manifest.image_input
+    assert takes is not None
+    other = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras} - {takes.size}
+    if other:
+        raise FrameError(
+            f"{artifact.path} takes pictures of {takes}, the rig has {other.pop()}: verify it with its own"
+        )
+    return whole_pictures(seen, rigs, takes)
+
+
+def _resized(path: Path, whole: NDArray[np.uint8], device: str, precision: str | None) -> NDArray[np.uint8]:
+    """The `images` that the IR makes of whole pictures, as many at a time as it takes."""
+    part = resizing_part(ov.Core().read_model(path))
+    compiled, at_a_time = compile_model(part, device, Settings(precision)), part.input("frames").shape[0]
+    return np.concatenate(
+        [np.array(compiled({"frames": some})["images"]) for some in np.split(whole, len(whole) // at_a_time)]
     )
 
 

@@ -20,7 +20,7 @@ class Network:
     Each stage lends its infer requests out, so that frames of several threads follow one another through the stages.
 
     Args:
-        ir: the `.xml` file.
+        ir: the `.xml` file, or a model.
         device: any OpenVINO device string.
         stages: a device for each of `stages.CUTS` instead.
         settings: what else is asked for, of every stage; threads only where the CPU runs.
@@ -30,10 +30,14 @@ class Network:
     """
 
     def __init__(
-        self, ir: Path, device: str = "CPU", stages: Mapping[str, str] | None = None, settings: Settings | None = None
+        self,
+        ir: Path | ov.Model,
+        device: str = "CPU",
+        stages: Mapping[str, str] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
-        model = ov.Core().read_model(ir)
+        model = ov.Core().read_model(ir) if isinstance(ir, Path) else ir
         if stages is None:
             parts, devices = {"": model}, {"": device}
         elif device != "CPU":

@@ -1,7 +1,9 @@
 """Frames and a rig in, occupancy out: the object an integrator calls ten times a second."""
 
+import warnings
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,11 @@ from numpy.typing import NDArray
 
 from occvino.artifact import IR, Artifact
 from occvino.cameras import Rig
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, FrameError
 from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
-from occvino.preprocess import Frames, Moment, images_of, moments
+from occvino.preprocess import Frames, Moment, images_of, moments, whole_pictures
+from occvino.runtime.cut import cut_at_images
 from occvino.runtime.devices import Running, Settings, check_release
 from occvino.runtime.memory import History, Limits, Memory, Recalled, State, memory_of
 from occvino.runtime.network import Network
@@ -22,6 +25,10 @@ from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.runtime.shot import Inferred, Prepared, Shot
 from occvino.runtime.stream import Failure, Item, stream
 from occvino.variants import Variant
+
+
+class HostResizeWarning(UserWarning):
+    """The IR takes whole pictures of another size, so these are resized by Pillow on the host, which is slower."""
 
 
 class Pipeline:
@@ -34,6 +41,10 @@ class Pipeline:
 
     An artifact of a temporal model in a streaming form remembers, in `memory`, what later calls need of this one
     (docs/temporal.md). Call it with the moments of a drive in order, and `reset` it where another drive begins.
+
+    An artifact that takes whole pictures (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
+    rig has another size, Pillow resizes all of them on the host, for a copy of the network without that part; a
+    `HostResizeWarning` says so each time.
 
     Args:
         artifact: folder made by `convert`. Every file is checked against its hash.
@@ -74,7 +85,10 @@ class Pipeline:
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
         settings = Settings(precision, threads, hint, streams, cache)
-        self._network = Network(self.artifact.path / IR, device, stages, settings)
+        self._asked = device, stages, settings
+        self._network = Network(self.artifact.path / IR, *self._asked)
+        self._resized_network: Network | None = None
+        self._lock = Lock()
         self._baked = self.artifact.baked_rig
         self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
         self.memory = memory_of(self.artifact, limits)
@@ -161,14 +175,38 @@ class Pipeline:
             moments(shot.frames, rig, shot.past, variant.frames)  # not more than it takes
             past = tuple(self.prepare(Shot(*moment)) for moment in reversed(shot.past))
             matched = self.artifact.match(rig)
-            images = images_of([(shot.frames, rig)], [matched], variant)
-            return Prepared(shot, {"images": images}, matched, past)
+            return Prepared(shot, self._pictures([(shot.frames, rig)], [matched]), matched, past)
         seen = moments(shot.frames, rig, shot.past, variant.frames)
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
+        inputs = self._pictures(seen, rigs)
         if self._baked is None:
             inputs |= self._geometry(rigs)[1]
         return Prepared(shot, inputs, rigs[0])
+
+    def _pictures(self, seen: Sequence[Moment], rigs: Sequence[Rig]) -> dict[str, NDArray[np.generic]]:
+        takes, variant = self.artifact.manifest.image_input, self.artifact.variant
+        if takes is None:
+            return {"images": images_of(seen, rigs, variant)}
+        sizes = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras}
+        if sizes == {takes.size}:
+            return {"frames": whole_pictures(seen, rigs, takes)}
+        found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
+        message = f"{self.artifact.path} takes pictures of {takes}, the rig's cameras have {found} (height x width)"
+        if takes.layout != "rgb":
+            raise FrameError(f"{message}: convert again with --image-size")
+        fix = "convert again with --image-size" if len(sizes) == 1 else "an IR takes one size for all cameras"
+        warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=4)
+        return {"images": images_of(seen, rigs, variant)}
+
+    def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
+        """The one that takes these pictures; without its resizing part it is compiled when it is first needed."""
+        if self.artifact.manifest.image_input is None or "frames" in inputs:
+            return self._network
+        with self._lock:
+            if self._resized_network is None:
+                model = cut_at_images(ov.Core().read_model(self.artifact.path / IR))
+                self._resized_network = Network(model, *self._asked)
+            return self._resized_network
 
     def infer(self, prepared: Prepared) -> Inferred:
         """Run the network, up to `parallel` at a time. What remembers takes its moments in order, one at a time."""
@@ -179,7 +217,7 @@ class Pipeline:
 
     def _run(self, inputs: dict[str, NDArray[np.generic]], state: State | None = None) -> dict[str, NDArray[Any]]:
         """Copies of the outputs; what is to be remembered is written to `state`."""
-        found, kept = self._network(inputs, state or {}), state or {}
+        found, kept = self._network_for(inputs)(inputs, state or {}), state or {}
         return {name: found[name].copy() if name in kept else found[name] for name in self.artifact.manifest.outputs}
 
     def _replay(self, memory: Memory, past: Sequence[Prepared]) -> None:

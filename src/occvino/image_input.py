@@ -1,0 +1,64 @@
+"""What pictures an IR takes: whole ones, as a camera gives them, which it resizes and crops itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from occvino.errors import OccvinoError
+
+Layout: TypeAlias = Literal["rgb", "bgr", "nv12"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """Whole pictures, the input `frames` of an IR.
+
+    Args:
+        size: (height, width) in pixels, the same for every camera.
+        layout: "rgb" or "bgr", u8 [N, height, width, 3]; "nv12", u8 [N, height * 3 / 2, width, 1]: the Y plane, and
+            under it U and V interleaved at half the size (BT.601, video range).
+
+    Raises:
+        OccvinoError: no size, an unknown layout, or a size that NV12 cannot have.
+    """
+
+    size: tuple[int, int] = (900, 1600)
+    layout: Layout = "rgb"
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if height < 1 or width < 1:
+            raise OccvinoError(f"image size {height}x{width}: two numbers of 1 or more are expected, height first")
+        if self.layout not in LAYOUTS:
+            raise OccvinoError(f"image layout {self.layout!r} is not one of {', '.join(LAYOUTS)}")
+        if self.layout == "nv12" and (height % 2 or width % 2):
+            raise OccvinoError(
+                f"image size {height}x{width}: NV12 has a colour for two by two pixels, both must be even"
+            )
+
+    @classmethod
+    def parse(cls, size: str, layout: str = "rgb") -> "ImageInput":
+        """From words: "900x1600", height first, and a layout.
+
+        Raises:
+            OccvinoError: as the class, or the size is not two numbers.
+        """
+        height, _, width = size.partition("x")
+        if not (height.isdecimal() and width.isdecimal()):
+            raise OccvinoError(f"image size {size!r}: HEIGHTxWIDTH is expected, as 900x1600")
+        return cls((int(height), int(width)), layout)  # type: ignore[arg-type]  # checked there
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any] | None) -> "ImageInput | None":
+        """From the fields as a manifest holds them; None stays None."""
+        return None if fields is None else cls((fields["size"][0], fields["size"][1]), fields["layout"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one picture, as the IR takes it."""
+        height, width = self.size
+        return (height * 3 // 2, width, 1) if self.layout == "nv12" else (height, width, 3)
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]} {self.layout}"
