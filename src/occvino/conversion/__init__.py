@@ -88,6 +88,8 @@ def convert(
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
+        if image_input:
+            raise OccvinoError("int8 is not built for an IR that resizes pictures itself: leave image_input out")
         if dataset is None or bake_calibration or temporal != "batch":
             raise OccvinoError(_no_int8(dataset, bake_calibration, temporal))
         calibration = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
