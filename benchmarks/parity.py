@@ -4,8 +4,7 @@ Weights are random (seed 0) and the frames are of the drive that ships inside, w
 what is measured is the conversion. Peak memory is that of a process that opens the fp32 artifact and runs one frame.
 A network too big for the machine is converted for its front camera alone (`--front-camera`), and the result says so.
 
-On the GPU plugin (tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there. `--parts` runs
-the small variants of tests/small.py instead, which have the parts of all published ones, on CPU, GPU plugin and rules.
+On the GPU plugin (tests/gpu/README.md) only what is asked for with --gpu is run; M0 takes minutes there.
 """
 
 import argparse
@@ -26,7 +25,6 @@ from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import get_variant, variants
 from tests.gpu.compare import compare
-from tests.small import SMALL, known
 
 FRONT = "CAM_FRONT"
 
@@ -81,22 +79,19 @@ def main() -> None:
     parser.add_argument("--variant", action="append", help="only this one; repeatable")
     parser.add_argument("--gpu", action="append", default=[], choices=["f32", "f16"], help="hints to run; repeatable")
     parser.add_argument("--front-camera", action="store_true", help="one camera in place of six")
-    parser.add_argument("--parts", action="store_true", help="the small variants, into parts.json")
     parser.add_argument("--peak", type=Path, help="print the peak memory of running this artifact, and no more")
     options = parser.parse_args()
     if options.peak:
         print_peak(Artifact.open(options.peak))
         return
-    result = "parts" if options.parts else "parity"
-    stored = RESULTS / f"{result}.json"
+    stored = RESULTS / "parity.json"
     results = json.loads(stored.read_text())["results"] if stored.is_file() else {}
-    names = [variant.name for variant in SMALL] if options.parts else variants()
-    with tempfile.TemporaryDirectory() as folder, known():
-        for name in options.variant or names:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.variant or variants():
             found = measure(name, Path(folder), options.gpu, options.front_camera)
             found["gpu"] = {**results.get(name, {}).get("gpu", {}), **found["gpu"]}
             results[name] = found
-            save(result, {"command": f"python -m benchmarks.parity{' --parts' * options.parts}", "results": results})
+            save("parity", {"results": results})
 
 
 if __name__ == "__main__":

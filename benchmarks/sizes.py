@@ -5,7 +5,6 @@ Networks are built on PyTorch's meta device, which has shapes and no values. Wri
 """
 
 import json
-from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -45,7 +44,9 @@ def measure(variant: Variant) -> dict[str, float]:
 
 def main() -> None:
     found = {name: measure(get_variant(name)) for name in variants()}
-    Path(FIGURES).write_text(json.dumps(found, indent=1) + "\n")
+    known = json.loads(FIGURES.read_text()) if FIGURES.is_file() else {}
+    merged = {name: {**known.get(name, {}), **figures} for name, figures in found.items()}
+    FIGURES.write_text(json.dumps(merged, indent=1) + "\n")
     for name, figures in found.items():
         print(f"{name:50} {figures}")
 

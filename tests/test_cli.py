@@ -155,7 +155,11 @@ def test_verify_exits_1_and_names_the_tap(fresh):
 def test_info_lists_models_and_describes_an_artifact(nano):
     rows = json.loads(occvino("info", "--json", check=0).stdout)
     assert tuple(row["name"] for row in rows) == variants()
-    assert "not measured here" in occvino("info", check=0).stdout
+    assert "not measured here" in " ".join(occvino("info", check=0).stdout.split())
+    told = " ".join(occvino("info", "panoptic-flashocc-r50-depth-tiny-pano", check=0).stdout.split())
+    for words in ("million", "GFLOPs", "29.14", "34.81", "12.90", "README", "verified:", "cameras", "peak memory"):
+        assert words in told
+    assert json.loads(occvino("info", "flashocc-r50-M0", "--json", check=0).stdout)["gflops"] == 306.6
     described = occvino("info", nano.path, check=0).stdout
     assert "random_seed 0" in described
     assert "not measured yet" in described

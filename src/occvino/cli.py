@@ -19,7 +19,7 @@ from occvino.errors import OccvinoError
 from occvino.evaluation.command import evaluate
 from occvino.evaluation.run_command import StageDevices, run_many, stages_of
 from occvino.training.command import train
-from occvino.variants import get_variant
+from occvino.variants import get_variant, variants
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -270,11 +270,13 @@ def run(
 
 @app.command()
 def info(
-    artifact: Annotated[Path | None, typer.Argument(help="Artifact folder; the list of models when left out.")] = None,
+    artifact: Annotated[
+        Path | None, typer.Argument(help="Artifact folder, or a model's name; the list of models when left out.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="NPU: check the IR against the rules of its importer.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models, describe an artifact, or check it against the rules of an NPU.
+    """List the models, describe one or an artifact, or check an artifact against the rules of an NPU.
 
     Example: occvino info m0 --device NPU
     """
@@ -284,6 +286,13 @@ def info(
             _print_json(rows)
         else:
             report.print_variants(out, rows)
+        return
+    if not artifact.is_dir() and str(artifact) in variants():
+        row = next(row for row in report.variant_rows() if row["name"] == str(artifact))
+        if as_json:
+            _print_json(row)
+        else:
+            report.print_variant(out, row)
         return
     from occvino.artifact import IR, Artifact
 

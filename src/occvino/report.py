@@ -81,7 +81,8 @@ def print_score(console: Console, score: "Score", title: str, *, baked: bool) ->
 
 
 FIGURES = Path(__file__).parent / "assets" / "variants.json"
-"""Parameters and multiply-accumulates of every variant, counted by `python -m benchmarks.sizes`."""
+"""Of every variant: parameters and multiply-accumulates (`python -m benchmarks.sizes`), peak memory and what was
+verified (`python -m benchmarks.page`, from the results of benchmarks.parity and tests/golden/replay.py)."""
 
 
 def variant_rows() -> list[dict[str, Any]]:
@@ -90,6 +91,7 @@ def variant_rows() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in variants():
         variant = get_variant(name)
+        published = variant.published
         rows.append(
             {
                 "name": name,
@@ -98,10 +100,13 @@ def variant_rows() -> list[dict[str, Any]]:
                 "frames": variant.frames,
                 "takes": list(input_names(variant)),
                 **figures[name],
+                "gflops": round(2 * figures[name]["gmacs"], 1),
                 "depth_bins": variant.depth_bins,
                 "voxels": list(variant.occupancy_grid.shape),
-                "published_miou": variant.published.miou if variant.published else None,
-                "published_source": variant.published.source if variant.published else None,
+                "published_miou": published.miou if published else None,
+                "published_ray_iou": published.ray_iou if published else None,
+                "published_ray_pq": published.ray_pq if published else None,
+                "published_source": published.source if published else None,
             }
         )
     return rows
@@ -112,17 +117,50 @@ def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
     table = Table(title="Models", title_justify="left")
     table.add_column("name", overflow="fold")
     table.add_column("what it is")
-    table.add_column("frames", justify="right")
-    table.add_column("M par.", justify="right", no_wrap=True)
-    table.add_column("GMAC", justify="right", no_wrap=True)
-    table.add_column("mIoU*", justify="right", no_wrap=True)
+    for column in ("frames", "M par.", "GFLOPs", "MiB", "mIoU*"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         published = "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}"
-        sizes = (str(row["frames"]), f"{row['parameters_millions']:.0f}", f"{row['gmacs']:.0f}")
+        memory = f"{row['peak_mib']:.0f}" if "peak_mib" in row else "-"
+        sizes = (str(row["frames"]), f"{row['parameters_millions']:.0f}", f"{row['gflops']:.0f}", memory)
         table.add_row(row["name"], row["summary"], *sizes, published)
     console.print(table)
     console.print(
-        "GMAC: billions of multiply-accumulates a frame. * published by their authors, not measured here",
+        "GFLOPs: a frame, all its moments; twice the multiply-accumulates. MiB: measured peak of running the fp32 IR "
+        "on a CPU. * published, not measured here. More of one: occvino info NAME",
+        highlight=False,
+    )
+
+
+def print_variant(console: Console, row: dict[str, Any]) -> None:
+    """Everything there is to tell about one model."""
+    table = Table(title=row["name"], title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    published = [
+        f"{title} {row[key]:.2f}"
+        for title, key in (("mIoU", "published_miou"), ("RayIoU", "published_ray_iou"), ("RayPQ", "published_ray_pq"))
+        if row[key] is not None
+    ]
+    height, width = row["input"]
+    one = ", of the front camera alone" if row.get("cameras") == 1 else ""
+    memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one frame{one}" if "peak_mib" in row else "not measured"
+    lines = {
+        "what it is": row["summary"],
+        "pictures": f"{height}x{width}, {row['frames']} moments",
+        "inputs of the IR": ", ".join(row["takes"]),
+        "parameters": f"{row['parameters_millions']:.2f} million",
+        "operations": f"{row['gflops']:.0f} GFLOPs ({row['gmacs']:.0f} billion multiply-accumulates)",
+        "peak memory": memory,
+        "published": f"{', '.join(published)} ({row['published_source']})" if published else "nothing",
+        **{f"verified: {what}": result for what, result in row.get("verified", {}).items()},
+    }
+    for name, value in lines.items():
+        table.add_row(name, escape(value))
+    console.print(table)
+    console.print(
+        "Verified with random weights on a synthetic frame (python -m benchmarks.parity), and against recorded outputs "
+        "of the official code (tests/golden/replay.py). Published figures were not measured here.",
         highlight=False,
     )
 
