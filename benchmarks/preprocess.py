@@ -1,4 +1,7 @@
-"""Six whole pictures to the network's u8 tensor: inside the graph against Pillow on one thread, on every size asked for."""
+"""Six whole pictures to the network's u8 tensor: in the graph against Pillow on one thread.
+
+`python -m benchmarks.preprocess`, for each of several sizes.
+"""
 
 import numpy as np
 import openvino as ov
