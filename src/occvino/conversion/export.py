@@ -5,11 +5,13 @@ import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from onnxscript import opset18
 from torch import Tensor, nn
 
 from occvino.bev_pool import onnx_function
@@ -37,7 +39,7 @@ class Deployable(nn.Module):
             taps = self.model.taps(normalise(images), *inputs)
         else:
             taps = stream_taps(self.model, self.temporal, normalise(images), *inputs)
-        return (*taps.values(), taps["logits"].argmax(dim=-1).to(torch.uint8))
+        return (*taps.values(), self.model.occ_head.labels(taps["scores"]))
 
 
 class Baked(nn.Module):
@@ -88,6 +90,7 @@ def export_onnx(
             input_names=list(arguments),
             output_names=[*tap_names(model.variant, temporal), "labels"],
             external_data=False,
+            custom_translation_table={torch.ops.aten.softplus.default: _softplus},
             verbose=False,
         )
     if program is None:
@@ -130,6 +133,13 @@ def expose(proto: onnx.ModelProto, names: Sequence[str]) -> None:
     for name in names:
         if name not in present:
             proto.graph.output.append(known[name])
+
+
+def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """The operator alone. The exporter's own adds a Select of x above the threshold, where f32 knows no difference."""
+    if beta != 1.0 or threshold < 20.0:
+        raise ValueError(f"softplus with beta {beta}, threshold {threshold}: only those of nn.Softplus() are exported")
+    return opset18.Softplus(x)
 
 
 def _keep_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> None:

@@ -24,11 +24,12 @@ from occvino.files import OutputError
 from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
 from occvino.networks import FlashOcc
-from occvino.networks.flashocc import tap_names
+from occvino.networks.flashocc import logits_of, tap_names
 from occvino.preprocess import Frames, Moment, images_of, moments, whole_pictures
 from occvino.runtime.cut import resizing_part
 from occvino.runtime.devices import Running, Settings, compile_model, running
 from occvino.temporal import Temporal
+from occvino.variants import Variant
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -293,7 +294,7 @@ def expect(
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "f32") -> Report:
     """Run the IR on the frame of `expected` and compare; arguments and errors are those of `verify`."""
     names, batch = tap_names(opened.variant, opened.manifest.temporal), expected.batch
-    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, expected.inputs, names, device, precision)
+    from_ir, ir_labels, compiled = _run_ir(opened.path / IR, expected.inputs, opened.variant, names, device, precision)
     ran = running(compiled, device)
     tolerances = {
         "onnx": TOLERANCES["fp32"],
@@ -397,13 +398,17 @@ def _run_onnx(path: Path, inputs: Arrays, taps: Sequence[str]) -> Arrays:
 
 
 def _run_ir(
-    path: Path, inputs: Arrays, taps: Sequence[str], device: str, precision: str | None
+    path: Path, inputs: Arrays, variant: Variant, taps: Sequence[str], device: str, precision: str | None
 ) -> tuple[Arrays, NDArray[Any], ov.CompiledModel]:
     """Taps from a copy with more outputs; labels from the IR as it is, since outputs hold fusions back."""
     as_shipped = compile_model(ov.Core().read_model(path), device, Settings(precision))
     labels = np.array(as_shipped(dict(inputs))["labels"])
     tapped = ov.Core().read_model(path)
     present = {output.get_any_name() for output in tapped.outputs}
-    tapped.add_outputs([name for name in taps if name not in present])
+    wanted = [name for name in taps if name != "logits" or name in present]
+    tapped.add_outputs([name for name in wanted if name not in present])
     outputs = compile_model(tapped, device, Settings(precision))(dict(inputs))
-    return {name: np.array(outputs[name]) for name in taps}, labels, as_shipped
+    found = {name: np.array(outputs[name]) for name in wanted}
+    if "logits" not in found:  # an IR that was not asked for logits does not transpose scores to them
+        found["logits"] = logits_of(found["scores"], variant)
+    return found, labels, as_shipped

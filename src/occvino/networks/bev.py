@@ -113,6 +113,9 @@ class FPN_LSS(nn.Module):  # noqa: N801 - the official name
 class BEVOCCHead2D(nn.Module):
     """Channel to height: the channels of a BEV cell become the classes of its column of voxels."""
 
+    SCORES = (1, 0, 3, 2)
+    """Axes of logits that give `scores`, and the other way round."""
+
     def __init__(self, channels: int, height: int, classes: int) -> None:
         super().__init__()
         self.height = height
@@ -123,7 +126,29 @@ class BEVOCCHead2D(nn.Module):
         )
 
     def forward(self, trunk: Tensor) -> Tensor:
-        """[1, C, Dy, Dx] -> logits [Dx, Dy, Dz, classes]; output channel `z * classes + class`."""
-        columns = self.final_conv(trunk)[0].permute(2, 1, 0)  # [Dx, Dy, C]
-        logits = self.predicter(columns)
-        return logits.reshape(*logits.shape[:2], self.height, self.classes)
+        """[1, C, Dy, Dx] -> logits [Dx, Dy, Dz, classes]: a view of `scores`.
+
+        The two linear layers are run as 1x1 convolutions, so that nothing is transposed before them.
+        """
+        hidden, activation, out = self.predicter
+        y = activation(_pointwise(self.final_conv(trunk), hidden.get_parameter("weight"), hidden.get_parameter("bias")))
+        weight, bias = (self._class_major(out.get_parameter(name)) for name in ("weight", "bias"))
+        columns = _pointwise(y, weight, bias).permute(0, 2, 3, 1)[0]  # [Dy, Dx, classes * Dz]
+        return columns.unflatten(-1, (self.classes, self.height)).permute(self.SCORES)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Logits as they lie in memory: [Dy, Dx, classes, Dz], the heights of a class side by side for vector units."""
+        return logits.permute(self.SCORES)
+
+    def labels(self, scores: Tensor) -> Tensor:
+        """[Dy, Dx, classes, Dz] -> the best class u8 [Dx, Dy, Dz]; the first of equals."""
+        return scores.argmax(dim=2).to(torch.uint8).transpose(0, 1)
+
+    def _class_major(self, parameter: Tensor) -> Tensor:
+        """Rows in the order of the checkpoint, `z * classes + class` -> in the order `class * Dz + z`."""
+        return parameter.unflatten(0, (self.height, self.classes)).transpose(0, 1).flatten(0, 1)
+
+
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A linear layer on every cell: [B, in, Dy, Dx] -> [B, out, Dy, Dx]."""
+    return F.conv2d(x, weight[:, :, None, None], bias)

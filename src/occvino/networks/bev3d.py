@@ -61,6 +61,9 @@ class LSSFPN3D(nn.Module):
 class BEVOCCHead3D(nn.Module):
     """Classes of every voxel from its own features."""
 
+    SCORES = (2, 1, 0, 3)
+    """Axes of logits that give `scores`, and the other way round."""
+
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.final_conv = ConvModule(channels, channels, 3, dims=3, relu=True)
@@ -70,4 +73,12 @@ class BEVOCCHead3D(nn.Module):
 
     def forward(self, voxels: Tensor) -> Tensor:
         """[1, C, Dz, Dy, Dx] -> logits [Dx, Dy, Dz, classes]."""
-        return self.predicter(self.final_conv(voxels)[0].permute(3, 2, 1, 0))
+        return self.predicter(self.final_conv(voxels)[0].permute(1, 2, 3, 0)).permute(self.SCORES)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Logits as they lie in memory: [Dz, Dy, Dx, classes]."""
+        return logits.permute(self.SCORES)
+
+    def labels(self, scores: Tensor) -> Tensor:
+        """[Dz, Dy, Dx, classes] -> the best class u8 [Dx, Dy, Dz]; the first of equals."""
+        return scores.argmax(dim=-1).to(torch.uint8).permute(2, 1, 0)

@@ -1,8 +1,11 @@
 """The network: pictures, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from occvino.errors import FrameError
@@ -14,8 +17,12 @@ from occvino.networks.swin import SwinBackbone
 from occvino.temporal import Temporal, state_slots
 from occvino.variants import Variant
 
-TAPS = ("backbone", "neck", "depth", "features", "bev", "trunk", "logits")
-"""Named places along every network, in order, where `verify` compares PyTorch, ONNX and the IR."""
+TAPS = ("backbone", "neck", "depth", "features", "bev", "trunk", "scores", "logits")
+"""Named places along every network, in order, where `verify` compares PyTorch, ONNX and the IR.
+
+`logits` [Dx, Dy, Dz, classes] are `scores` in the official order of axes, labels are made from `scores`: a graph that
+does not give the logits does not spend time on transposing them.
+"""
 _IN_ORDER = ("stride4", "backbone", "neck", "reduced", *TAPS[2:])
 """The same with what only streams name."""
 
@@ -71,6 +78,11 @@ def check_batch(variant: Variant, images: Tensor, plan: Sequence[Tensor], condit
                 "give pictures and calibration of the same cameras"
             )
     return lifted
+
+
+def logits_of(scores: NDArray[np.floating[Any]], variant: Variant) -> NDArray[np.floating[Any]]:
+    """Logits [Dx, Dy, Dz, classes] of what a graph gave as `scores`."""
+    return scores.transpose((BEVOCCHead3D if variant.volumetric else BEVOCCHead2D).SCORES)
 
 
 class FlashOcc(nn.Module):
@@ -149,7 +161,8 @@ class FlashOcc(nn.Module):
         """Depth [B, D, fH, fW] and features [B, C, fH, fW] of all lifted frames -> the taps from the BEV on."""
         bev = self.img_view_transformer.splat(depth, features, *plan)  # [F, C, Dy, Dx]
         trunk = self.trunk(bev)
-        taps = {"bev": bev, "trunk": trunk, "logits": self.occ_head(trunk)}  # logits [Dx, Dy, Dz, classes]
+        logits = self.occ_head(trunk)  # [Dx, Dy, Dz, classes]
+        taps = {"bev": bev, "trunk": trunk, "scores": self.occ_head.scores(logits), "logits": logits}
         return taps | self.aux_centerness_head(trunk) if self.variant.panoptic else taps
 
     def trunk(self, bev: Tensor) -> Tensor:
