@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from occvino.cameras import Rig, pose
+from occvino.conversion.verify import nudged
 from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks.flashocc import normalise
 from occvino.preprocess import images_of, moments
@@ -45,11 +46,13 @@ def tensors(arrays):
     return [torch.from_numpy(np.asarray(array)) for array in arrays.values()]
 
 
-def batch(model, moment, past=()):
-    """Taps of PyTorch's batch form; `past` newest first."""
+def batch(model, moment, past=(), *, rounded=False):
+    """Taps of PyTorch's batch form; `past` newest first. `rounded`: with every warp one last place off."""
     seen = moments(*moment, past, model.variant.frames)
     rigs = [rig for _, rig in seen]
     geometry = network_inputs(joint_calibration(rigs, model.variant), model.variant)
+    if rounded:
+        geometry["warps"] = nudged(geometry["warps"])
     images = torch.from_numpy(images_of(seen, rigs, model.variant))
     with torch.inference_mode():
         return model.taps(normalise(images), *tensors(geometry))

@@ -52,9 +52,22 @@ def pipeline(artifact):
     return Pipeline(artifact, precision="f32")
 
 
-def assert_same(found, expected):
+def allowed(reference, moment, past):
+    """As `verify` has it: a stereo network may be off by a few times what one last place of its warps does to it."""
+    if not reference.variant.stereo:
+        return TOLERANCES["fp32"]
+    logits, moved = (batch(reference, moment, past, rounded=rounded)["logits"].numpy() for rounded in (False, True))
+    return TOLERANCES["fp32"].over(Error.between(moved, logits))
+
+
+def both(tolerance):
+    """For two forms that may each be off by as much."""
+    return replace(tolerance, mean=2 * tolerance.mean, p999=2 * tolerance.p999, maximum=2 * tolerance.maximum)
+
+
+def assert_same(found, expected, tolerance):
     error = Error.between(found, expected)
-    assert error.within(TOLERANCES["fp32"]), error
+    assert error.within(tolerance), error
 
 
 def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):
@@ -79,7 +92,8 @@ def test_the_stream_gives_what_pytorch_gives_of_all_frames_at_once(artifact, pip
             past = seen[max(0, index - frames + 1) : index][::-1]
             found = pipeline(pictures, rig, scene=scene, time=100 + index / 2)
             if exact or index != 1 or not variant.stereo:
-                assert_same(found.extras["logits"], batch(reference, (pictures, rig), past)["logits"].numpy())
+                expected = batch(reference, (pictures, rig), past)["logits"].numpy()
+                assert_same(found.extras["logits"], expected, allowed(reference, (pictures, rig), past))
             assert found.history is not None
             assert found.history.moments == min(index, found.history.wanted)
             assert found.history.event == (None if index else "start" if scene == "a" else "scene")
@@ -180,14 +194,17 @@ def test_verify_follows_a_stream_and_holds_it_against_all_frames_at_once(artifac
 
 
 def test_onnx_runtime_streams_as_openvino_does(artifact, pipeline):
-    onnx = OnnxPipeline(artifact)
-    for index, (pictures, rig) in enumerate(drive(3)):
+    onnx, reference = OnnxPipeline(artifact), build(artifact.variant.name)
+    seen = drive(3)
+    for index, (pictures, rig) in enumerate(seen):
         found, expected = (form(pictures, rig, scene="a", time=index / 2) for form in (onnx, pipeline))
-        assert_same(found.extras["logits"], expected.extras["logits"])
+        past = seen[max(0, index - reference.variant.frames + 1) : index][::-1]
+        tolerance = both(allowed(reference, (pictures, rig), past))
+        assert_same(found.extras["logits"], expected.extras["logits"], tolerance)
         assert found.history == expected.history
-    past = drive(2, seed=7)
-    found, expected = (form(*moment(2, seed=7), past=past[::-1]) for form in (onnx, pipeline))
-    assert_same(found.extras["logits"], expected.extras["logits"])
+    now, past = moment(2, seed=7), drive(2, seed=7)[::-1]
+    found, expected = (form(*now, past=past) for form in (onnx, pipeline))
+    assert_same(found.extras["logits"], expected.extras["logits"], both(allowed(reference, now, past)))
 
 
 def test_the_command_takes_moments_before(artifact, tmp_path):

@@ -353,10 +353,14 @@ def noise_floors(model: FlashOcc, inputs: Arrays, taps: Arrays, temporal: Tempor
     The matching cost sums hundreds of differences at sampled places and goes through a softmax, and where a sample is
     exactly zero decides about more; so the last place of a coordinate matters there, as no fixed tolerance could tell.
     """
-    warps = inputs["warps"]
-    towards = np.where(np.random.default_rng(0).random(warps.shape) < 0.5, -np.inf, np.inf).astype(warps.dtype)
-    moved = _run_torch(model, {**inputs, "warps": np.nextafter(warps, towards)}, temporal)
+    moved = _run_torch(model, {**inputs, "warps": nudged(inputs["warps"])}, temporal)
     return {name: Error.between(moved[name], taps[name]) for name in taps if name != "labels"}
+
+
+def nudged(warps: NDArray[Any]) -> NDArray[Any]:
+    """Every value moved by one last place, up or down."""
+    towards = np.where(np.random.default_rng(0).random(warps.shape) < 0.5, -np.inf, np.inf).astype(warps.dtype)
+    return np.nextafter(warps, towards)
 
 
 def _ir_tolerance(stored: str, ran: Running) -> Tolerance:
