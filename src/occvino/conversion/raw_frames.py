@@ -1,8 +1,10 @@
 """Resize and crop inside the graph: whole pictures u8 in, the network's `images` u8 out, as Pillow makes them.
 
-Both passes of the filter are products with banded matrices (`resample`): a picture's row of width * 3 values, as it
-lies in memory, is cut into overlapping pieces, and each is multiplied by a small dense matrix. No transpose is needed,
-the clipped windows at the edges are rows of the matrix like any other, and every size goes the same way.
+Both passes of the filter are products with banded matrices (`resample`): the picture is cut into overlapping upright
+strips, their colours are put into planes, and each strip is multiplied by a small dense matrix; then the same with
+lying strips. The clipped windows at the edges are rows of the matrix like any other, and every size goes the same way.
+What takes time is moving bytes, not multiplying: so a strip is cut and laid out while it is small enough for a cache,
+and what lies between the passes is u8, as it is in Pillow (docs/benchmarks.md).
 
 The arithmetic must be float32: half precision would round away three bits of the weights. So the nodes are marked as
 ones whose precision is not to be lowered; the CPU plugin honours that for bf16 (tests/conversion/test_raw_frames.py).
@@ -15,19 +17,17 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 from openvino import opset8, opset13
 
 from occvino.cameras import ImageTransform
 from occvino.image_input import ImageInput
-from occvino.resample import bands, filter_matrix
+from occvino.resample import Band, bands, filter_matrix
 
 FRAMES, IMAGES = "frames", "images"
 PREFIX = "raw_frames/"
 """Of the names of the nodes made here."""
-_COLUMNS, _ROWS = 16, 64
-"""Output pixels a matrix makes. 16 columns of 3 colours fill vector registers of 16 without a rest, and a longer piece
-multiplies more zeros (32 took 14 % longer in all)."""
+_COLUMNS, _ROWS = 32, 16
+"""Output pixels a matrix makes. 32 columns are two vector registers; a longer window multiplies more zeros."""
 _MARK = '<rt_info><attribute name="precise" version="0"/></rt_info>'
 _LAYER = re.compile(rf'(<layer [^>]*name="{PREFIX}[^>]*>\s*(?:<data [^>]*/>)?)')
 
@@ -59,15 +59,14 @@ def resizing(image_input: ImageInput, transform: ImageTransform, pictures: int) 
     frames = opset8.parameter([pictures, *image_input.shape], np.uint8, name=PREFIX + FRAMES)
     frames.output(0).set_names({FRAMES})
     rgb = opset8.nv12_to_rgb(frames) if image_input.layout == "nv12" else frames
-    rows = opset8.reshape(rgb, np.array([pictures, height, width * 3]), special_zero=False)
     down = filter_matrix(height, transform.resized[1])[top:bottom]
     used = np.flatnonzero(down.any(axis=0))
     first, last = int(used[0]), int(used[-1]) + 1  # the rows that survive the crop
     across = filter_matrix(width, transform.resized[0])[left:right]
-    colours = np.eye(3)[::-1] if image_input.layout == "bgr" else np.eye(3)
-    wide = opset8.concat([_along_rows(rows, band, colours, first, last) for band in bands(across, _COLUMNS)], axis=2)
-    small = opset8.concat([_along_columns(wide, band) for band in bands(down[:, first:last], _ROWS)], axis=1)
-    images = opset8.reshape(small, np.array([pictures, bottom - top, right - left, 3]), special_zero=False)
+    wide = opset8.concat([_across(rgb, band, first, last) for band in bands(across, _COLUMNS)], axis=3)
+    small = opset8.concat([_down(wide, band) for band in bands(down[:, first:last], _ROWS)], axis=2)
+    planes = opset8.gather(small, np.array([2, 1, 0]), 1) if image_input.layout == "bgr" else small
+    images = opset8.transpose(planes, [0, 2, 3, 1])
     images.output(0).set_names({IMAGES})
     model = ov.Model([images.output(0)], [frames], "raw_frames")  # pyright: ignore[reportGeneralTypeIssues]
     for index, node in enumerate(model.get_ordered_ops()):
@@ -76,22 +75,22 @@ def resizing(image_input: ImageInput, transform: ImageTransform, pictures: int) 
     return model
 
 
-def _along_rows(rows: Any, band: Any, colours: NDArray[np.float64], first: int, last: int) -> Any:
-    """Some columns of the picture, float32 of whole numbers [N, last - first, columns * 3]."""
-    piece = opset8.slice(rows, [first, 3 * band.start], [last, 3 * band.stop], [1, 1], [1, 2])
-    weights = np.kron(band.weights.T, colours).astype(np.float32)  # [pixels * 3, columns * 3]
-    return _levels(opset8.matmul(opset8.convert(piece, "f32"), weights, False, False))
+def _across(pictures: Any, band: Band, first: int, last: int) -> Any:
+    """Some columns of the pictures [N, H, W, 3], made smaller along the rows: u8 [N, 3, last - first, columns]."""
+    strip = opset8.slice(pictures, [first, band.start], [last, band.stop], [1, 1], [1, 2])
+    planes = opset8.transpose(strip, [0, 3, 1, 2])
+    return _levels(opset8.matmul(opset8.convert(planes, "f32"), band.weights.T.astype(np.float32), False, False))
 
 
-def _along_columns(wide: Any, band: Any) -> Any:
-    """Some rows of the picture, u8 [N, rows, W * 3]."""
-    piece = opset8.slice(wide, [band.start], [band.stop], [1], [1])
-    return opset8.convert(_levels(opset8.matmul(band.weights.astype(np.float32), piece, False, False)), "u8")
+def _down(wide: Any, band: Band) -> Any:
+    """Some rows of the planes [N, 3, rows, W], made smaller along the columns: u8 [N, 3, rows, W]."""
+    strip = opset8.slice(wide, [band.start], [band.stop], [1], [2])
+    return _levels(opset8.matmul(band.weights.astype(np.float32), opset8.convert(strip, "f32"), False, False))
 
 
 def _levels(values: Any) -> Any:
-    """Rounded as Pillow rounds, which is up from a half, and kept within 0..255."""
-    return opset13.clamp(opset13.round(values, "half_away_from_zero"), 0.0, 255.0)
+    """u8, rounded as Pillow rounds, which is up from a half, and kept within 0..255."""
+    return opset8.convert(opset13.clamp(opset13.round(values, "half_away_from_zero"), 0.0, 255.0), "u8")
 
 
 def _join(model: ov.Model, whole: ov.Model) -> None:
