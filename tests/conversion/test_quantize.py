@@ -17,6 +17,7 @@ from occvino.conversion.macs import by_kind, layers
 from occvino.conversion.verify import verify
 from occvino.datasets.shipped import DRIVE, shipped_drive
 from occvino.errors import OccvinoError
+from occvino.image_input import ImageInput
 from occvino.networks.checkpoint import shipped_weights
 from occvino.report import FIGURES, print_manifest
 from occvino.runtime import Pipeline
@@ -68,6 +69,33 @@ def test_verify_has_a_tolerance_of_its_own_for_it(int8):
     assert report.ok, report.first_divergence
     assert 0.85 < report.ir_labels < 0.9999
     assert report.onnx_labels > 0.9999
+
+
+@pytest.mark.slow
+def test_whole_pictures_reach_the_same_int8_network(int8, tmp_path):
+    """The part that resizes them is not quantised: pictures and labels are those of Pillow and the network alone."""
+    frame, weights = shipped_drive()[0], shipped_weights("occvino-nano")
+    size = frame.rig.cameras[0].height, frame.rig.cameras[0].width
+    options = {"precision": "int8", "dataset": DRIVE, "accuracy_budget": 3.0}
+    whole = convert("occvino-nano", weights, tmp_path / "whole", image_input=ImageInput(size), **options)
+    assert whole.manifest.quantization == Artifact.open(int8.path).manifest.quantization
+    report = verify(whole, frame.pictures(), frame.rig)
+    assert report.ok, report.first_divergence
+    found = [Pipeline(artifact, precision="f32")(frame.pictures(), frame.rig).labels for artifact in (whole, int8)]
+    assert (found[0] == found[1]).mean() > 0.999
+
+
+@pytest.mark.slow
+def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monkeypatch):
+    """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do."""
+    monkeypatch.setattr(quantize, "kept_float", lambda _model: {})
+    weights = shipped_weights("occvino-nano")
+    found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=DRIVE, accuracy_budget=0.5)
+    report = found.manifest.quantization
+    assert report is not None
+    reverted = [group for group in report["floats"] if group["by"] == "reverted"]
+    assert sum(len(group["layers"]) for group in reverted) > 0
+    assert 100 * (report["miou_fp32"] - report["miou_int8"]) <= 0.5
 
 
 @pytest.mark.parametrize(
@@ -149,6 +177,7 @@ def test_macs_of_each_kind_of_layer_are_counted_as_loops_would():
     assert macs == [pixels * 8 * 4 * 9, pixels * 6 * 4, pixels * 6 * 5 * 4, 2 * 60 * 12 * 7]
 
 
+@pytest.mark.slow
 def test_geometry_and_matching_of_a_stereo_model_stay_in_floating_point(tmp_path):
     with known():
         artifact = convert("small-stereo", None, tmp_path / "out", precision="fp32")

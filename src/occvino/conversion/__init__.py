@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -88,8 +89,6 @@ def convert(
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
-        if image_input:
-            raise OccvinoError("int8 is not built for an IR that resizes pictures itself: leave image_input out")
         if dataset is None or bake_calibration or temporal != "batch":
             raise OccvinoError(_no_int8(dataset, bake_calibration, temporal))
         calibration = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
@@ -105,12 +104,9 @@ def convert(
         export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
         lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16")
-        if image_input:
-            progress("resizing inside the graph")
-            take_raw_frames(folder / IR, image_input)
         if rig and bake_calibration:
             rig.save(folder / BAKED_RIG)
-        files = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
+        written = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
         grid = variant.occupancy_grid
         manifest = Manifest(
             variant=variant.name,
@@ -122,13 +118,17 @@ def convert(
             outputs=("labels", *outputs),
             baked_calibration=bake_calibration,
             temporal=temporal,
-            image_input=image_input,
             weights=provenance(checkpoint, seed),
             versions=_versions(),
-            files={file: sha256(folder / file) for file in files},
+            files={file: sha256(folder / file) for file in written},
         )
         if calibration:
             manifest = to_int8(Artifact(folder, manifest), calibration, progress)
+        if image_input:  # last: what it adds is exact arithmetic on grey levels, which must not be quantised
+            progress("resizing inside the graph")
+            take_raw_frames(folder / IR, image_input)
+            files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
+            manifest = replace(manifest, image_input=image_input, files=files)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(Path(out), manifest)
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import openvino as ov
 
-from occvino.conversion.macs import KINDS, producers, upstream
+from occvino.conversion.macs import KINDS, producers
 
-PREPROCESSING = "resizes pictures: 8 bits would be off by more than the one grey level that is allowed"
 GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
 MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 bits make more zeros"
 POOLED = "reads the pooled sums: cells near the vehicle add up hundreds of rays, those far away one"
@@ -24,11 +23,10 @@ def kept_float(model: ov.Model) -> dict[str, str]:
     """Names of operators that are to stay in floating point, each with the reason.
 
     Args:
-        model: an IR of `convert`, not quantised yet.
+        model: an IR of `convert`, not quantised yet, that takes `images`.
     """
     reasons: dict[str, str] = {}
     for reason, found in (
-        (PREPROCESSING, _preprocessing(model)),
         (GEOMETRY, _geometry(model)),
         (MATCHING, _matching(model)),
         (POOLED, _readers_of_the_pool(model)),
@@ -38,11 +36,6 @@ def kept_float(model: ov.Model) -> dict[str, str]:
             if op.get_type_name() not in ("Constant", "Parameter", "Result"):
                 reasons.setdefault(op.get_friendly_name(), reason)
     return reasons
-
-
-def _preprocessing(model: ov.Model) -> Iterable[ov.Node]:
-    """What makes the pictures at network resolution out of raw ones, where the IR does that."""
-    return upstream(producers(model, ["images"]).values()).values()
 
 
 def _geometry(model: ov.Model) -> Iterable[ov.Node]:
