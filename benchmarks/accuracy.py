@@ -9,7 +9,6 @@ Labels are kept under --work, so that an interrupted run goes on. The training s
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ import openvino as ov
 from benchmarks.baseline import best_constant
 from benchmarks.harness import save
 from occvino.artifact import Artifact
-from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.evaluation.engines import load_engine
 from occvino.evaluation.predictions import Predictions
 from occvino.evaluation.score import score
+from occvino.geometry import turned
 from occvino.metrics import RayIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.variants import get_variant
@@ -54,13 +53,6 @@ def forms(work: Path, dataset: NuScenes) -> dict[str, tuple[Artifact, str, str |
         )
         found[f"IR fp32, frozen and {degrees:g} degrees of yaw off"] = (artifact, "openvino", "f32")
     return found
-
-
-def turned(rig: Rig, degrees: float) -> Rig:
-    """The rig with all its cameras turned to the left about the vehicle's vertical axis."""
-    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    turn = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    return Rig(tuple(replace(camera, sensor2ego=turn @ camera.sensor2ego) for camera in rig.cameras))
 
 
 def measure(work: Path, dataset: NuScenes) -> dict[str, Any]:

@@ -8,7 +8,6 @@ is read after every tenth frame.
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from benchmarks.harness import RESULTS, THREADS, save, show, take_turns
 from occvino.cameras import Rig
 from occvino.datasets.shipped import shipped_drive
+from occvino.geometry import turned
 from occvino.preprocess import Frames
 from occvino.runtime import Failure, Pipeline
 
@@ -32,13 +32,6 @@ def shots(count: int) -> Iterator[tuple[Frames, Rig]]:
     for number in range(count):
         frame = drive[number % len(drive)]
         yield frame.pictures(), turned(frame.rig, 0.002 * (number + 1))
-
-
-def turned(rig: Rig, degrees: float) -> Rig:
-    """The rig after all cameras turned about the vehicle's vertical axis."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    turn = np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    return Rig(tuple(replace(camera, sensor2ego=turn @ camera.sensor2ego) for camera in rig.cameras))
 
 
 def resident_mib() -> float:

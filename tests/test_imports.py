@@ -12,6 +12,7 @@ TIERS = (
     ("cli",),
     ("evaluation",),
     ("demo", "report"),
+    ("options", "console"),
     ("conversion", "doctor", "scale", "training"),
     ("runtime",),
     ("viz",),

@@ -1,23 +1,31 @@
 """The command line: one thin function a command. Exit codes: 0 fine, 1 a check failed, 2 wrong use."""
 
-import json
 import sys
 import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from occvino import __version__, report
 from occvino.cameras import Rig
+from occvino.console import err, out, print_json, say, steps
 from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
 from occvino.evaluation.command import evaluate
-from occvino.evaluation.run_command import StageDevices, run_many, stages_of
+from occvino.evaluation.run_command import run
+from occvino.options import (
+    ArtifactPath,
+    Checkpoint,
+    Device,
+    Json,
+    OptionalRig,
+    Past,
+    Precision,
+    hint_of,
+    past_moments,
+)
 from occvino.training.command import train
 from occvino.variants import get_variant, variants
 
@@ -29,30 +37,10 @@ app = typer.Typer(
 _EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
 """Modules of the `convert` extra, which commands other than `run` and `info` need."""
 
-out = Console()
-err = Console(stderr=True)
-
-ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
-Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
-RigPath = Annotated[Path, typer.Option(help="Calibration as JSON (docs/rig.md).")]
-OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
-Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
-Precision = Annotated[
-    str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
-]
-MappingName = Annotated[
-    str, typer.Option("--mapping", help="Of a panoptic model's centres: official, two bugs included, or corrected.")
-]
-Past = Annotated[
-    list[Path] | None,
-    typer.Option(help="Pictures and rig.json of a moment before, for a model of several. Repeatable, newest first."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-
 
 def _show_version(asked: bool) -> None:
     if asked:
-        _say(f"occvino {__version__}")
+        say(f"occvino {__version__}")
         raise typer.Exit
 
 
@@ -77,7 +65,7 @@ def demo(
     """
     from occvino.demo import run_demo
 
-    with _steps() as progress:
+    with steps() as progress:
         result = run_demo(out_dir, frame=frame, device=device, progress=progress)
     report.print_verification(out, result.report)
     out.print(
@@ -85,7 +73,7 @@ def demo(
         "synthetic drives and knows no real street."
     )
     for path in result.written:
-        _say(f"wrote {path}")
+        say(f"wrote {path}")
     raise typer.Exit(0 if result.report.ok else 1)
 
 
@@ -134,7 +122,7 @@ def convert(
         checkpoint = shipped_weights(variant)
         if checkpoint is None:
             raise OccvinoError(f"no weights of {variant} ship with occvino: give --checkpoint FILE or --random-weights")
-        _say(f"weights: {checkpoint.name}, which ship with occvino")
+        say(f"weights: {checkpoint.name}, which ship with occvino")
     if rig and bake_calibration:
         raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
     if image_size is None and image_layout != "rgb":
@@ -143,7 +131,7 @@ def convert(
     from occvino.image_input import ImageInput
 
     source = bake_calibration or rig
-    with _steps() as progress:
+    with steps() as progress:
         artifact = run(
             variant,
             checkpoint,
@@ -162,8 +150,8 @@ def convert(
         )
     if artifact.manifest.quantization:
         report.print_quantization(out, artifact.manifest.quantization)
-    _say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
-    _say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
+    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
+    say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
 
 
 @app.command()
@@ -186,11 +174,12 @@ def verify(
     if past and images is None:
         raise OccvinoError("--past needs --images and --rig: it is the past of these pictures")
     from occvino.conversion.verify import verify as run
-    from occvino.demo import moments_for
+    from occvino.datasets.shipped import moments_for
 
-    (frames, loaded), *before = [(images, Rig.load(rig)), *_moments(past)] if images and rig else moments_for(artifact)
-    with _steps(quiet=as_json) as progress:
-        hint = None if precision == "default" else precision
+    (frames, loaded), *before = (
+        [(images, Rig.load(rig)), *past_moments(past)] if images and rig else moments_for(artifact)
+    )
+    with steps(quiet=as_json) as progress:
         result = run(
             artifact,
             frames,
@@ -198,74 +187,17 @@ def verify(
             past=before,
             checkpoint=checkpoint,
             device=device,
-            precision=hint,
+            precision=hint_of(precision),
             progress=progress,
         )
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
         report.print_verification(out, result)
     raise typer.Exit(0 if result.ok else 1)
 
 
-@app.command()
-def run(
-    model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each moment, if many.")],
-    images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
-    rig: OptionalRig = None,
-    past: Past = None,
-    moments: Annotated[Path | None, typer.Option(help="Folder of such folders, each with a rig.json.")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
-    device: Device = "CPU",
-    precision: Precision = "default",
-    stage: StageDevices = None,
-    hint: Annotated[str | None, typer.Option(help="latency or throughput.")] = None,
-    streams: Annotated[int | None, typer.Option(help="Inferences that run side by side on a device.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for compiled models.")] = None,
-    torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
-    mapping: MappingName = "official",
-    as_json: Json = False,
-) -> None:
-    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if a frame of many failed.
-
-    Example: occvino run m0 --images frame --rig frame/rig.json --out result
-    """
-    if (torch is None) != (variant is None):
-        raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
-    sources = [name for name, given in {"images": images, "moments": moments, "dataset": dataset}.items() if given]
-    if len(sources) != 1:
-        raise OccvinoError(f"give one of --images, --moments and --dataset, not {' and '.join(sources) or 'none'}")
-    with _steps(quiet=as_json) as progress:
-        progress("loading")
-        options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
-        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping, options)
-    if images is None:
-        if torch or past:
-            raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        failed = run_many(pipeline, out_dir, moments=moments, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
-        raise typer.Exit(1 if failed else 0)
-    if limit is not None:
-        raise OccvinoError("--limit is for --moments and --dataset")
-    from occvino.viz import save_picture
-
-    with _steps(quiet=as_json) as progress:
-        progress("labelling")
-        loaded = Rig.load(rig) if rig else None
-        if torch and loaded is None:
-            raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
-        before = _moments(past)
-        _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
-        occupancy = pipeline(images, loaded, before)
-        occupancy.save(out_dir / "labels.npz")
-        save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
-    summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
-    if as_json:
-        _print_json(summary)
-    else:
-        _say(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
+app.command()(run)
 
 
 @app.command()
@@ -283,14 +215,14 @@ def info(
     if artifact is None:
         rows = report.variant_rows()
         if as_json:
-            _print_json(rows)
+            print_json(rows)
         else:
             report.print_variants(out, rows)
         return
     if not artifact.is_dir() and str(artifact) in variants():
         row = next(row for row in report.variant_rows() if row["name"] == str(artifact))
         if as_json:
-            _print_json(row)
+            print_json(row)
         else:
             report.print_variant(out, row)
         return
@@ -311,7 +243,7 @@ def info(
 
     check = check_npu_rules(opened.path / IR)
     if as_json:
-        _print_json(check.to_dict())
+        print_json(check.to_dict())
     else:
         report.print_rule_check(out, check)
     raise typer.Exit(0 if check.ok else 1)
@@ -340,7 +272,7 @@ def doctor(
     from occvino.doctor.target import load
     from occvino.files import write_text
 
-    with _steps(quiet=as_json) as progress:
+    with steps(quiet=as_json) as progress:
         progress(f"importing {target}")
         module, args, kwargs, variations = load(target)
         progress(f"examining {type(module).__name__}: running, varying its inputs, exporting in four ways")
@@ -352,65 +284,6 @@ def doctor(
     else:
         out.print(findings)
     raise typer.Exit(0 if findings.clean else 1)
-
-
-def _moments(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
-    """Moments before, each a folder with its own rig."""
-    return [(folder, Rig.load(folder / "rig.json")) for folder in folders or ()]
-
-
-def _warn_of_missing_frames(name: str, past: int) -> None:
-    wanted = get_variant(name).frames - 1
-    if past < wanted:
-        warnings.warn(
-            f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
-            "the others, as at the start of a scene; give them with --past DIR, newest first",
-            stacklevel=2,
-        )
-
-
-def _pipeline(
-    model: Path,
-    device: str,
-    precision: str,
-    torch: str | None,
-    variant: str | None,
-    mapping: str,
-    options: dict[str, Any],
-) -> tuple[Any, str]:
-    if torch and variant:
-        if device != "CPU" or precision != "default" or any(options.values()):
-            raise OccvinoError(
-                "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
-                f"--torch {torch} is PyTorch's: give one or other"
-            )
-        from occvino.conversion.torch_pipeline import TorchPipeline
-
-        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}"
-    from occvino.runtime import Pipeline
-
-    hint = None if precision == "default" else precision
-    pipeline = Pipeline(model, device, precision=hint, mapping=mapping, **options)
-    return pipeline, str(pipeline.running)
-
-
-@contextmanager
-def _steps(*, quiet: bool = False) -> Generator[Any]:
-    """Show the step that is under way; on a terminal as a spinner."""
-    if quiet:
-        yield lambda step: None
-        return
-    with err.status("starting") as status:
-        yield lambda step: status.update(step) if err.is_terminal else err.print(f"... {step}")
-
-
-def _say(words: str) -> None:
-    """Plain words: paths may hold what rich would take for markup."""
-    out.print(words, markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

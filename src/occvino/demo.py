@@ -7,7 +7,6 @@ from typing import Any
 
 from PIL import Image
 
-from occvino.artifact import Artifact
 from occvino.conversion import convert
 from occvino.conversion.verify import Report, verify
 from occvino.datasets.nuscenes import Frame
@@ -15,7 +14,6 @@ from occvino.datasets.shipped import shipped_drive
 from occvino.errors import OccvinoError
 from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
-from occvino.preprocess import Moment
 from occvino.runtime import Occupancy, Pipeline
 from occvino.viz import compose, save_picture
 
@@ -76,24 +74,3 @@ def _draw(frame: Frame, predicted: Occupancy, path: Path) -> float:
     )
     save_picture(figure, path)
     return metric.compute()
-
-
-def moments_for(artifact: str | Path) -> list[Moment]:
-    """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
-
-    There are as many as the model takes, or as the drive has.
-
-    Raises:
-        OccvinoError: the artifact's cameras are not the six of that drive, or its calibration is baked in.
-    """
-    opened, drive = Artifact.open(artifact), shipped_drive()
-    frames = [drive[index] for index in range(min(opened.variant.frames, len(drive)))]
-    if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frames[0].rig.names):
-        own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
-        raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
-    return [(frame.pictures(), frame.rig) for frame in reversed(frames)]
-
-
-def frames_and_rig(artifact: str | Path) -> Moment:
-    """The newest of `moments_for`."""
-    return moments_for(artifact)[0]

@@ -6,6 +6,7 @@ formulas here are in `geometry_reference.py`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,16 @@ def joint_calibration(rigs: Sequence[Rig], variant: Variant) -> Calibration:
             )
     origin = rigs[0].map_origin()
     return Calibration.join([rig.calibration(variant, origin) for rig in rigs])
+
+
+def turned(rig: Rig, degrees: float) -> Rig:
+    """The rig after all its cameras turned to the left about the vehicle's vertical axis, as on a mount that gave way.
+
+    For measuring: each angle has a pooling plan of its own.
+    """
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    return Rig(tuple(replace(camera, sensor2ego=turn @ camera.sensor2ego) for camera in rig.cameras))
 
 
 def camera_vectors(calibration: Calibration, variant: Variant) -> NDArray[np.float32]:

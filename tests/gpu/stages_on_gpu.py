@@ -17,11 +17,11 @@ import fakegpu
 def main() -> None:
     layer, artifact, out = sys.argv[1:]
     fakegpu.activate(Path(layer))
-    from occvino.demo import frames_and_rig
+    from occvino.datasets.shipped import moments_for
     from occvino.errors import DeviceError
     from occvino.runtime import Pipeline
 
-    frames, rig = frames_and_rig(artifact)
+    frames, rig = moments_for(artifact)[0]
     dark = {name: np.asarray(_open(path)) // 4 for name, path in frames.items()}
     shots = [(frames, rig), (dark, rig), ("no such folder", rig)]
     whole = Pipeline(artifact, precision="f32")

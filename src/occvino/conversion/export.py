@@ -1,9 +1,7 @@
 """torch -> ONNX, with the pooling node spelt out as a function of standard operators."""
 
-import logging
 import warnings
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from onnxscript import opset18
 from torch import Tensor, nn
 
 from occvino.bev_pool import onnx_function
+from occvino.conversion.quiet import quiet
 from occvino.geometry import input_names
 from occvino.networks import FlashOcc
 from occvino.networks.depth_net import CAMERA_VALUES
@@ -81,7 +80,8 @@ def export_onnx(
     example = example_inputs(model, cameras, temporal)
     module = Baked(model, baked) if baked else Deployable(model, temporal)
     arguments = example if baked is None else {"images": example["images"]}
-    with _quiet():
+    with quiet("torch.onnx"), warnings.catch_warnings():  # of torchvision's absence and of the exporter's own internals
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module.eval(),
             tuple(arguments.values()),
@@ -148,17 +148,3 @@ def _keep_outputs(proto: onnx.ModelProto, names: Sequence[str]) -> None:
     proto.graph.value_info.extend(output for name, output in by_name.items() if name not in names and name not in known)
     del proto.graph.output[:]
     proto.graph.output.extend(by_name[name] for name in names)
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """The exporter warns of torchvision's absence and of its own internals, which are not the reader's concern."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

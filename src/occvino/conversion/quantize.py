@@ -4,9 +4,7 @@ Calibration frames reach NNCF exactly as `Pipeline` gives them to the network. W
 written; if it loses more than the budget, it is an error and nothing is left.
 """
 
-import logging
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from occvino.artifact import IR, IR_WEIGHTS, Artifact, Manifest
 from occvino.conversion.floats import kept_float
 from occvino.conversion.macs import KINDS, Layer, by_kind, executed_int8, layers
+from occvino.conversion.quiet import quiet
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import sha256
@@ -178,7 +177,7 @@ class _Judge:
 
 def _run_nncf(model: ov.Model, judge: _Judge, ignored: Mapping[str, str], scratch: Path) -> ov.Model:
     calibration = judge.calibration
-    with _quiet():
+    with quiet("nncf"):  # it tells every layer that it reverts; the report says the same once, at the end
         return nncf.quantize_with_accuracy_control(
             model,
             calibration_dataset=nncf.Dataset(calibration.calibrate, judge.inputs),
@@ -267,15 +266,3 @@ def _report(
             for (by, why), group in floats.items()
         ],
     }
-
-
-@contextmanager
-def _quiet() -> Generator[None]:
-    """NNCF tells every layer it reverts at level INFO; the report says the same once, at the end."""
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

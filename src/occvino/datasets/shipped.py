@@ -6,7 +6,10 @@ large and nothing here opens them.
 
 from pathlib import Path
 
+from occvino.artifact import Artifact
 from occvino.datasets.nuscenes import NuScenes
+from occvino.errors import OccvinoError
+from occvino.preprocess import Moment
 
 DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 
@@ -14,3 +17,19 @@ DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 def shipped_drive() -> NuScenes:
     """Its frames, with pictures 704x396 and Occ3D labels."""
     return NuScenes(DRIVE)
+
+
+def moments_for(artifact: str | Path) -> list[Moment]:
+    """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
+
+    There are as many as the model takes, or as the drive has.
+
+    Raises:
+        OccvinoError: the artifact's cameras are not the six of that drive, or its calibration is baked in.
+    """
+    opened, drive = Artifact.open(artifact), shipped_drive()
+    frames = [drive[index] for index in range(min(opened.variant.frames, len(drive)))]
+    if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frames[0].rig.names):
+        own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
+        raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
+    return [(frame.pictures(), frame.rig) for frame in reversed(frames)]

@@ -1,15 +1,17 @@
 """The command `occvino eval`."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from occvino.console import err, print_json
+from occvino.console import out as screen
+from occvino.options import ArtifactPath, Device, Json, MappingName, Precision, hint_of
+
 
 def evaluate(
-    artifact: Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")],
+    artifact: ArtifactPath,
     dataset: Annotated[Path, typer.Option(help="nuScenes folder with Occ3D's gts.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")],
     limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
@@ -19,20 +21,17 @@ def evaluate(
     rays: Annotated[bool, typer.Option("--rays", help="RayIoU too, and RayPQ of a panoptic model.")] = False,
     against: Annotated[Path | None, typer.Option(help="--out of another run, to compare labels with.")] = None,
     engine: Annotated[str, typer.Option(help="openvino, onnxruntime or torch.")] = "openvino",
-    device: Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")] = "CPU",
-    precision: Annotated[str, typer.Option(help="f32, f16, bf16, or default for the device's own choice.")] = "default",
+    device: Device = "CPU",
+    precision: Precision = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
-    mapping: Annotated[
-        str, typer.Option(help="Of a panoptic model's centres: official, two bugs included, or corrected.")
-    ] = "official",
+    mapping: MappingName = "official",
     version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Label a data set and score it: mIoU as Occ3D and FlashOCC count it, by class, and RayIoU.
 
     Example: occvino eval m0 --dataset nuscenes --out m0-labels --limit 100
     """
-    from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from occvino import report
@@ -45,14 +44,13 @@ def evaluate(
     opened = Artifact.open(artifact)
     frames = NuScenes(dataset, version)
     count = len(frames) if limit is None else min(limit, len(frames))
-    hint = None if precision == "default" else precision
     labeller, runs_on = load_engine(
-        engine, opened, device=device, precision=hint, checkpoint=checkpoint, mapping=mapping
+        engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping
     )
     stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on, "mapping": mapping}
     predictions = Predictions(out, stamp)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=err) as progress:
         moments = opened.variant.frames
         labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, frames=moments)
         for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
@@ -60,6 +58,6 @@ def evaluate(
         indices = progress.track(range(count), description="scoring")
         found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
     if as_json:
-        sys.stdout.write(json.dumps({"runs_on": runs_on, **found.to_dict()}, indent=1) + "\n")
+        print_json({"runs_on": runs_on, **found.to_dict()})
     else:
-        report.print_score(Console(), found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)
+        report.print_score(screen, found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)

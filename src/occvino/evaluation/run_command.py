@@ -1,28 +1,97 @@
-"""`occvino run` over many moments: labels of each on disk, and which of them failed."""
+"""The command `occvino run`: one frame, or many with the labels of each on disk and a list of those that failed."""
 
 import contextlib
 import itertools
-import json
-import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from occvino.cameras import Rig
+from occvino.console import print_json, say, steps
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.evaluation.shots import shots_of, shots_of_folders
+from occvino.options import (
+    Cache,
+    Device,
+    Hint,
+    Json,
+    MappingName,
+    OptionalRig,
+    Past,
+    Precision,
+    StageDevices,
+    Streams,
+    hint_of,
+    past_moments,
+    stages_of,
+)
 from occvino.runtime import Failure, Pipeline, Shot
+from occvino.variants import get_variant
+from occvino.viz import save_picture
 
-StageDevices = Annotated[
-    list[str] | None,
-    typer.Option("--stage", help="A device for encoder, pool or trunk, as pool=GPU: give all three, and no --device."),
-]
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each moment, if many.")],
+    images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
+    rig: OptionalRig = None,
+    past: Past = None,
+    moments: Annotated[Path | None, typer.Option(help="Folder of such folders, each with a rig.json.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
+    device: Device = "CPU",
+    precision: Precision = "default",
+    stage: StageDevices = None,
+    hint: Hint = None,
+    streams: Streams = None,
+    cache: Cache = None,
+    torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
+    mapping: MappingName = "official",
+    as_json: Json = False,
+) -> None:
+    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if a frame of many failed.
+
+    Example: occvino run m0 --images frame --rig frame/rig.json --out result
+    """
+    if (torch is None) != (variant is None):
+        raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
+    sources = [name for name, given in {"images": images, "moments": moments, "dataset": dataset}.items() if given]
+    if len(sources) != 1:
+        raise OccvinoError(f"give one of --images, --moments and --dataset, not {' and '.join(sources) or 'none'}")
+    with steps(quiet=as_json) as progress:
+        progress("loading")
+        options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping, options)
+    if images is None:
+        if torch or past:
+            raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
+        failed = run_many(pipeline, out_dir, moments=moments, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        raise typer.Exit(1 if failed else 0)
+    if limit is not None:
+        raise OccvinoError("--limit is for --moments and --dataset")
+    with steps(quiet=as_json) as progress:
+        progress("labelling")
+        loaded = Rig.load(rig) if rig else None
+        if torch and loaded is None:
+            raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
+        before = past_moments(past)
+        _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
+        occupancy = pipeline(images, loaded, before)
+        occupancy.save(out_dir / "labels.npz")
+        save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
+    summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
+    if as_json:
+        print_json(summary)
+    else:
+        say(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
 
 
 @dataclass(frozen=True)
@@ -31,18 +100,6 @@ class Labelled:
 
     name: str
     error: str | None = None
-
-
-def stages_of(given: list[str] | None) -> dict[str, str] | None:
-    """["encoder=CPU", ...] by name; None if there is none.
-
-    Raises:
-        OccvinoError: one that is not NAME=DEVICE, or a name that stands twice.
-    """
-    pairs = [pair.partition("=") for pair in given or ()]
-    if any(not name or not device for name, _, device in pairs) or len({name for name, *_ in pairs}) < len(pairs):
-        raise OccvinoError(f"--stage {' --stage '.join(given or ())}: expected NAME=DEVICE, each name once")
-    return {name: device for name, _, device in pairs} or None
 
 
 def run_many(
@@ -69,10 +126,10 @@ def run_many(
     summary = f"{len(names) - len(failed)} of {len(names)} moments labelled in {out}"
     if as_json:
         found = {"runs_on": runs_on, "moments": len(names), "failed": [asdict(each) for each in failed]}
-        sys.stdout.write(json.dumps(found | {"out": str(out)}, indent=1) + "\n")
+        print_json(found | {"out": str(out)})
     else:
         lines = [runs_on, *(f"failed: {each.name}: {each.error}" for each in failed), summary]
-        Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        say("\n".join(lines))
     return failed
 
 
@@ -108,3 +165,35 @@ def _moments(
     indices = range(len(frames))[:limit]
     shots = shots_of(frames, indices, rig=baked, frames=count, remembers=pipeline.memory is not None)
     return [f"{frames[index].scene}/{frames[index].token}" for index in indices], shots
+
+
+def _warn_of_missing_frames(name: str, past: int) -> None:
+    wanted = get_variant(name).frames - 1
+    if past < wanted:
+        warnings.warn(
+            f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
+            "the others, as at the start of a scene; give them with --past DIR, newest first",
+            stacklevel=2,
+        )
+
+
+def _pipeline(
+    model: Path,
+    device: str,
+    precision: str,
+    torch: str | None,
+    variant: str | None,
+    mapping: str,
+    options: dict[str, Any],
+) -> tuple[Any, str]:
+    if torch and variant:
+        if device != "CPU" or precision != "default" or any(options.values()):
+            raise OccvinoError(
+                "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
+                f"--torch {torch} is PyTorch's: give one or other"
+            )
+        from occvino.conversion.torch_pipeline import TorchPipeline
+
+        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}"
+    pipeline = Pipeline(model, device, precision=hint_of(precision), mapping=mapping, **options)
+    return pipeline, str(pipeline.running)
