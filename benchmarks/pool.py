@@ -1,6 +1,12 @@
-"""The pooling operator: embedding bag against scatter-add, OpenVINO and PyTorch. `python -m benchmarks.pool`."""
+"""The pooling operator: embedding bag against scatter-add, OpenVINO and PyTorch. `python -m benchmarks.pool`.
 
+With `--competitor SOURCE PREPARED` (see `benchmarks.competitor`) Intel's openvino_flashocc takes part with its
+operators for M0. They floor where the model truncates and pool other points: how far off that is, is printed and saved.
+"""
+
+import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +15,7 @@ import openvino.opset8 as ops
 import torch
 from openvino import opset12, opset15
 
+from benchmarks import competitor
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
 from occvino.datasets.shipped import shipped_drive
@@ -55,12 +62,27 @@ def scatter_elements(depth: Any, feat: Any, ranks_depth: Any, ranks_feat: Any, r
     return opset12.scatter_elements_update(empty, cell, rows, ops.constant(0), reduction="sum").output(0)
 
 
-def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
+def tensors_for(variant: Variant) -> tuple[np.ndarray, np.ndarray]:
+    """Depth [6, D, fH, fW] and features [6, fH, fW, C]."""
     rng = np.random.default_rng(0)
-    plan = PoolingPlan.from_rig(shipped_drive()[0].rig, variant)
     rows, columns = variant.feature_size
     depth = rng.random((6, variant.depth_bins, rows, columns), dtype=np.float32)
-    feat = rng.standard_normal((6, rows, columns, variant.context_channels), dtype=np.float32)
+    return depth, rng.standard_normal((6, rows, columns, variant.context_channels), dtype=np.float32)
+
+
+def theirs(source: Path, prepared: Path, variant: Variant) -> Callable[[], np.ndarray]:
+    """Its BinSort and pooling on the same tensors, with the geometry made before."""
+    depth, feat = tensors_for(variant)
+    features = np.ascontiguousarray(feat.transpose(0, 3, 1, 2))
+    pool = competitor.pool(source, prepared)
+    calibration = shipped_drive()[0].rig.calibration(variant)
+    geometry = pool.compute_geom(competitor.sample(np.zeros((6, 1, 1, 3), np.uint8), calibration))
+    return lambda: pool.run_with_geom(depth, features, geometry)
+
+
+def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
+    depth, feat = tensors_for(variant)
+    plan = PoolingPlan.from_rig(shipped_drive()[0].rig, variant)
     lengths = np.diff(np.append(plan.interval_starts, plan.ranks_depth.size))
     real = plan.ranks_depth < plan.points
     # a scatter takes the points alone, as the official operator does, with no zero-weight entries
@@ -96,19 +118,26 @@ def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--competitor", type=Path, nargs=2, metavar=("SOURCE", "PREPARED"))
+    options = parser.parse_args()
     torch.set_num_threads(THREADS)
-    results = {}
+    results, off = {}, None
     for label, name in (("M0", "flashocc-r50-M0"), ("M1", "flashocc-r50")):
         running = contestants(get_variant(name))
         outputs = {contestant: np.asarray(run()) for contestant, run in running.items()}
         first = outputs["OpenVINO EmbeddingBagOffsetsSum"]
         for contestant, output in outputs.items():
             np.testing.assert_allclose(output, first, atol=2e-4, err_msg=contestant)
+        if options.competitor and label == "M0":
+            running[competitor.NAME] = theirs(*options.competitor, get_variant(name))
+            off = float(np.linalg.norm(running[competitor.NAME]() - first) / np.linalg.norm(first))
+            print(f"{competitor.NAME}: relative L2 difference {off:.1%}")
         with torch.inference_mode():
             timings = take_turns(running, rounds=ROUNDS, warmup=3)
         show(f"{label}: one pooling, ms", timings)
         results[label] = timings
-    save("pool", {"rounds": ROUNDS, "results": results})
+    save("pool", {"rounds": ROUNDS, "results": results, "competitor_off": off})
 
 
 if __name__ == "__main__":

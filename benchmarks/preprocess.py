@@ -1,7 +1,12 @@
 """Six whole pictures to the network's u8 tensor: in the graph against Pillow on one thread.
 
-`python -m benchmarks.preprocess`, for each of several sizes.
+`python -m benchmarks.preprocess --held-out wide --work work`, for each of several sizes. The trained small model is judged
+on a synthetic set with pictures larger than it takes: `occvino synth wide --scenes 10 --seed 2001 --frames 10 --width 800`.
 """
+
+import argparse
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -9,9 +14,14 @@ from PIL import Image
 
 from benchmarks.harness import THREADS, Timing, save, show, take_turns
 from occvino.cameras import ImageTransform
+from occvino.conversion import convert
 from occvino.conversion.raw_frames import resizing
+from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import shipped_drive
 from occvino.image_input import ImageInput
+from occvino.metrics import MIoU
+from occvino.networks.checkpoint import shipped_weights
+from occvino.runtime import Pipeline
 
 ROUNDS = 40
 CASES = {"M0": ((900, 1600), (256, 704)), "occvino-nano": ((900, 1600), (128, 352)), "odd": ((1013, 1811), (256, 704))}
@@ -29,7 +39,37 @@ def by_pillow(frames: np.ndarray, transform: ImageTransform) -> np.ndarray:
     return np.stack([np.asarray(one.crop(transform.crop)) for one in resized])
 
 
+def accuracy(held_out: NuScenes, work: Path) -> dict[str, Any]:
+    """MIoU of the trained small model on whole pictures that Pillow resizes, and that the graph does."""
+    camera = held_out[0].rig.cameras[0]
+    size, weights = (camera.height, camera.width), shipped_weights("occvino-nano")
+    forms = {"Pillow, one thread": None, "in the graph": ImageInput(size)}
+    pipes = {
+        name: Pipeline(
+            convert("occvino-nano", weights, work / f"nano-{index}", precision="fp32", image_input=takes),
+            precision="f32",
+            threads=THREADS,
+        )
+        for index, (name, takes) in enumerate(forms.items())
+    }
+    metrics, equal = {name: MIoU("camera") for name in pipes}, []
+    for frame in held_out:
+        truth = frame.load_labels()
+        labels = [pipe(frame.pictures(), frame.rig).labels for pipe in pipes.values()]
+        for metric, found in zip(metrics.values(), labels, strict=True):
+            metric.update(found, truth.semantics, truth.mask_camera)
+        equal.append(float((labels[0] == labels[1]).mean()))
+    miou = {name: metric.compute() for name, metric in metrics.items()}
+    return {"frames": len(held_out), "size": size, "miou": miou, "labels_equal": float(np.mean(equal))}
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--held-out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    options = parser.parse_args()
+    judged = accuracy(NuScenes(options.held_out), options.work)
+    print(judged, flush=True)
     results: dict[str, list[Timing]] = {}
     equal: dict[str, dict[str, float]] = {}
     for name, (size, taken) in CASES.items():
@@ -45,7 +85,7 @@ def main() -> None:
         results[label] = take_turns({"in the graph": graph, "Pillow, one thread": pillow}, rounds=ROUNDS)
         show(label, results[label])
         print(equal[name])
-    save("preprocess", {"rounds": ROUNDS, "results": results, "equal": equal})
+    save("preprocess", {"rounds": ROUNDS, "results": results, "equal": equal, "accuracy": judged})
 
 
 if __name__ == "__main__":

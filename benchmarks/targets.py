@@ -1,0 +1,59 @@
+"""What was aimed at, as ratios within one run, and what came out: the first table of docs/benchmarks.md."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import competitor
+from benchmarks.frame import OURS, TORCH
+
+M0, M1 = "flashocc-r50-M0", "flashocc-r50"
+Documents = dict[str, dict[str, Any]]
+
+
+def median(document: dict[str, Any], group: str, name: str) -> float:
+    """Milliseconds of a contestant."""
+    label = next(label for label in document["results"] if label == group or label.startswith(f"{group}:"))
+    return next(row["median"] for row in document["results"][label] if row["name"] == name)
+
+
+def rows(found: Documents) -> Iterator[tuple[str, str, str, bool]]:
+    """What, how much was aimed at, what was measured, and whether that is met."""
+    pool, frame, plan, memory = found["pool"], found["frame"], found["plan"], found["frame"]["peak_memory_mib"][M0]
+    bag = median(pool, "M0", "OpenVINO EmbeddingBagOffsetsSum")
+    for against, name, least in (
+        ("openvino_flashocc's operators", competitor.NAME, 12.0),
+        ("gather and ScatterElementsUpdate", "OpenVINO ScatterElementsUpdate sum", 5.0),
+    ):
+        yield faster(f"pooling, M0, against {against}", median(pool, "M0", name) / bag, least)
+    neither = found["profile"]["profile"]["M0"]["neither"]
+    yield (
+        "what is neither convolution nor matrix product, M0",
+        "3 % of a frame or less",
+        f"{neither:.1%}",
+        neither <= 0.03,
+    )
+    for variant, name in ((M0, competitor.NAME), (M1, competitor.NETWORKS_ALONE)):
+        ratio = median(frame, variant, name) / median(frame, variant, OURS)
+        yield faster(f"tensor to labels, {variant}, against {name}", ratio, 1.06)
+    pillow = "Pillow, one thread"
+    ratio = median(found["preprocess"], "M0", pillow) / median(found["preprocess"], "M0", "in the graph")
+    yield faster("six whole pictures to the network's tensor, against Pillow on one thread", ratio, 4.0)
+    moved = median(plan, "M0", "PoolingPlan.from_calibration")
+    yield "plan for a moved rig, 186k points", "10 ms or less", f"{moved:.1f} ms", moved <= 10
+    yield from int8(found["int8"])
+    ratio = memory[OURS] / memory[TORCH]
+    yield "peak memory of M0, of torch's", "0.6x or less", f"{ratio:.2f}x", ratio <= 0.6
+
+
+def faster(what: str, ratio: float, least: float) -> tuple[str, str, str, bool]:
+    return what, f"{least:g}x or more", f"{ratio:.2f}x", ratio >= least
+
+
+def int8(found: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    miou = found["accuracy"]
+    loss = 100 * (miou["fp32 IR"]["miou"] - miou["int8 IR"]["miou"])
+    yield "INT8: mIoU lost, occvino-nano", "0.3 points or less", f"{loss:+.2f}", loss <= 0.3
+    for label, timings in found["results"].items():
+        by_name = {row["name"]: row["median"] for row in timings}
+        ratio = by_name["fp32 IR"] / by_name["int8 IR"]
+        yield faster(f"INT8 against fp32, {label}", ratio, 1.0)
