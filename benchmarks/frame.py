@@ -2,7 +2,8 @@
 
 `python -m benchmarks.frame ARTIFACT... [--competitor SOURCE PREPARED]` (see `benchmarks.competitor`). Artifacts are of
 `occvino convert NAME --random-weights --precision fp32 --out ARTIFACT` (weights do not change the time), for
-flashocc-r50-M0 and flashocc-r50. Peak memory is that of a process that loads one contestant and runs two frames.
+flashocc-r50-M0 and flashocc-r50, and one of M0 in fp16, which is what `convert` makes unless told otherwise. Peak
+memory is that of a process that loads one contestant and runs two frames.
 """
 
 import argparse
@@ -82,6 +83,10 @@ def torch_eager(artifact: Artifact, inputs: dict[str, np.ndarray]) -> Callable[[
     return run
 
 
+def title(artifact: Artifact) -> str:
+    return artifact.variant.name + (", fp16 weights" if artifact.manifest.precision == "fp16" else "")
+
+
 def names_of(artifact: Artifact, theirs: list[Path] | None) -> list[str]:
     runs_whole = artifact.variant.name == "flashocc-r50-M0"
     return [OURS, ORT, TORCH, *([competitor.NAME if runs_whole else competitor.NETWORKS_ALONE] if theirs else [])]
@@ -98,7 +103,7 @@ def measure(artifact: Artifact, theirs: list[Path] | None, rounds: int) -> dict[
     labels = {name: run() for name, run in running.items()}
     agree = {name: float((found == labels[TORCH]).mean()) for name, found in labels.items()}
     timings = take_turns(running, rounds=rounds)
-    show(f"{artifact.variant.name}: u8 tensor to labels, ms", timings)
+    show(f"{title(artifact)}: u8 tensor to labels, ms", timings)
     print("labels equal to torch:", agree)
     return {"timings": timings, "labels_equal": agree}
 
@@ -116,9 +121,9 @@ def main() -> None:
         run(), run()
         report_peak()
         return
-    found = {artifact.variant.name: measure(artifact, options.competitor, options.rounds) for artifact in artifacts}
+    found = {title(artifact): measure(artifact, options.competitor, options.rounds) for artifact in artifacts}
     memory = {
-        artifact.variant.name: {
+        title(artifact): {
             name: peak(name, artifact, options.competitor) for name in names_of(artifact, options.competitor)
         }
         for artifact in artifacts

@@ -1,5 +1,8 @@
 """Building a plan for a moved rig against the official algorithm in PyTorch. `python -m benchmarks.plan`."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -45,23 +48,22 @@ def official(calibration: Calibration, variant: Variant) -> tuple[torch.Tensor, 
     return ranks_bev.int(), ranks_depth.int(), ranks_feat.int(), starts.int(), lengths.int()
 
 
+def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
+    calibration = shipped_drive()[0].rig.calibration(variant)
+    ours, theirs = PoolingPlan.from_calibration(calibration, variant), official(calibration, variant)
+    np.testing.assert_allclose(ours.kept, theirs[1].numel(), atol=20)  # float32 at cell borders
+    return {
+        "PoolingPlan.from_calibration": lambda: PoolingPlan.from_calibration(calibration, variant),
+        "official algorithm, torch": lambda: official(calibration, variant),
+    }
+
+
 def main() -> None:
     torch.set_num_threads(THREADS)
     results = {}
     for label, name in (("M0", "flashocc-r50-M0"), ("M1", "flashocc-r50")):
-        variant = get_variant(name)
-        calibration = shipped_drive()[0].rig.calibration(variant)
-        ours, theirs = PoolingPlan.from_calibration(calibration, variant), official(calibration, variant)
-        np.testing.assert_allclose(ours.kept, theirs[1].numel(), atol=20)  # float32 at cell borders
-        timings = take_turns(
-            {
-                "PoolingPlan.from_calibration": lambda c=calibration, v=variant: PoolingPlan.from_calibration(c, v),
-                "official algorithm, torch": lambda c=calibration, v=variant: official(c, v),
-            },
-            rounds=ROUNDS,
-            warmup=3,
-        )
-        show(f"{label}: plan of {ours.points} points, ms", timings)
+        timings = take_turns(contestants(get_variant(name)), rounds=ROUNDS, warmup=3)
+        show(f"{label}: one plan, ms", timings)
         results[label] = timings
     save("plan", {"rounds": ROUNDS, "results": results})
 

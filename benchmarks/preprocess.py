@@ -1,10 +1,13 @@
 """Six whole pictures to the network's u8 tensor: in the graph against Pillow on one thread.
 
-`python -m benchmarks.preprocess --held-out wide --work work`, for each of several sizes. The trained small model is judged
-on a synthetic set with pictures larger than it takes: `occvino synth wide --scenes 10 --seed 2001 --frames 10 --width 800`.
+    occvino synth wide --scenes 10 --seed 2001 --frames 10 --width 800
+    python -m benchmarks.preprocess --held-out wide --work work
+
+Timed for several sizes; the trained small model is judged on a synthetic set with pictures larger than it takes.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline
 
 ROUNDS = 40
+GRAPH, PILLOW = "in the graph", "Pillow, one thread"
 CASES = {"M0": ((900, 1600), (256, 704)), "occvino-nano": ((900, 1600), (128, 352)), "odd": ((1013, 1811), (256, 704))}
 """Whole and network size. `odd` shares no small factor with its result."""
 
@@ -39,11 +43,23 @@ def by_pillow(frames: np.ndarray, transform: ImageTransform) -> np.ndarray:
     return np.stack([np.asarray(one.crop(transform.crop)) for one in resized])
 
 
+def contestants(size: tuple[int, int], taken: tuple[int, int]) -> dict[str, Callable[[], np.ndarray]]:
+    """From pictures of one (height, width) to what a network takes."""
+    frames, transform = pictures(size), ImageTransform.for_test(size, taken)
+    model = resizing(ImageInput(size), transform, len(frames))
+    settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+    return {
+        GRAPH: lambda: request.infer({"frames": frames}, share_inputs=True, share_outputs=True)["images"],
+        PILLOW: lambda: by_pillow(frames, transform),
+    }
+
+
 def accuracy(held_out: NuScenes, work: Path) -> dict[str, Any]:
     """MIoU of the trained small model on whole pictures that Pillow resizes, and that the graph does."""
     camera = held_out[0].rig.cameras[0]
     size, weights = (camera.height, camera.width), shipped_weights("occvino-nano")
-    forms = {"Pillow, one thread": None, "in the graph": ImageInput(size)}
+    forms = {PILLOW: None, GRAPH: ImageInput(size)}
     pipes = {
         name: Pipeline(
             convert("occvino-nano", weights, work / f"nano-{index}", precision="fp32", image_input=takes),
@@ -73,16 +89,12 @@ def main() -> None:
     results: dict[str, list[Timing]] = {}
     equal: dict[str, dict[str, float]] = {}
     for name, (size, taken) in CASES.items():
-        frames, transform = pictures(size), ImageTransform.for_test(size, taken)
-        model = resizing(ImageInput(size), transform, len(frames))
-        settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
-        request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
-        graph = lambda: request.infer({"frames": frames}, share_inputs=True, share_outputs=True)["images"]  # noqa: B023, E731
-        pillow = lambda: by_pillow(frames, transform)  # noqa: B023, E731
-        difference = np.abs(graph().astype(np.int16) - pillow())
+        running = contestants(size, taken)
+        graph, pillow = (run() for run in running.values())
+        difference = np.abs(graph.astype(np.int16) - pillow)
         equal[name] = {"share": float((difference == 0).mean()), "levels": int(difference.max())}
         label = f"{name}: {size[0]}x{size[1]} to {taken[0]}x{taken[1]}"
-        results[label] = take_turns({"in the graph": graph, "Pillow, one thread": pillow}, rounds=ROUNDS)
+        results[label] = take_turns(running, rounds=ROUNDS, warmup=3)
         show(label, results[label])
         print(equal[name])
     save("preprocess", {"rounds": ROUNDS, "results": results, "equal": equal, "accuracy": judged})
