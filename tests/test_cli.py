@@ -34,7 +34,7 @@ def frame(tmp_path_factory, rig, frames):
 
 
 def test_every_command_shows_an_example():
-    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor", "train", "eval"):
+    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor", "train", "eval", "bench"):
         assert f"Example: occvino {command}" in occvino(command, "--help", check=0).stdout
 
 
@@ -216,6 +216,8 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
         (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
         (("run", "nowhere", "--images", ".", "--out", "x"), "nowhere is not an artifact"),
         (("info", "nowhere"), "nowhere is not an artifact"),
+        (("bench", "nowhere"), "nowhere is not an artifact"),
+        (("bench", "nowhere", "--stage", "pool"), "expected NAME=DEVICE, each name once"),
         (("paint",), "No such command"),
     ],
 )

@@ -10,7 +10,7 @@ import occvino
 SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
-    ("evaluation",),
+    ("evaluation", "bench"),
     ("demo", "report"),
     ("options", "console"),
     ("conversion", "doctor", "scale", "training"),
@@ -74,7 +74,7 @@ def test_the_runtime_imports_neither_torch_nor_onnx():
     code = (
         f"import sys\n{blocked}import occvino\noccvino.Pipeline, occvino.Rig, occvino.PoolingPlan, occvino.Occupancy\n"
     )
-    code += "import occvino.cli, occvino.viz, occvino.runtime.npu_rules\n"
+    code += "import occvino.cli, occvino.bench, occvino.viz, occvino.runtime.npu_rules\n"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

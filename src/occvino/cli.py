@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from occvino import __version__, report
+from occvino.bench.command import bench
 from occvino.cameras import Rig
 from occvino.console import err, out, print_json, say, steps
 from occvino.datasets.command import synth
@@ -198,6 +199,7 @@ def verify(
 
 
 app.command()(run)
+app.command()(bench)
 
 
 @app.command()

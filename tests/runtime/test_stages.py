@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 
 from occvino.errors import DeviceError
-from occvino.runtime import Pipeline
+from occvino.runtime import Pipeline, Shot
 from occvino.runtime.stages import CUTS, split
 from tests.runtime.test_stream import shots
 
@@ -56,6 +56,10 @@ def test_a_split_run_gives_the_same_bits(nano, rig, frames):
     whole, parts = Pipeline(nano, precision="f32"), Pipeline(nano, stages=ON_CPU, precision="f32")
     assert parts.parallel == 3
     given = list(shots(rig, frames, 5))
+    prepared = parts.prepare(Shot(*given[0]))
+    assert all(seconds > 0 for seconds in parts.infer(prepared).seconds.values())
+    assert list(parts.infer(prepared).seconds) == list(CUTS)
+    assert list(whole.infer(prepared).seconds) == [""]
     for found, expected in zip(parts.stream(given), (whole(*shot) for shot in given), strict=True):
         np.testing.assert_array_equal(found.labels, expected.labels)
         for name in ("logits", "depth"):

@@ -264,10 +264,10 @@ def test_a_bad_picture_a_bad_rig_and_a_device_error_fail_in_their_places(pipelin
     good, small = (frames, rig), {**frames, rig.names[2]: frames[rig.names[2]][:100]}
     run = pipeline._network
 
-    def network(inputs, into):
+    def network(inputs, *places):
         if inputs["images"].max() == 77:
             raise RuntimeError("the device is lost")
-        return run(inputs, into)
+        return run(inputs, *places)
 
     monkeypatch.setattr(pipeline, "_network", network)
     dark = {name: np.full_like(frame, 77) for name, frame in frames.items()}

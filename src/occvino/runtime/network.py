@@ -1,5 +1,6 @@
 """The IR compiled, in one piece or in stages, with as many inferences side by side as its devices want."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from queue import LifoQueue
@@ -60,12 +61,21 @@ class Network:
         return found[""] if "" in found else Running.of_stages(found)
 
     def __call__(
-        self, inputs: Mapping[str, NDArray[np.generic]], into: Mapping[str, NDArray[Any]] | None = None
+        self,
+        inputs: Mapping[str, NDArray[np.generic]],
+        into: Mapping[str, NDArray[Any]] | None = None,
+        seconds: dict[str, float] | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """Run all stages; gives copies of the IR's outputs by name, but writes those of `into` there."""
+        """Run all stages; gives copies of the IR's outputs by name, but writes those of `into` there.
+
+        How long each stage took, waiting for a free request included, is written to `seconds`, by name.
+        """
         values: dict[str, NDArray[Any]] = dict(inputs)
-        for stage in self._stages.values():
+        for name, stage in self._stages.items():
+            start = time.perf_counter()
             values |= stage.run(values, into or {})
+            if seconds is not None:
+                seconds[name] = time.perf_counter() - start
         return {name: values[name] for name in self._outputs}
 
 

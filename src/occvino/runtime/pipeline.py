@@ -211,14 +211,19 @@ class Pipeline:
     def infer(self, prepared: Prepared) -> Inferred:
         """Run the network, up to `parallel` at a time. What remembers takes its moments in order, one at a time."""
         if self.memory is None:
-            return Inferred(self._run(prepared.inputs))
+            outputs, seconds = self._run(prepared.inputs)
+            return Inferred(outputs, seconds=seconds)
         self._replay(self.memory, prepared.past)
         return self._step(self.memory, prepared, follows=bool(prepared.past))
 
-    def _run(self, inputs: dict[str, NDArray[np.generic]], state: State | None = None) -> dict[str, NDArray[Any]]:
-        """Copies of the outputs; what is to be remembered is written to `state`."""
-        found, kept = self._network_for(inputs)(inputs, state or {}), state or {}
-        return {name: found[name].copy() if name in kept else found[name] for name in self.artifact.manifest.outputs}
+    def _run(
+        self, inputs: dict[str, NDArray[np.generic]], state: State | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+        """Copies of the outputs, and the seconds of each stage; what is to be remembered is written to `state`."""
+        kept, seconds = state or {}, dict[str, float]()
+        found = self._network_for(inputs)(inputs, kept, seconds)
+        names = self.artifact.manifest.outputs
+        return {name: found[name].copy() if name in kept else found[name] for name in names}, seconds
 
     def _replay(self, memory: Memory, past: Sequence[Prepared]) -> None:
         """Run the moments before, if they were given, with nothing remembered of others."""
@@ -231,9 +236,9 @@ class Pipeline:
         """One moment of a stream."""
         recalled, inputs = self._recalled(memory, prepared, follows=follows)
         state = memory.room()
-        outputs = self._run(inputs, state)
+        outputs, seconds = self._run(inputs, state)
         memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
-        return Inferred(outputs, recalled.history)
+        return Inferred(outputs, recalled.history, seconds)
 
     def _recalled(
         self, memory: Memory, prepared: Prepared, *, follows: bool

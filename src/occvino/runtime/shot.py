@@ -1,7 +1,7 @@
 """What is given for one moment, what the host makes of it, and what the network gives."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,11 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past."""
+    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past.
+
+    `seconds` tells how long the device took, by the name of the stage; all of it is under "" where nothing was split.
+    """
 
     outputs: dict[str, NDArray[Any]]
     history: History | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
