@@ -1,7 +1,9 @@
 """A run that was stopped and goes on is the run that was not."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,11 @@ from occvino.errors import CheckpointError
 from occvino.networks import build
 from occvino.training.loop import TrainError, Training, TrainSettings
 from occvino.training.losses import LossSettings
+from occvino.training.samples import moments_of
+from occvino.variants import get_variant
+from tests.small import known, small_form
 
+FRAMES = moments_of(shipped_drive(), get_variant("occvino-nano"))
 SETTINGS = TrainSettings("occvino-nano", steps=3, batch=1, warmup=2, losses=LossSettings(depth=0))
 
 
@@ -25,19 +31,19 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    training = Training(SETTINGS, list(shipped_drive()), tmp_path_factory.mktemp("whole"))
+    training = Training(SETTINGS, FRAMES, tmp_path_factory.mktemp("whole"))
     lines = list(training.run(report_every=1))
     return training, lines
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(whole, tmp_path):
     training, _ = whole
-    first = Training(SETTINGS, list(shipped_drive()), tmp_path)
+    first = Training(SETTINGS, FRAMES, tmp_path)
     lines = first.run(report_every=1, save_every=1)
     next(lines)
     next(lines)
     lines.close()
-    second = Training(SETTINGS, list(shipped_drive()), tmp_path)
+    second = Training(SETTINGS, FRAMES, tmp_path)
     assert second.step == 2
     list(second.run())
     for expected, found in zip(training.model.parameters(), second.model.parameters(), strict=True):
@@ -65,13 +71,13 @@ def test_another_run_in_the_same_folder_is_refused(whole):
     training, _ = whole
     other = TrainSettings("occvino-nano", steps=9, batch=2, warmup=2, losses=LossSettings(depth=0))
     with pytest.raises(CheckpointError, match="batch 1 there, 2 asked"):
-        Training(other, list(shipped_drive()), training.out)
+        Training(other, FRAMES, training.out)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match=r"last\.pt cannot be read"):
-        Training(SETTINGS, list(shipped_drive()), tmp_path)
+        Training(SETTINGS, FRAMES, tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"learning_rate": 2.0}])
@@ -92,6 +98,29 @@ def test_no_frames_is_an_error(tmp_path):
         Training(SETTINGS, [], tmp_path)
 
 
-def test_a_model_that_takes_more_than_a_plan_is_refused(tmp_path):
-    with pytest.raises(TrainError, match="only models that take the pictures of one frame and a plan"):
-        Training(TrainSettings("panoptic-flashocc-r50-depth"), list(shipped_drive()), tmp_path)
+def test_a_model_that_finds_instances_is_refused(tmp_path):
+    with pytest.raises(TrainError, match="has a head for instances, for which there is no loss here"):
+        Training(TrainSettings("panoptic-flashocc-r50-depth"), FRAMES, tmp_path)
+
+
+def test_a_model_of_two_frames_learns_from_first_weights_and_frozen_parts_do_not(tmp_path):
+    nano = get_variant("occvino-nano")
+    grids = {"lift_grid": nano.lift_grid, "occupancy_grid": nano.occupancy_grid}
+    variant = replace(small_form(get_variant("panoptic-flashocc-r50-depth4d")), **grids)
+    with known(variant):
+        settings = TrainSettings(
+            variant.name, steps=1, batch=1, warmup=0, losses=LossSettings(depth=0), frozen=("img_backbone",)
+        )
+        training = Training(settings, moments_of(shipped_drive(), variant), tmp_path)
+        first = {name: value.clone() for name, value in build(variant.name, seed=5).state_dict().items()}
+        training.begin_with(first)
+        (line,) = training.run()
+    assert np.isfinite(line["cross_entropy"])
+    found = training.model.state_dict()
+    changed = {name for name, value in found.items() if not torch.equal(value, first[name])}
+    assert changed
+    assert not any(name.startswith("img_backbone") for name in changed)
+    for part in ("img_view_transformer.depth_net.depth_mlp", "pre_process_net", "occ_head"):
+        assert any(name.startswith(part) for name in changed), part
+    with pytest.raises(TrainError, match="is at step 1: first weights are for a run that has not begun"):
+        training.begin_with(first)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from occvino.datasets.nuscenes import Frame, NuScenes
+    from occvino.training.samples import Moments
 
 
 def train(
@@ -35,13 +35,16 @@ def train(
     from occvino.datasets.nuscenes import NuScenes
     from occvino.training.loop import Training, TrainSettings
     from occvino.training.losses import LossSettings
+    from occvino.training.samples import moments_of
+    from occvino.variants import get_variant
 
     if threads:
         torch.set_num_threads(threads)
     losses = LossSettings(depth=depth_weight)
     settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16, losses=losses)
-    frames = [frame for folder in dataset for frame in NuScenes(folder)]
-    held_out = _spread(NuScenes(validation), validation_frames) if validation else []
+    model = get_variant(variant)
+    frames = [moments for folder in dataset for moments in moments_of(NuScenes(folder), model)]
+    held_out = _spread(moments_of(NuScenes(validation), model), validation_frames) if validation else []
     training = Training(settings, frames, out)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -55,6 +58,6 @@ def train(
     typer.echo(f"wrote {out / f'{training.variant.name}.safetensors'}")
 
 
-def _spread(frames: "NuScenes", count: int) -> "list[Frame]":
+def _spread(frames: "list[Moments]", count: int) -> "list[Moments]":
     """That many frames, spread evenly over a set."""
     return [frames[index * len(frames) // count] for index in range(min(count, len(frames)))]

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,14 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from occvino.datasets.nuscenes import Frame
 from occvino.errors import CheckpointError, OccvinoError
 from occvino.files import atomic_file
-from occvino.geometry import PLAN_INPUTS, input_names
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.losses import LossSettings, class_weights, total_loss
-from occvino.training.samples import Sample, load_sample
+from occvino.training.samples import Moments, Sample, load_sample
 from occvino.variants import get_variant
 
 _COUNTED_FRAMES = 100
@@ -51,6 +49,7 @@ class TrainSettings:
         average: decay of the moving average of the weights.
         seed: of the first weights, the order of frames and every random change.
         bf16: convolutions in bfloat16, on a CPU that has it.
+        frozen: parts of the network that keep their first weights, such as "img_backbone".
     """
 
     variant: str
@@ -63,6 +62,7 @@ class TrainSettings:
     seed: int = 0
     bf16: bool = False
     losses: LossSettings = field(default_factory=LossSettings)
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         get_variant(self.variant)
@@ -80,14 +80,13 @@ class Training:
         CheckpointError: `last.pt` is damaged or of other settings.
     """
 
-    def __init__(self, settings: TrainSettings, frames: Sequence[Frame], out: str | Path) -> None:
+    def __init__(self, settings: TrainSettings, frames: Sequence[Moments], out: str | Path) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
         variant = get_variant(settings.variant)
-        if input_names(variant) != ("images", *PLAN_INPUTS) or variant.frames > 1:
+        if variant.panoptic:
             raise TrainError(
-                f"{variant.name} takes {', '.join(input_names(variant))} of {variant.frames} frames; only models that "
-                "take the pictures of one frame and a plan can be trained here, such as occvino-nano"
+                f"{variant.name} has a head for instances, for which there is no loss here: choose a model without one"
             )
         self.settings = settings
         self.frames = frames
@@ -95,10 +94,11 @@ class Training:
         self.variant = variant
         torch.manual_seed(settings.seed)
         self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        for part in map(self.model.get_submodule, settings.frozen):
+            part.eval().requires_grad_(False)
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.step = 0
         self.weights = torch.ones(len(self.variant.class_names))
         if (self.out / "last.pt").exists():
@@ -106,8 +106,20 @@ class Training:
         else:
             self.weights = class_weights(count_classes(frames, len(self.variant.class_names)))
 
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Exchange the random first weights of a run that has not begun.
+
+        Raises:
+            TrainError: it has begun.
+            RuntimeError: names or shapes are not those of the model (PyTorch's own error lists them).
+        """
+        if self.step:
+            raise TrainError(f"{self.out} is at step {self.step}: first weights are for a run that has not begun")
+        self.model.load_state_dict(weights)
+        self.averaged.module.load_state_dict(weights)
+
     def run(
-        self, validation: Sequence[Frame] = (), *, report_every: int = 50, save_every: int = 500
+        self, validation: Sequence[Moments] = (), *, report_every: int = 50, save_every: int = 500
     ) -> Iterator[dict[str, float]]:
         """Train to the end; gives a line of the log each `report_every` steps. The caller may stop at any of them.
 
@@ -147,9 +159,9 @@ class Training:
     def _sample(self, index: int) -> Sample:
         epoch, position = divmod(index, len(self.frames))
         order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.frames))
-        frame = self.frames[int(order[position])]
+        moments = self.frames[int(order[position])]
         rng = np.random.default_rng([self.settings.seed, 1, index])
-        return load_sample(frame, self.variant, rng, with_depth=self.settings.losses.depth > 0)
+        return load_sample(moments, self.variant, rng, with_depth=self.settings.losses.depth > 0)
 
     def _update(self, batch: list[Sample]) -> dict[str, float]:
         for group in self.optimiser.param_groups:
@@ -174,8 +186,9 @@ class Training:
 
     def _terms(self, sample: Sample) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
-            taps = self.model.taps(normalise(sample.images), **sample.plan)
-        return total_loss(taps["logits"], taps["depth"], sample, self.weights, self.settings.losses)
+            taps = self.model.taps(normalise(sample.images), *sample.inputs)
+        depth = taps["depth"][: len(sample.depth)]  # of the key frame, whose lidar sweep it is
+        return total_loss(taps["logits"], depth, sample, self.weights, self.settings.losses)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: a straight rise, then half a cosine to zero."""
@@ -186,13 +199,13 @@ class Training:
         return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
     @torch.no_grad()
-    def evaluate(self, frames: Sequence[Frame]) -> float:
+    def evaluate(self, frames: Sequence[Moments]) -> float:
         """MIoU (camera mask) of the averaged weights, 0..1."""
         metric = MIoU("camera")
         network = self.averaged.module.eval()
-        for frame in frames:
-            sample = load_sample(frame, self.variant, None, with_depth=False)
-            labels = network(normalise(sample.images), **sample.plan).argmax(dim=-1)
+        for moments in frames:
+            sample = load_sample(moments, self.variant, None, with_depth=False)
+            labels = network(normalise(sample.images), *sample.inputs).argmax(dim=-1)
             metric.update(labels.numpy(), sample.semantics.numpy(), sample.seen.numpy())
         network.train()
         return metric.compute()
@@ -239,11 +252,11 @@ class Training:
             save_file(state, temporary, metadata)
 
 
-def count_classes(frames: Sequence[Frame], classes: int) -> Tensor:
+def count_classes(frames: Sequence[Moments], classes: int) -> Tensor:
     """How often each class occurs in voxels that cameras see, in at most 100 frames of the set, [classes]."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(_COUNTED_FRAMES, len(frames))).round().astype(int))
     counts = np.zeros(classes, np.int64)
     for index in chosen:
-        labels = frames[int(index)].load_labels()
+        labels = frames[int(index)][0].load_labels()
         counts += np.bincount(labels.semantics[labels.mask_camera], minlength=classes)
     return torch.from_numpy(counts)

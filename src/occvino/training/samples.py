@@ -1,6 +1,8 @@
 """From a key frame to what a training step takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -8,43 +10,56 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from occvino.cameras import Calibration
-from occvino.datasets.nuscenes import Frame
-from occvino.lift import PoolingPlan
+from occvino.datasets.nuscenes import Frame, NuScenes
+from occvino.geometry import joint_calibration, network_inputs
 from occvino.training.augment import BevChange, PictureChange
 from occvino.variants import Variant
 
 NO_DEPTH = -1
 """Depth bin of a feature pixel in which the lidar hit nothing."""
 
+Moments: TypeAlias = tuple[Frame, ...]
+"""A key frame and those before it, newest first, as many as a network takes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One frame. N cameras; volumes are indexed [x, y, z].
+    """A key frame, with those before it. N cameras, F frames; volumes are indexed [x, y, z], of the key frame.
 
     Attributes:
-        images: RGB pictures.  # [N, H, W, 3] uint8
-        plan: the arrays of the pooling plan, by the names of the network's arguments.
+        images: RGB pictures, those of the key frame first.  # [F * N, H, W, 3] uint8
+        inputs: what else the network takes, in the order of `geometry.input_names`.
         semantics: class of each voxel.  # [Dx, Dy, Dz] int64
         seen: voxels that a camera sees.  # [Dx, Dy, Dz] bool
         depth: bin of the nearest lidar return in each feature pixel, or `NO_DEPTH`.  # [N, fH, fW] int64
     """
 
     images: Tensor
-    plan: dict[str, Tensor]
+    inputs: tuple[Tensor, ...]
     semantics: Tensor
     seen: Tensor
     depth: Tensor
 
 
-def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True) -> Sample:
-    """Read a frame and its ground truth; change it at random when there is a generator.
+def moments_of(dataset: NuScenes, variant: Variant) -> list[Moments]:
+    """Every frame of a set with those before it that the variant takes; see `NuScenes.previous`."""
+    return [(frame, *dataset.previous(index, variant.frames - 1)) for index, frame in enumerate(dataset)]
 
-    Without depth the lidar sweep is not opened, and every pixel of `Sample.depth` is `NO_DEPTH`.
+
+def load_sample(
+    moments: Moments, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True
+) -> Sample:
+    """Read a key frame, those before it and its ground truth; change them at random when there is a generator.
+
+    A camera's picture is changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
+    pixel of `Sample.depth` is `NO_DEPTH`.
 
     Raises:
         FrameError: a picture is missing or not of the size that its record says.
         DatasetError: labels or the lidar sweep are missing or damaged.
+        RigError: another number of frames than the variant takes.
     """
+    frame = moments[0]
     cameras = frame.rig.cameras
     if rng is None:
         bases = frame.rig.image_transforms(variant)
@@ -52,23 +67,25 @@ def load_sample(frame: Frame, variant: Variant, rng: np.random.Generator | None,
     else:
         changes = [PictureChange.random((c.height, c.width), variant.input_size, rng) for c in cameras]
         bev = BevChange.random(rng)
-    pictures = [change.apply(raw) for change, raw in zip(changes, frame.load_images(), strict=True)]
-    calibration = _calibration(frame, variant, changes, bev)
+    pictures = [
+        change.apply(raw) for moment in moments for change, raw in zip(changes, moment.load_images(), strict=True)
+    ]
+    calibration = _calibration(moments, variant, changes, bev)
     labels = frame.load_labels()
     returns = frame.lidar_pixels() if with_depth else (np.empty((0, 3), np.float32),) * len(cameras)
     return Sample(
         images=torch.from_numpy(np.stack(pictures)),
-        plan={k: torch.from_numpy(v) for k, v in PoolingPlan.from_calibration(calibration, variant).inputs().items()},
+        inputs=tuple(torch.from_numpy(array) for array in network_inputs(calibration, variant).values()),
         semantics=torch.from_numpy(bev.apply(labels.semantics).astype(np.int64)),
         seen=torch.from_numpy(bev.apply(labels.mask_camera)),
         depth=torch.from_numpy(depth_bins(returns, calibration, variant)),
     )
 
 
-def _calibration(frame: Frame, variant: Variant, changes: list[PictureChange], bev: BevChange) -> Calibration:
-    matrices = [change.matrices() for change in changes]
+def _calibration(moments: Moments, variant: Variant, changes: Sequence[PictureChange], bev: BevChange) -> Calibration:
+    matrices = [change.matrices() for change in changes] * len(moments)
     return replace(
-        frame.rig.calibration(variant),
+        joint_calibration([frame.rig for frame in moments], variant),
         post_rot=np.array([rotation for rotation, _ in matrices], np.float32),
         post_trans=np.array([shift for _, shift in matrices], np.float32),
         bda=bev.matrix(),
@@ -82,7 +99,7 @@ def depth_bins(
 
     Args:
         points: for each camera, raw pixel u, v and depth in metres, [K, 3] (`Frame.lidar_pixels`).
-        calibration: with the image transform in it.
+        calibration: with the image transform in it; these cameras come first.
         variant: gives feature size and depth bins.
     """
     rows, columns = variant.feature_size
