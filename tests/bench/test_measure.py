@@ -15,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
+from occvino.artifact import MANIFEST
 from occvino.bench import Request, Times, measure
 from occvino.bench.calls import WARM_UP, Budget, time_calls, time_plans
 from occvino.bench.figure import BLUE, ORANGE, _ticks, draw
@@ -26,7 +27,9 @@ from occvino.cli import app
 from occvino.conversion import convert
 from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
 from occvino.geometry import joint_calibration
+from occvino.image_input import ImageInput
 from occvino.lift import PoolingPlan
+from occvino.preprocess import whole_pictures
 from occvino.runtime import Pipeline
 from occvino.runtime.stages import CUTS
 from tests.drives import moment
@@ -203,6 +206,24 @@ def test_all_frames_at_once_move_together_and_one_picture_for_all_is_told(tmp_pa
     past = {Calibration.join([rig.calibration(variant) for rig in rigs[1:]]).fingerprint() for rigs in given}
     assert len(past) == 3
     assert len(time_calls(pipeline, scene.moving(), FEW).whole) == FEW.calls
+
+
+@pytest.mark.parametrize("layout", ["rgb", "nv12"])
+def test_the_drive_is_made_the_size_that_the_ir_resizes_itself(nano, tmp_path, recwarn, layout):
+    """The manifest alone says so here: converting takes longer than a quick test may."""
+    takes = ImageInput((900, 1600), layout)
+    manifest = replace(nano.manifest, image_input=takes)
+    shutil.copytree(nano.path, tmp_path / "whole")
+    (tmp_path / "whole" / MANIFEST).write_text(manifest.to_json())
+    scene = Request(str(tmp_path / "whole")).scene()
+    assert scene.name == f"the drive that ships inside, made 900x1600 {layout}"
+    assert {(camera.height, camera.width) for camera in scene.rig.cameras} == {takes.size}
+    whole = whole_pictures([(scene.frames, scene.rig)], [scene.rig], takes)
+    assert whole.shape == (6, *takes.shape)
+    assert (whole[0] != whole[1]).any() == (layout == "rgb")
+    (tmp_path / "whole" / MANIFEST).write_text(replace(manifest, image_input=ImageInput((960, 1280))).to_json())
+    with pytest.raises(OccvinoError, match="takes pictures of 960x1280 rgb, and those of .* would be 720x1280: give"):
+        Request(str(tmp_path / "whole")).scene()
 
 
 def test_a_baked_rig_cannot_move(baked, rig, frames, tmp_path, here):

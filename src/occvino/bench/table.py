@@ -69,8 +69,8 @@ def _start_name(name: str, start: Start) -> str:
 
 def _notes(found: Benchmark) -> Iterator[str]:
     yield (
-        f"Pictures: {found.pictures}. prepare reads and resizes them, and makes the plan where the rig moved; infer is "
-        "the device; finish makes the result."
+        f"Pictures: {found.pictures}. prepare reads them, resizes them unless the IR does, and makes the plan where "
+        "the rig moved; infer is the device; finish makes the result."
     )
     if found.remembers:
         yield "The artifact is a stream: its plans depend on the moments before, and are made in infer."

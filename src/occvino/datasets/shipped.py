@@ -7,9 +7,9 @@ large and nothing here opens them.
 from pathlib import Path
 
 from occvino.artifact import Artifact
+from occvino.cameras import Rig
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
-from occvino.preprocess import Moment
 
 DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 
@@ -19,7 +19,7 @@ def shipped_drive() -> NuScenes:
     return NuScenes(DRIVE)
 
 
-def moments_for(artifact: str | Path) -> list[Moment]:
+def moments_for(artifact: str | Path) -> list[tuple[dict[str, Path], Rig]]:
     """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
 
     There are as many as the model takes, or as the drive has.
