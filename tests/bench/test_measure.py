@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 from occvino.artifact import MANIFEST
 from occvino.bench import Request, Times, measure
 from occvino.bench.calls import WARM_UP, Budget, time_calls, time_plans
-from occvino.bench.figure import BLUE, ORANGE, _ticks, draw
+from occvino.bench.figure import BLUE, ORANGE, Bar, _bars, _ticks, draw
 from occvino.bench.fresh import Start, Starts, start, time_starts
 from occvino.bench.streams import compare
 from occvino.bench.table import print_benchmark
@@ -287,6 +289,14 @@ def test_wrong_use_is_refused_before_anything_is_measured(pillars, tmp_path):
         measure(replace(pillars, options={"threads": 0}))
     with pytest.raises(ArtifactError, match="nowhere is not an artifact"):
         measure(Request("nowhere"))
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=2, max_size=5))
+def test_parts_of_a_bar_that_are_less_than_a_pixel_can_be_drawn(values):
+    page = Image.new("RGB", (1240, 100))
+    _bars(page, (600, 10), "", [Bar("", [(BLUE, value) for value in values], "")])
+    painted = (np.asarray(page)[50] == BLUE).all(1)
+    assert painted.sum() == 1240 - 36 - 600 - 190  # as long as the room, without a gap
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.2, 0.3), (9.5, 31.0), (190.0, 2400.0), (5e3, 5.1e3)])

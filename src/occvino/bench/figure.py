@@ -102,10 +102,9 @@ def _bars(page: Image.Image, at: tuple[int, int], title: str, bars: Sequence[Bar
         y, x = top + 22 + 40 * index, float(start)
         drawing.text(pen, (left, y + 18), bar.name, drawing.BODY, SOFT)
         for colour, value in bar.parts:
-            width = room * value / longest
-            if round(width) > 0:
-                pen.rectangle((round(x), y, round(x + width) - 1, y + 25), fill=colour)
-            x += width
+            begin, x = round(x), x + room * value / longest
+            if round(x) > begin:
+                pen.rectangle((begin, y, round(x) - 1, y + 25), fill=colour)
         drawing.text(pen, (x + 10, y + 18), bar.words, drawing.BODY, INK)
 
 
