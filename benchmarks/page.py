@@ -161,6 +161,19 @@ def preprocess_section() -> str:
     )
 
 
+def decode_section() -> str:
+    """JPEG files to arrays."""
+    found = load("decode")
+    return "\n".join(
+        [
+            heading("Six JPEG files of 1600x900 to arrays", found),
+            f"{' and '.join(found['decoders'])}; files in memory, {found['file_kib']:.0f} KiB on average, of the drive that ships",
+            "inside, enlarged. All pixels were found equal before timing.\n",
+            timings(found) + "\n",
+        ]
+    )
+
+
 def page() -> str:
     pool, plan = load("pool"), load("plan")
     return "\n".join(
@@ -170,6 +183,7 @@ def page() -> str:
             "mean anything. Times are of a CPU; nothing here says how fast a GPU or NPU is.\n",
             targets_section(),
             preprocess_section(),
+            decode_section(),
             heading("The pooling operator", pool).replace("pool`", "pool --competitor SOURCE PREPARED`"),
             "Features and depth to a BEV [1, 64, 200, 200]. Scatters take the points in the grid alone; bags take the",
             "whole plan with its zero-weight entries. All results were compared before timing. openvino_flashocc's operators",

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.decoding import jpeg_decoder
 from occvino.runtime import Occupancy
 from occvino.variants import variants
 
@@ -46,6 +47,7 @@ def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
     occupancy = Occupancy.load(tmp_path / "o" / "labels.npz")
     assert summary["voxels"] == occupancy.counts()
     assert summary["runs_on"].startswith("CPU -> CPU")
+    assert f"JPEG by {jpeg_decoder()}" in summary["runs_on"]
     with Image.open(tmp_path / "o" / "bev.png") as picture:
         assert picture.width > 600
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10

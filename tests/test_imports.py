@@ -28,7 +28,7 @@ TIERS = (
         "geometry",
         "geometry_reference",
     ),
-    ("lift",),
+    ("lift", "decoding"),
     ("cameras", "temporal"),
     ("files", "variants", "image_input"),
     ("errors",),

@@ -1,10 +1,16 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from occvino.cameras import Rig
 from occvino.errors import FrameError
-from occvino.preprocess import network_images
+from occvino.preprocess import network_images, side_by_side
 from occvino.variants import NUSCENES_CAMERAS, get_variant
 from tests.conftest import make_camera
 
@@ -105,3 +111,58 @@ def test_two_pictures_of_one_camera_are_refused(rig, frames, nano_variant, tmp_p
     write(frames, tmp_path, ".jpg")
     with pytest.raises(FrameError, match="holds 2 pictures of CAM_FRONT_LEFT"):
         network_images(tmp_path, rig, nano_variant)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    delays=st.lists(st.integers(0, 3), max_size=8),
+    wrong=st.sets(st.integers(0, 7)),
+    threads=st.integers(1, 4),
+    from_within=st.booleans(),
+)
+def test_side_by_side_is_a_loop_with_more_hands(delays, wrong, threads, from_within):
+    """Results in order, or the first error in order, from outside of the pool and from one of its own threads."""
+    under_way, lock = 0, threading.Lock()
+
+    def work(item):
+        nonlocal under_way
+        index, delay = item
+        with lock:
+            under_way += 1
+        time.sleep(delay / 1000)
+        with lock:
+            under_way -= 1
+        if index in wrong:
+            raise FrameError(str(index))
+        return 10 * index
+
+    items = list(enumerate(delays))
+    first = min((index for index, _ in items if index in wrong), default=None)
+    with ThreadPoolExecutor(threads) as pool:
+        run = (lambda *args: pool.submit(side_by_side, *args).result()) if from_within else side_by_side
+        if first is None:
+            assert run(work, items, pool) == side_by_side(work, items, None) == [10 * index for index, _ in items]
+        else:
+            with pytest.raises(FrameError, match=f"^{first}$"):
+                run(work, items, pool)
+        assert under_way == 0, "something goes on after the end"
+
+
+def test_cameras_are_read_by_two_at_a_time_if_there_are_two(rig, frames, nano_variant, monkeypatch):
+    """Nobody gets on before another one is there."""
+    from occvino import decoding, preprocess
+
+    two = threading.Barrier(2, timeout=20)
+    monkeypatch.setattr(preprocess, "read", lambda *given: (two.wait(), decoding.read(*given))[1])
+    with ThreadPoolExecutor(1) as pool:
+        images = network_images(frames, rig, nano_variant, pool)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(images, network_images(frames, rig, nano_variant))
+
+
+def test_of_several_bad_pictures_the_first_camera_is_told(rig, frames, nano_variant):
+    bad = {**frames, rig.names[1]: b"", rig.names[4]: b"no"}
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(20):
+            with pytest.raises(FrameError, match=f"the picture of {rig.names[1]} cannot be read"):
+                network_images(bad, rig, nano_variant, pool)

@@ -3,24 +3,24 @@
 This is the reference. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the result stays u8.
 """
 
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from occvino.cameras import Camera, Rig
+from occvino.cameras import Camera, ImageTransform, Rig
+from occvino.decoding import Frame, read, read_into
 from occvino.errors import FrameError
 from occvino.image_input import ImageInput
 from occvino.variants import Variant
 
-Frame: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
-"""One camera's picture: a file, what a file holds, an array u8 [H, W, 3] in RGB order, or a Pillow image.
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-Arrays for an IR that takes BGR or NV12 are in that layout."""
 Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame] | NDArray[np.uint8]
 """One picture per camera: a folder, a mapping from camera names, or a sequence or one array in rig order."""
 
@@ -28,23 +28,30 @@ Moment: TypeAlias = tuple[Frames, Rig]
 """The pictures of one moment and the rig that took them."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-MODES = ("RGB", "RGBA", "L", "P", "CMYK", "YCbCr")
-"""Of Pillow, that hold 8 bits a channel; converting deeper ones would cut them off at 255."""
 
 
-def network_images(frames: Frames, rig: Rig, variant: Variant) -> NDArray[np.uint8]:
+def network_images(frames: Frames, rig: Rig, variant: Variant, pool: Executor | None = None) -> NDArray[np.uint8]:
     """Pictures of a rig -> u8 [N, H, W, 3], RGB, in rig order.
 
+    Args:
+        frames: one picture per camera.
+        rig: that took them.
+        variant: what the pictures are resized and cropped for.
+        pool: whose idle threads take cameras off this one; without it the cameras are read one after another.
+
     Raises:
-        FrameError: a camera has no picture, or it cannot be read, or it has another size than the rig says.
+        FrameError: a camera has no picture, or it cannot be read, or it has another size than the rig says. Of several,
+            the first one in rig order is told.
     """
     pictures = by_camera(frames, rig)
-    transforms = rig.image_transforms(variant)
-    images = [
-        _read(pictures[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC).crop(transform.crop)
-        for camera, transform in zip(rig.cameras, transforms, strict=True)
-    ]
-    return np.stack([np.asarray(image) for image in images])  # [N, H, W, 3]
+
+    def image(taken: tuple[Camera, ImageTransform]) -> NDArray[np.uint8]:
+        camera, transform = taken
+        resized = read(pictures[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
+        return np.asarray(resized.crop(transform.crop))
+
+    cameras = list(zip(rig.cameras, rig.image_transforms(variant), strict=True))
+    return np.stack(side_by_side(image, cameras, pool))  # [N, H, W, 3]
 
 
 def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> list[Moment]:
@@ -62,66 +69,110 @@ def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> lis
     return [now, *past, *[now] * (count - 1 - len(past))]
 
 
-def images_of(seen: Sequence[Moment], rigs: Sequence[Rig], variant: Variant) -> NDArray[np.uint8]:
+def images_of(
+    seen: Sequence[Moment], rigs: Sequence[Rig], variant: Variant, pool: Executor | None = None
+) -> NDArray[np.uint8]:
     """Pictures of several moments -> u8 [F * N, H, W, 3], frame after frame.
 
     `rigs` are those of the moments with their cameras in the network's order. A moment that stands in for another is
-    read once.
+    read once. `pool` is as in `network_images`.
 
     Raises:
         FrameError: as `network_images`.
     """
-    read: dict[int, NDArray[np.uint8]] = {}
+    images: dict[int, NDArray[np.uint8]] = {}
     for moment, rig in zip(seen, rigs, strict=True):
-        if id(moment) not in read:
-            read[id(moment)] = network_images(by_camera(*moment), rig, variant)
-    return np.concatenate([read[id(moment)] for moment in seen])
+        if id(moment) not in images:
+            images[id(moment)] = network_images(by_camera(*moment), rig, variant, pool)
+    return np.concatenate([images[id(moment)] for moment in seen])
 
 
-def whole_pictures(seen: Sequence[Moment], rigs: Sequence[Rig], image_input: ImageInput) -> NDArray[np.uint8]:
+def whole_pictures(
+    seen: Sequence[Moment], rigs: Sequence[Rig], image_input: ImageInput, pool: Executor | None = None
+) -> NDArray[np.uint8]:
     """Pictures of several moments as an IR takes them that resizes itself -> u8 [F * N, *image_input.shape].
 
-    `rigs` are as in `images_of`, and all their cameras have the size of `image_input`. One moment that is one array in
-    the network's order is passed on without a copy.
+    `rigs` are as in `images_of`, and all their cameras have the size of `image_input`; `pool` is as in
+    `network_images`. One moment that is one array in the network's order is passed on without a copy.
 
     Raises:
         FrameError: as `network_images`; or an array is not of the layout.
     """
-    read: dict[int, NDArray[np.uint8]] = {}
-    for moment, rig in zip(seen, rigs, strict=True):
-        if id(moment) not in read:
-            read[id(moment)] = _whole(*moment, rig, image_input)
-    return read[id(seen[0])] if len(seen) == 1 else np.concatenate([read[id(moment)] for moment in seen])
-
-
-def _whole(frames: Frames, given: Rig, rig: Rig, image_input: ImageInput) -> NDArray[np.uint8]:
-    expected = (len(rig), *image_input.shape)
+    (frames, given), cameras = seen[0], len(rigs[0])
+    expected = (cameras, *image_input.shape)
     if (
-        isinstance(frames, np.ndarray)
-        and given.names == rig.names
+        len(seen) == 1
+        and isinstance(frames, np.ndarray)
+        and given.names == rigs[0].names
         and (frames.dtype, frames.shape) == (np.uint8, expected)
     ):
         return np.ascontiguousarray(frames)
-    pictures = by_camera(frames, given)
-    return np.stack([_whole_picture(pictures[camera.name], camera, image_input) for camera in rig.cameras])
+    out = np.empty((len(seen), *expected), np.uint8)
+    written: dict[int, NDArray[np.uint8]] = {}
+    for block, moment, rig in zip(out, seen, rigs, strict=True):
+        if id(moment) in written:
+            block[:] = written[id(moment)]
+        else:
+            _write_whole(block, by_camera(*moment), rig, image_input, pool)
+            written[id(moment)] = block
+    return out.reshape(len(seen) * cameras, *image_input.shape)
 
 
-def _whole_picture(frame: Frame, camera: Camera, image_input: ImageInput) -> NDArray[np.uint8]:
+def _write_whole(
+    out: NDArray[np.uint8],
+    pictures: Mapping[str, Frame],
+    rig: Rig,
+    image_input: ImageInput,
+    pool: Executor | None,
+) -> None:
+    """Each picture straight to its place in `out`, u8 [N, *image_input.shape]."""
+
+    def write(taken: tuple[NDArray[np.uint8], Camera]) -> None:
+        place, camera = taken
+        _write_picture(place, pictures[camera.name], camera, image_input)
+
+    side_by_side(write, list(zip(out, rig.cameras, strict=True)), pool)
+
+
+def _write_picture(out: NDArray[np.uint8], frame: Frame, camera: Camera, image_input: ImageInput) -> None:
     shape, layout = image_input.shape, image_input.layout
     if (
         isinstance(frame, np.ndarray)
         and frame.dtype == np.uint8
         and frame.shape in (shape, shape[:2])[: 1 + (layout == "nv12")]
     ):
-        return frame.reshape(shape)
+        out[:] = frame.reshape(shape)
+        return
     if layout == "nv12" or (layout == "bgr" and isinstance(frame, np.ndarray)):
         is_a = f"{frame.dtype} {list(frame.shape)}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
         raise FrameError(
             f"the picture of {camera.name} is {is_a}, and the model takes {image_input}: "
             f"an array uint8 {list(shape)} is expected"
         )
-    rgb = np.asarray(_read(frame, camera))
-    return rgb[..., ::-1] if layout == "bgr" else rgb
+    read_into(out, frame, camera, layout)
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None) -> list[Result]:
+    """`function` of each item, in this thread and in those of `pool` that have nothing else to do.
+
+    This thread begins at the end and takes what no other has begun, so that it may be one of the pool itself. Where it
+    returns or raises, nothing is under way any more; of several errors that of the first item is raised.
+    """
+    if pool is None:
+        return [function(item) for item in items]
+    shared = [pool.submit(function, item) for item in items]
+    done = [_here(function, item) if one.cancel() else one for item, one in zip(items[::-1], shared[::-1], strict=True)]
+    wait(done)
+    return [one.result() for one in done[::-1]]
+
+
+def _here(function: Callable[[Item], Result], item: Item) -> "Future[Result]":
+    future: Future[Result] = Future()
+    try:
+        future.set_result(function(item))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 def by_camera(frames: Frames, rig: Rig) -> Mapping[str, Frame]:
@@ -160,47 +211,3 @@ def _find(folder: Path, name: str) -> Path:
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
-
-
-def _read(frame: Frame, camera: Camera) -> Image.Image:
-    label = Path(frame).name if isinstance(frame, str | Path) else f"the picture of {camera.name}"
-    image = _decode(frame, label)
-    if image.size != (camera.width, camera.height):
-        width, height = image.size
-        raise FrameError(
-            f"{label} is {width}x{height}, the rig says {camera.width}x{camera.height}: " + _fix(image, camera)
-        )
-    return image
-
-
-def _fix(image: Image.Image, camera: Camera) -> str:
-    factor = image.width / camera.width
-    if round(camera.height * factor) == image.height:
-        return f"rescale the intrinsics with Rig.scaled({factor:g})"
-    return "the shapes differ, so it was cropped or belongs to another camera; calibrate the pictures you have"
-
-
-def _decode(frame: Frame, label: str) -> Image.Image:
-    if isinstance(frame, np.ndarray):
-        return _from_array(frame, label)
-    try:
-        source = io.BytesIO(frame) if isinstance(frame, bytes) else frame
-        image = source if isinstance(source, Image.Image) else Image.open(source)
-        if image.mode not in MODES:
-            raise FrameError(
-                f"{label} has pixels of mode {image.mode}, expected 8-bit colour or grey: convert it first"
-            )
-        return image.convert("RGB")
-    except AttributeError:
-        kind = type(frame).__name__
-        raise FrameError(f"{label} is a {kind}, expected a file, bytes, a uint8 array or a Pillow image") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FrameError(f"{label} cannot be read as a picture: {error}") from error
-
-
-def _from_array(array: NDArray[Any], label: str) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise FrameError(
-            f"{label} is {array.dtype} {list(array.shape)}, expected uint8 [height, width, 3] in RGB order"
-        )
-    return Image.fromarray(np.ascontiguousarray(array))

@@ -45,6 +45,14 @@ def labels(trained, tmp_path_factory):
     return folders
 
 
+def test_an_evaluation_may_go_on_with_another_jpeg_decoder(trained, monkeypatch):
+    """Its folder remembers in words what it ran on, and pixels do not depend on the decoder."""
+    options = {"device": "CPU", "precision": "f32", "checkpoint": None}
+    _, before = load_engine("openvino", trained, **options)
+    monkeypatch.setattr("occvino.decoding.simplejpeg", None)
+    assert load_engine("openvino", trained, **options)[1] == before
+
+
 def test_the_three_forms_label_alike(labels):
     drive = shipped_drive()
     for engine in ("onnxruntime", "openvino"):

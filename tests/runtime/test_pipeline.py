@@ -1,7 +1,12 @@
+import threading
+
 import numpy as np
 import openvino as ov
+import PIL
 import pytest
+import simplejpeg
 
+from occvino import preprocess
 from occvino.cameras import Rig
 from occvino.errors import ArtifactError, DeviceError, FrameError
 from occvino.files import OutputError
@@ -92,6 +97,22 @@ def test_a_rig_is_needed_unless_baked(pipeline, frames):
 def test_what_runs_is_read_back(pipeline):
     assert pipeline.running.devices == ("CPU",)
     assert "CPU" in str(pipeline.running)
+
+
+def test_what_decodes_jpeg_files_is_told(pipeline, monkeypatch):
+    assert pipeline.running.jpeg_decoder == f"simplejpeg {simplejpeg.__version__}"
+    assert str(pipeline.running).endswith(f"; JPEG by simplejpeg {simplejpeg.__version__}")
+    monkeypatch.setattr("occvino.decoding.simplejpeg", None)
+    assert pipeline.running.to_dict()["jpeg_decoder"] == f"Pillow {PIL.__version__}"
+
+
+def test_a_call_reads_cameras_side_by_side_and_leaves_no_thread(pipeline, rig, frames, monkeypatch):
+    read, two = preprocess.read, threading.Barrier(2, timeout=20)
+    monkeypatch.setattr(preprocess, "read", lambda *given: (two.wait(), read(*given))[1])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    before = threading.active_count()
+    pipeline(frames, rig)
+    assert threading.active_count() == before
 
 
 def test_threads_and_precision_are_honoured(nano):

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import random
 import threading
 import time
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from occvino import preprocess
 from occvino.cameras import Rig
 from occvino.errors import FrameError, OccvinoError
 from occvino.runtime import Failure, Occupancy, Pipeline, Shot
@@ -41,7 +44,7 @@ class Toy:
         if self.fails.get(number) == step:
             raise RuntimeError(f"{step} of {number}")
 
-    def prepare(self, shot):
+    def prepare(self, shot, pool=None):
         self._work(shot.frames, "prepare")
         return Prepared(shot, {}, None)
 
@@ -202,7 +205,7 @@ def test_a_failure_that_is_kept_keeps_no_pictures():
     class Picture:
         pass
 
-    def prepare(shot):
+    def prepare(shot, pool=None):
         picture = Picture()
         held.append(weakref.ref(picture))
         try:
@@ -282,6 +285,54 @@ def test_a_bad_picture_a_bad_rig_and_a_device_error_fail_in_their_places(pipelin
         else:
             np.testing.assert_array_equal(result.labels, results[0].labels)
     assert len(results) == len(given)
+
+
+def jpegs(frames, count):
+    """Pictures of several moments as their cameras send them."""
+    for number in range(count):
+        sent = {}
+        for name, frame in frames.items():
+            file = io.BytesIO()
+            Image.fromarray(np.roll(frame, 30 * number, axis=1)).save(file, "JPEG", quality=95)
+            sent[name] = file.getvalue()
+        yield sent
+
+
+def watch_cameras(monkeypatch, seen):
+    """`seen` is called with each picture that is read, before it is."""
+    read = preprocess.read
+    monkeypatch.setattr(preprocess, "read", lambda frame, camera: (seen(frame), read(frame, camera))[1])
+
+
+def test_later_jpegs_are_decoded_while_the_device_runs_earlier_ones(pipeline, rig, frames, monkeypatch):
+    """The first inference does not end before the second moment is being read."""
+    moments, second = list(jpegs(frames, 3)), threading.Event()
+    expected = [pipeline(sent, rig).labels for sent in moments]
+    watch_cameras(monkeypatch, lambda frame: frame in moments[1].values() and second.set())
+    run = pipeline._network
+    monkeypatch.setattr(pipeline, "_network", lambda *given: run(*given) if second.wait(20) else pytest.fail("alone"))
+    for found, wanted in zip(pipeline.stream([(sent, rig) for sent in moments], workers=1), expected, strict=True):
+        np.testing.assert_array_equal(found.labels, wanted)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("window", [1, None])
+def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, frames, monkeypatch, window, workers):
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def seen(_):
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.02)
+        with lock:
+            at_once -= 1
+
+    watch_cameras(monkeypatch, seen)
+    given = [(sent, rig) for sent in jpegs(frames, 3)]
+    assert all(pipeline.stream(given, window=window, workers=workers))
+    assert most == workers
 
 
 def test_calls_and_streams_of_one_object_do_not_mix(pipeline, rig, frames):

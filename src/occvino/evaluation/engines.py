@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -86,7 +87,8 @@ def load_engine(
         raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
     if engine == "openvino":
         pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping, limits=Limits.none())
-        return pipeline, str(pipeline.running)
+        # pixels are the same whatever decodes them: an evaluation may go on where another decoder is installed
+        return pipeline, str(replace(pipeline.running, jpeg_decoder=None))
     if engine == "onnxruntime":
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 

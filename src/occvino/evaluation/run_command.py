@@ -15,6 +15,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from occvino.cameras import Rig
 from occvino.console import print_json, say, steps
 from occvino.datasets.nuscenes import NuScenes
+from occvino.decoding import jpeg_decoder
 from occvino.errors import OccvinoError
 from occvino.evaluation.shots import shots_of, shots_of_folders
 from occvino.options import (
@@ -194,6 +195,6 @@ def _pipeline(
             )
         from occvino.conversion.torch_pipeline import TorchPipeline
 
-        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}"
+        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}; JPEG by {jpeg_decoder()}"
     pipeline = Pipeline(model, device, precision=hint_of(precision), mapping=mapping, **options)
     return pipeline, str(pipeline.running)

@@ -74,6 +74,8 @@ class Running:
         requests: how many inferences to have under way, in the device's own opinion.
         from_cache: the compiled model was read from the cache folder; None where there is none.
         stages: the same for each stage of a split run; the fields above then sum these up.
+        jpeg_decoder: what decodes JPEG files on the host, and its version; None for a stage or a model by itself, which
+            take no files.
     """
 
     requested: str
@@ -85,10 +87,13 @@ class Running:
     requests: int = 1
     from_cache: bool | None = None
     stages: Mapping[str, "Running"] = field(default_factory=dict[str, "Running"])
+    jpeg_decoder: str | None = None
 
     def __str__(self) -> str:
-        if self.stages:
-            return "; ".join(f"{name}: {stage}" for name, stage in self.stages.items())
+        parts = [f"{name}: {stage}" for name, stage in self.stages.items()] or [self._on_devices()]
+        return "; ".join(parts + ([f"JPEG by {self.jpeg_decoder}"] if self.jpeg_decoder else []))
+
+    def _on_devices(self) -> str:
         words = [self.precision]
         words += [f"{self.threads} threads"] if self.threads else []
         words += [f"{self.hint} hint"] if self.hint != "unknown" else []

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from occvino.artifact import IR, Artifact
 from occvino.cameras import Rig
+from occvino.decoding import jpeg_decoder
 from occvino.errors import ArtifactError, FrameError
 from occvino.geometry import beside_plan, joint_calibration
 from occvino.lift import PoolingPlan
@@ -23,7 +26,7 @@ from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.runtime.shot import Inferred, Prepared, Shot
-from occvino.runtime.stream import Failure, Item, stream
+from occvino.runtime.stream import Failure, Item, stream, usual_workers
 from occvino.variants import Variant
 
 
@@ -113,7 +116,8 @@ class Pipeline:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
-        prepared = self.prepare(Shot(frames, rig, past, scene, time))
+        with ThreadPoolExecutor(max(1, usual_workers() - 1), "occvino-host") as pool:  # and this thread
+            prepared = self.prepare(Shot(frames, rig, past, scene, time), pool)
         return self.finish(prepared, self.infer(prepared))
 
     def reset(self) -> None:
@@ -143,7 +147,8 @@ class Pipeline:
                 out as a `Failure` in its place.
             window: the most frames under way, results that nobody took yet included. 1 overlaps nothing and gives each
                 result before the next shot is asked for. By default twice `parallel` and one for each worker.
-            workers: threads for pictures, plans and instances; by default one a core, at most 8.
+            workers: threads for pictures, plans and instances; by default one a core, at most 8. Those with no frame of
+                their own take cameras off the others.
 
         Raises:
             OccvinoError: window or workers below 1.
@@ -161,11 +166,16 @@ class Pipeline:
         recalled = self._recalled(self.memory, prepared, follows=bool(prepared.past))
         return {name: np.array(value) for name, value in recalled[1].items()}
 
-    def prepare(self, shot: Shot) -> Prepared:
+    def prepare(self, shot: Shot, pool: Executor | None = None) -> Prepared:
         """Read the pictures and build the plan. Depends on no other shot: several threads may prepare at a time.
 
+        Args:
+            shot: what was given.
+            pool: whose idle threads take cameras off this one, which may be of that pool itself; without it the
+                cameras are read one after another.
+
         Raises:
-            FrameError, ArtifactError: as a call.
+            FrameError, ArtifactError: as a call. Of several bad pictures the first one in the network's order is told.
         """
         rig = shot.rig or self._baked
         if rig is None:
@@ -173,30 +183,32 @@ class Pipeline:
         variant = self.artifact.variant
         if self.memory is not None:
             moments(shot.frames, rig, shot.past, variant.frames)  # not more than it takes
-            past = tuple(self.prepare(Shot(*moment)) for moment in reversed(shot.past))
+            past = tuple(self.prepare(Shot(*moment), pool) for moment in reversed(shot.past))
             matched = self.artifact.match(rig)
-            return Prepared(shot, self._pictures([(shot.frames, rig)], [matched]), matched, past)
+            return Prepared(shot, self._pictures([(shot.frames, rig)], [matched], pool), matched, past)
         seen = moments(shot.frames, rig, shot.past, variant.frames)
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs = self._pictures(seen, rigs)
+        inputs = self._pictures(seen, rigs, pool)
         if self._baked is None:
             inputs |= self._geometry(rigs)[1]
         return Prepared(shot, inputs, rigs[0])
 
-    def _pictures(self, seen: Sequence[Moment], rigs: Sequence[Rig]) -> dict[str, NDArray[np.generic]]:
+    def _pictures(
+        self, seen: Sequence[Moment], rigs: Sequence[Rig], pool: Executor | None
+    ) -> dict[str, NDArray[np.generic]]:
         takes, variant = self.artifact.manifest.image_input, self.artifact.variant
         if takes is None:
-            return {"images": images_of(seen, rigs, variant)}
+            return {"images": images_of(seen, rigs, variant, pool)}
         sizes = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras}
         if sizes == {takes.size}:
-            return {"frames": whole_pictures(seen, rigs, takes)}
+            return {"frames": whole_pictures(seen, rigs, takes, pool)}
         found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
         message = f"{self.artifact.path} takes pictures of {takes}, the rig's cameras have {found} (height x width)"
         if takes.layout != "rgb":
             raise FrameError(f"{message}: convert again with --image-size")
         fix = "convert again with --image-size" if len(sizes) == 1 else "an IR takes one size for all cameras"
         warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=4)
-        return {"images": images_of(seen, rigs, variant)}
+        return {"images": images_of(seen, rigs, variant, pool)}
 
     def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
         """The one that takes these pictures; without its resizing part it is compiled when it is first needed."""
@@ -256,7 +268,7 @@ class Pipeline:
     @property
     def running(self) -> Running:
         """What really runs, read back from the compiled model now: AUTO may go over to another device after a while."""
-        return self._network.running
+        return replace(self._network.running, jpeg_decoder=jpeg_decoder())
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.

@@ -4,7 +4,7 @@ import os
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -19,7 +19,6 @@ UnderWay: TypeAlias = "Future[Future[Occupancy]]"
 """Of the device; it gives what the host then finishes."""
 
 MOST_WORKERS = 8
-"""Host threads of a stream that was not told how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,8 @@ class Steps(Protocol):
 
     parallel: int
 
-    def prepare(self, shot: Shot) -> Prepared:
-        """On the host; any order, several at a time."""
+    def prepare(self, shot: Shot, pool: Executor | None = None) -> Prepared:
+        """On the host; any order, several at a time. Idle threads of `pool` may be given parts of it."""
         ...
 
     def infer(self, prepared: Prepared) -> Inferred:
@@ -57,6 +56,11 @@ class Steps(Protocol):
     def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
         """On the host; any order, several at a time."""
         ...
+
+
+def usual_workers() -> int:
+    """Host threads where nobody said how many: one a core, at most `MOST_WORKERS`."""
+    return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def stream(
@@ -70,7 +74,7 @@ def stream(
     for name, number in {"window": window, "workers": workers}.items():
         if number is not None and number < 1:
             raise OccvinoError(f"{name}={number}: expected 1 or more")
-    workers = workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    workers = workers or usual_workers()
     return _run(steps, iter(shots), window or 2 * steps.parallel + workers, workers)
 
 
@@ -83,7 +87,7 @@ def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Gene
         return host.submit(steps.finish, prepared, steps.infer(prepared))
 
     def start(item: Item) -> UnderWay:
-        return device.submit(infer, host.submit(lambda: steps.prepare(_shot(item))))
+        return device.submit(infer, host.submit(lambda: steps.prepare(_shot(item), host)))
 
     try:
         yield from _in_order(shots, start, window)
