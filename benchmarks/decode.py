@@ -34,7 +34,7 @@ def jpegs() -> list[bytes]:
 
 def main() -> None:
     if SIMPLEJPEG is None:
-        raise SystemExit('simplejpeg is not installed: pip install "occvino[fast]"')
+        raise SystemExit('simplejpeg is not installed: pip install ".[fast]"')
     files, rig = jpegs(), shipped_drive()[0].rig.scaled(SIZE[0] / 396)
     jobs: dict[str, Callable[[Executor | None], np.ndarray]] = {
         "to whole pictures": lambda pool: whole_pictures([(files, rig)], [rig], ImageInput(SIZE), pool),
