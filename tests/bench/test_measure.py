@@ -95,7 +95,7 @@ class Toy:
     def reset(self):
         self.calls.append("reset")
 
-    def prepare(self, shot):
+    def prepare(self, shot, pool=None):
         self.calls.append(shot)
         time.sleep(0.03 if shot >= WARM_UP else 0.2)
 

@@ -116,8 +116,7 @@ class Pipeline:
             FrameError: a picture is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
-        with ThreadPoolExecutor(max(1, usual_workers() - 1), "occvino-host") as pool:  # and this thread
-            prepared = self.prepare(Shot(frames, rig, past, scene, time), pool)
+        prepared = self.prepare(Shot(frames, rig, past, scene, time))
         return self.finish(prepared, self.infer(prepared))
 
     def reset(self) -> None:
@@ -171,12 +170,15 @@ class Pipeline:
 
         Args:
             shot: what was given.
-            pool: whose idle threads take cameras off this one, which may be of that pool itself; without it the
-                cameras are read one after another.
+            pool: whose idle threads take cameras off this one, which may be of that pool itself. By default there is
+                one for this shot, so that with this thread there is one a core, at most 8.
 
         Raises:
             FrameError, ArtifactError: as a call. Of several bad pictures the first one in the network's order is told.
         """
+        if pool is None:
+            with ThreadPoolExecutor(max(1, usual_workers() - 1), "occvino-host") as own:
+                return self.prepare(shot, own)
         rig = shot.rig or self._baked
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
@@ -207,7 +209,7 @@ class Pipeline:
         if takes.layout != "rgb":
             raise FrameError(f"{message}: convert again with --image-size")
         fix = "convert again with --image-size" if len(sizes) == 1 else "an IR takes one size for all cameras"
-        warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=4)
+        warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=5)
         return {"images": images_of(seen, rigs, variant, pool)}
 
     def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
