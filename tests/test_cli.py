@@ -212,6 +212,10 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
             ("convert", "occvino-nano", "--out", "x", "--random-weights", "--checkpoint", "w.pth"),
             "--checkpoint and --random-weights contradict each other",
         ),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--image-size", "network", "--image-layout", "bgr"),
+            "--image-layout bgr is of whole pictures of one size",
+        ),
         (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the drive that ships inside has 3, from 0"),
         (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
         (("verify", "nowhere"), "nowhere is not an artifact"),
@@ -227,6 +231,22 @@ def test_wrong_use_exits_2_with_one_readable_message(arguments, words):
     done = occvino(*arguments, check=2)
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_artifact_takes_whole_pictures_of_the_rig_or_of_nuscenes(frame, tmp_path):
+    """Converted on the command line; verified on the drive that ships inside, enlarged, and on the rig's own."""
+    for name, options, size in (("a", (), "900x1600"), ("b", ("--rig", frame / "rig.json"), "198x352")):
+        done = occvino("convert", "occvino-nano", *options, "--out", tmp_path / name, check=0)
+        assert f"takes whole pictures of {size} rgb" in " ".join(done.stdout.split())
+        own = ("--images", frame, "--rig", frame / "rig.json") if options else ()
+        report = json.loads(occvino("verify", tmp_path / name, *own, "--json", check=0).stdout)
+        assert report["ok"]
+        assert report["pictures"]["levels"] <= 1
+    refused = occvino("verify", tmp_path / "a", "--images", frame, "--rig", frame / "rig.json", check=2).stderr
+    assert "convert again with --rig" in " ".join(refused.split())
+    done = occvino("convert", "occvino-nano", "--image-size", "network", "--out", tmp_path / "c", check=0)
+    assert "takes pictures resized by Pillow" in " ".join(done.stdout.split())
 
 
 def test_paths_are_printed_as_they_are(tmp_path):

@@ -16,6 +16,7 @@ from occvino.datasets.command import synth
 from occvino.errors import OccvinoError
 from occvino.evaluation.command import evaluate
 from occvino.evaluation.run_command import run
+from occvino.image_input import NUSCENES, ImageInput
 from occvino.options import (
     ArtifactPath,
     Checkpoint,
@@ -104,7 +105,10 @@ def convert(
     accuracy_budget: Annotated[float | None, typer.Option(help="For int8: points of mIoU to lose; else 0.3.")] = None,
     image_size: Annotated[
         str | None,
-        typer.Option(help="Let the IR resize whole pictures of this size itself, HEIGHTxWIDTH, as 900x1600."),
+        typer.Option(
+            help="Of the whole pictures that the IR takes and resizes itself, HEIGHTxWIDTH; else that of the rig, else "
+            "900x1600. network: pictures that are resized already."
+        ),
     ] = None,
     image_layout: Annotated[str, typer.Option(help="Of those: rgb, bgr or nv12.")] = "rgb",
     random_weights: Annotated[
@@ -126,19 +130,18 @@ def convert(
         say(f"weights: {checkpoint.name}, which ship with occvino")
     if rig and bake_calibration:
         raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
-    if image_size is None and image_layout != "rgb":
-        raise OccvinoError(f"--image-layout {image_layout} needs --image-size HEIGHTxWIDTH: give both")
-    from occvino.conversion import convert as run
-    from occvino.image_input import ImageInput
-
     source = bake_calibration or rig
+    loaded = Rig.load(source) if source else None
+    takes = _image_input(image_size, image_layout, loaded)
+    from occvino.conversion import convert as run
+
     with steps() as progress:
         artifact = run(
             variant,
             checkpoint,
             out_dir,
             precision=precision,  # type: ignore[arg-type]  # checked by convert
-            rig=Rig.load(source) if source else None,
+            rig=loaded,
             cameras=cameras,
             bake_calibration=bake_calibration is not None,
             outputs=tuple(output or ()),
@@ -146,13 +149,29 @@ def convert(
             dataset=dataset,
             calibration_frames=calibration_frames,
             accuracy_budget=accuracy_budget,
-            image_input=ImageInput.parse(image_size, image_layout) if image_size else None,
+            image_input=takes,
             progress=progress,
         )
     if artifact.manifest.quantization:
         report.print_quantization(out, artifact.manifest.quantization)
-    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights")
+    pictures = f"whole pictures of {takes}" if takes else "pictures resized by Pillow"
+    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights, takes {pictures}")
     say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
+
+
+def _image_input(size: str | None, layout: str, rig: Rig | None) -> ImageInput | None:
+    """What whole pictures the IR is to take: as asked for, else those of the rig, else nuScenes'; None for none."""
+    if size and size != "network":
+        return ImageInput.parse(size, layout)
+    cameras = [(camera.height, camera.width) for camera in rig.cameras] if rig else [NUSCENES]
+    found = None if size else ImageInput.of_sizes(cameras, layout)
+    if found is None and layout != "rgb":
+        raise OccvinoError(f"--image-layout {layout} is of whole pictures of one size: give --image-size HEIGHTxWIDTH")
+    if found is None and not size:
+        warnings.warn(
+            "the rig's cameras have several sizes: Pillow will resize their pictures on the host", stacklevel=2
+        )
+    return found
 
 
 @app.command()

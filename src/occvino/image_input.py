@@ -1,6 +1,6 @@
 """What pictures an IR takes: whole ones, as a camera gives them, which it resizes and crops itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -8,6 +8,9 @@ from occvino.errors import OccvinoError
 
 Layout: TypeAlias = Literal["rgb", "bgr", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+NUSCENES = (900, 1600)
+"""Height and width of a picture of nuScenes."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class ImageInput:
         OccvinoError: no size, an unknown layout, or a size that NV12 cannot have.
     """
 
-    size: tuple[int, int] = (900, 1600)
+    size: tuple[int, int] = NUSCENES
     layout: Layout = "rgb"
 
     def __post_init__(self) -> None:
@@ -48,6 +51,16 @@ class ImageInput:
         if not (height.isdecimal() and width.isdecimal()):
             raise OccvinoError(f"image size {size!r}: HEIGHTxWIDTH is expected, as 900x1600")
         return cls((int(height), int(width)), layout)  # type: ignore[arg-type]  # checked there
+
+    @classmethod
+    def of_sizes(cls, sizes: Iterable[tuple[int, int]], layout: str = "rgb") -> "ImageInput | None":
+        """For cameras of these sizes; None if they are not all alike, since an IR takes one size.
+
+        Raises:
+            OccvinoError: as the class.
+        """
+        found = set(sizes)
+        return cls(found.pop(), layout) if len(found) == 1 else None  # type: ignore[arg-type]  # checked there
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any] | None) -> "ImageInput | None":

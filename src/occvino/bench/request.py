@@ -1,6 +1,5 @@
 """What to measure: an artifact, how it is to run, and the pictures to run it on."""
 
-import io
 import itertools
 import warnings
 from collections.abc import Iterator
@@ -8,16 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.datasets.shipped import moments_for
 from occvino.errors import OccvinoError
 from occvino.geometry import turned
-from occvino.image_input import ImageInput
 from occvino.preprocess import Frames, Moment
 from occvino.runtime import Pipeline, Shot
 
@@ -65,7 +59,7 @@ class Request:
         """
         opened = Artifact.open(self.artifact)
         seen = 1 if opened.manifest.temporal != "batch" else opened.variant.frames
-        moments = (_shipped(opened) if self.images is None else [self._moment(opened)])[:seen]
+        moments = (moments_for(self.artifact) if self.images is None else [self._moment(opened)])[:seen]
         if len(moments) < seen:
             warnings.warn(
                 f"{opened.manifest.variant} takes {seen} moments a call and {len(moments)} are at hand: the newest "
@@ -83,37 +77,6 @@ class Request:
         if rig is None:
             raise OccvinoError(f"--images {self.images} needs --rig: the calibration is an input of {self.artifact}")
         return Path(str(self.images)), rig
-
-
-def _shipped(opened: Artifact) -> list[Moment]:
-    """Moments of the drive that ships inside, newest first, in the size that an IR takes which resizes itself.
-
-    Raises:
-        OccvinoError: the artifact takes other cameras, or pictures of another shape.
-    """
-    moments, takes = moments_for(opened.path), opened.manifest.image_input
-    if takes is None:
-        return list[Moment](moments)
-    made: list[Moment] = []
-    for frames, rig in moments:
-        scaled = rig.scaled(takes.size[1] / rig.cameras[0].width)
-        height, width = scaled.cameras[0].height, scaled.cameras[0].width
-        if (height, width) != takes.size:
-            raise OccvinoError(
-                f"{opened.path} takes pictures of {takes}, and those of {DRIVE} would be {height}x{width}: give "
-                "--images and --rig"
-            )
-        made.append(({name: _made(path, takes) for name, path in frames.items()}, scaled))
-    return made
-
-
-def _made(path: Path, takes: ImageInput) -> bytes | NDArray[np.uint8]:
-    """A picture as a JPEG of that size; grey in memory where no file holds the layout."""
-    if takes.layout == "nv12":
-        return np.full(takes.shape, 128, np.uint8)
-    with Image.open(path) as picture, io.BytesIO() as file:
-        picture.resize(takes.size[::-1]).save(file, format="JPEG", quality=90)
-        return file.getvalue()
 
 
 @dataclass(frozen=True, eq=False)

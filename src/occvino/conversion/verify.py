@@ -319,7 +319,8 @@ def _whole(artifact: Artifact, seen: Sequence[Moment], rigs: Sequence[Rig]) -> N
     other = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras} - {takes.size}
     if other:
         raise FrameError(
-            f"{artifact.path} takes pictures of {takes}, the rig has {other.pop()}: verify it with its own"
+            f"{artifact.path} takes pictures of {takes}, the rig has {other.pop()}: verify it with its own, or convert "
+            "again with --rig RIG.json"
         )
     return whole_pictures(seen, rigs, takes)
 

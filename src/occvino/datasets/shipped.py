@@ -4,12 +4,19 @@ Made by `occvino synth --scenes 1 --seed 2002 --frames 3 --width 704`; the lidar
 large and nothing here opens them.
 """
 
+import io
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from occvino.artifact import Artifact
 from occvino.cameras import Rig
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
+from occvino.image_input import ImageInput
+from occvino.preprocess import Moment
 
 DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 
@@ -19,17 +26,43 @@ def shipped_drive() -> NuScenes:
     return NuScenes(DRIVE)
 
 
-def moments_for(artifact: str | Path) -> list[tuple[dict[str, Path], Rig]]:
+def moments_for(artifact: str | Path) -> list[Moment]:
     """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
 
-    There are as many as the model takes, or as the drive has.
+    There are as many as the model takes, or as the drive has, in the size that an IR takes which resizes itself.
 
     Raises:
-        OccvinoError: the artifact's cameras are not the six of that drive, or its calibration is baked in.
+        OccvinoError: the artifact's cameras are not the six of that drive, or take pictures of another shape, or its
+            calibration is baked in.
     """
     opened, drive = Artifact.open(artifact), shipped_drive()
     frames = [drive[index] for index in range(min(opened.variant.frames, len(drive)))]
     if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frames[0].rig.names):
         own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
         raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
-    return [(frame.pictures(), frame.rig) for frame in reversed(frames)]
+    takes = opened.manifest.image_input
+    return [
+        _made(frame.pictures(), frame.rig, takes) if takes else (frame.pictures(), frame.rig)
+        for frame in reversed(frames)
+    ]
+
+
+def _made(pictures: dict[str, Path], rig: Rig, takes: ImageInput) -> Moment:
+    """The same in another size."""
+    scaled = rig.scaled(takes.size[1] / rig.cameras[0].width)
+    height, width = scaled.cameras[0].height, scaled.cameras[0].width
+    if (height, width) != takes.size:
+        raise OccvinoError(
+            f"the artifact takes pictures of {takes}, and those of the drive that ships inside would be "
+            f"{height}x{width}: give --images and --rig"
+        )
+    return {name: _picture(path, takes) for name, path in pictures.items()}, scaled
+
+
+def _picture(path: Path, takes: ImageInput) -> bytes | NDArray[np.uint8]:
+    """A JPEG; grey in memory where no file holds the layout."""
+    if takes.layout == "nv12":
+        return np.full(takes.shape, 128, np.uint8)
+    with Image.open(path) as picture, io.BytesIO() as file:
+        picture.resize(takes.size[::-1]).save(file, format="JPEG", quality=90)
+        return file.getvalue()

@@ -207,8 +207,8 @@ class Pipeline:
         found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
         message = f"{self.artifact.path} takes pictures of {takes}, the rig's cameras have {found} (height x width)"
         if takes.layout != "rgb":
-            raise FrameError(f"{message}: convert again with --image-size")
-        fix = "convert again with --image-size" if len(sizes) == 1 else "an IR takes one size for all cameras"
+            raise FrameError(f"{message}: convert again with --rig RIG.json")
+        fix = "convert again with --rig RIG.json" if len(sizes) == 1 else "an IR takes one size for all cameras"
         warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=5)
         return {"images": images_of(seen, rigs, variant, pool)}
 
