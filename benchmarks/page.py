@@ -24,23 +24,26 @@ RULE = (Path(__file__).parent / "variants_text.md").read_text().split("<!-- tabl
 
 def readme_table() -> str:
     """Variants, what is published of them, and what was measured here."""
-    parity, golden = load("parity")["results"], load("golden")
+    parity, golden, parts = load("parity")["results"], load("golden"), load("parts")["results"]
     rows = []
     for name in variants():
-        variant, found = get_variant(name), parity.get(name)
+        variant = get_variant(name)
         published = f"{variant.published.miou:.2f}" if variant.published else "-"
-        rows.append([f"`{name}`", published, golden_cell(name, golden), *parity_cells(found)])
+        rows.append(
+            [f"`{name}`", published, golden_cell(name, golden), *parity_cells(parity.get(name), parts.get(name))]
+        )
     return table(["variant", "published mIoU", *VERIFIED], rows)
 
 
 def write_figures() -> None:
     """What `occvino info` tells of each variant, beside the sizes that are there already."""
-    parity, golden, known = load("parity")["results"], load("golden"), json.loads(FIGURES.read_text())
+    parity, golden, parts = load("parity")["results"], load("golden"), load("parts")["results"]
+    known = json.loads(FIGURES.read_text())
     for name in variants():
         sizes = {key: known[name][key] for key in ("parameters_millions", "gmacs")}
         found = parity.get(name, {})
         measured = {key: found[key] for key in ("peak_mib", "cameras") if key in found}
-        cells = [golden_cell(name, golden), *parity_cells(parity.get(name))]
+        cells = [golden_cell(name, golden), *parity_cells(parity.get(name), parts.get(name))]
         verified = {what: cell.replace("**", "") for what, cell in zip(VERIFIED, cells, strict=True)}
         known[name] = {**sizes, **measured, "verified": verified}
     FIGURES.write_text(json.dumps(known, indent=1) + "\n")
@@ -86,6 +89,7 @@ def variants_page() -> str:
             f"CPU with {load('parity')['threads']} threads (`python -m benchmarks.parity`). Every variant has the official state-dict keys and shapes",
             f"(tests/networks/test_keys.py). Published figures: {'; '.join(sources)}. None was measured here.\n",
             table(head, rows) + "\n",
+            parts_section(load("parts")),
             *TEXT,
             "## Recorded outputs of the official code\n",
             "`python tests/golden/replay.py DIR`: for each case, the record that came nearest to its tolerance (or went",
@@ -93,6 +97,34 @@ def variants_page() -> str:
             "Recipe A makes activations of 1e6 and saturated softmaxes; recipe B is the sharper test.\n",
             table(["case", "records", "nearest", "error", "allowed", ""], cases) + "\n",
             *RULE,
+        ]
+    )
+
+
+def parts_section(document: dict[str, Any]) -> str:
+    """Small forms of all variants on CPU, GPU plugin and by the NPU rules."""
+    rows = []
+    results = document["results"]
+    for name, form, found in ((n, form, found) for n in variants() for form, found in results.get(n, {}).items()):
+        cpu = found["cpu"]
+        over = "" if cpu["ok"] else "; **over tolerance**"
+        half = found["gpu"].get("f16")
+        cells = [
+            f"{agreement(cpu['labels'], cpu['max_error'])}{over}",
+            gpu_cell(found["gpu"]["f32"]),
+            gpu_cell({**half, "ok": True}) if half else "-",
+            npu_cell(found["npu_rules"]),
+        ]
+        rows.append([f"`{name}`", form, *cells])
+    head = ["small form of", "temporal form", "CPU against PyTorch", "GPU plugin, f32", "GPU plugin, f16", "NPU rules"]
+    return "\n".join(
+        [
+            "## Every part on every device\n",
+            f"`{document['command']}`: each variant with all its parts and frames, but few channels and pixels, random",
+            "weights, fp32 IR. The GPU plugin is OpenVINO's own, run without a GPU (tests/gpu/README.md), against the CPU",
+            "plugin; stereo models are judged by what rounding alone does, as below. Streams: all three moments of the",
+            "drive that ships inside, state passed on. f16 is reported, not judged. No NPU was used: rules only.\n",
+            table(head, rows) + "\n",
         ]
     )
 
@@ -112,18 +144,32 @@ def golden_cell(name: str, golden: dict[str, Any]) -> str:
     return f"{met} of {len(cases)} cases"
 
 
-def parity_cells(found: dict[str, Any] | None) -> list[str]:
-    """CPU in both precisions, GPU plugin, NPU rules."""
+def parity_cells(found: dict[str, Any] | None, parts: dict[str, Any] | None) -> list[str]:
+    """CPU in both precisions, GPU plugin, NPU rules. What was not run at full size may have been as a small form."""
+    small = parts and parts.get("batch")
+    gpu, npu = "not run", "not run"
+    if small:
+        gpu, npu = (f"small form: {cell}" for cell in (gpu_cell(small["gpu"]["f32"]), npu_cell(small["npu_rules"])))
     if found is None:
-        return ["not run"] * 4
-    gpu = found["gpu"].get("f32")
-    gpu_cell = f"labels {percent(gpu['labels'])}, logits off by {gpu['max_error']:.0e}" if gpu else "not run"
-    npu = npu_cell(found["npu_rules"])
+        return ["not run", "not run", gpu, npu]
+    gpu = gpu_cell(found["gpu"]["f32"]) if "f32" in found["gpu"] else gpu
     cpu = [
         cpu_cell(found["cpu"][precision]) if precision in found["cpu"] else "not run" for precision in ("fp32", "fp16")
     ]
     front = " (front camera alone)" if found.get("cameras") == 1 else ""
-    return [cpu[0] + front, cpu[1] + front, gpu_cell, npu]
+    return [cpu[0] + front, cpu[1] + front, gpu, npu_cell(found["npu_rules"])]
+
+
+def gpu_cell(found: dict[str, Any]) -> str:
+    """The GPU plugin against the CPU plugin. A full-size run has no verdict of its own: its figures are judged above."""
+    if "failed" in found:
+        return "**fails**"
+    over = "" if found.get("ok", True) else "; **over tolerance**"
+    return f"{agreement(found['labels'], found['max_error'])}{over}"
+
+
+def agreement(labels: float, logits: float) -> str:
+    return f"labels {percent(labels)}, logits off by {logits:.0e}"
 
 
 def npu_cell(rules: dict[str, Any]) -> str:
@@ -138,7 +184,7 @@ def cpu_cell(report: dict[str, Any] | None) -> str:
         return "not run"
     logits = next(tap for tap in report["taps"] if tap["name"] == "logits")
     parts = "" if report["ok"] else f"; **over tolerance at {report['first_divergence']}**"
-    return f"labels {percent(report['ir_labels'])}, logits off by {logits['ir']['maximum']:.0e}{parts}"
+    return f"{agreement(report['ir_labels'], logits['ir']['maximum'])}{parts}"
 
 
 def preprocess_section() -> str:
@@ -196,6 +242,7 @@ def page() -> str:
             profile_section(load("profile")),
             soak(load("soak")),
             temporal(load("temporal")),
+            "What `fast` costs in mIoU: [temporal.md](temporal.md).\n",
             int8_section(load("int8")),
         ]
     )
@@ -219,6 +266,29 @@ def temporal(document: dict[str, Any]) -> str:
             "How far each moment of that drive is from all frames at once on the same device. Logits: the largest",
             "difference over their standard deviation.\n",
             table(["variant", "form", "moment", "labels equal", "logits off by"], rows) + "\n",
+        ]
+    )
+
+
+def fast_table() -> str:
+    """What the fast form of a trained model costs, drive by drive."""
+    found = load("fast")
+    rows = []
+    for kind, drives in found["drives"].items():
+        reference = drives["forms"]["exact"]["miou"]
+        for form, row in drives["forms"].items():
+            change = f"{100 * (row['miou'] - reference):+.4f}"
+            moved = drives["moved_mm"]
+            cells = [f"{row['miou']:.2%}", change, f"{row['labels_equal']:.4%}"]
+            rows.append(
+                [f"{kind} ({drives['frames']} frames)", f"{moved['mean']:.0f} ({moved['largest']:.0f})", form, *cells]
+            )
+    head = ["drives", "told elsewhere by, mm (most)", "form", "mIoU", "points against exact", "labels as in batch"]
+    return "\n".join(
+        [
+            f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives N`: {found['steps']} steps on",
+            f"{found['training_frames']} frames. A volume that is the same for every frame scores {found['constant_miou']:.2%} on the ordinary drives.\n",
+            table(head, rows),
         ]
     )
 
@@ -281,6 +351,8 @@ def main() -> None:
     for name, content in {"parity": readme_table(), "accuracy": accuracy_table()}.items():
         readme = replaced(readme, name, content)
     (ROOT / "README.md").write_text(readme)
+    story = ROOT / "docs" / "temporal.md"
+    story.write_text(replaced(story.read_text(), "fast", fast_table()))
 
 
 def replaced(text: str, name: str, content: str) -> str:

@@ -1,7 +1,6 @@
 """The small model on OpenVINO's own GPU plugin, with no GPU: does it compile there, and are the numbers right?"""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +13,6 @@ from tests.gpu import fakegpu
 from tests.gpu.compare import compare
 
 pytestmark = pytest.mark.gpu
-
-
-@pytest.fixture(scope="module", autouse=True)
-def opencl_runtime():
-    reason = fakegpu.missing()
-    if reason and os.environ.get("OCCVINO_REQUIRE_GPU_PLUGIN"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
 
 
 def test_f32_agrees_with_the_cpu_plugin(nano):

@@ -65,5 +65,6 @@ def sampling_grid(points: Tensor, size: torch.Size) -> Tensor:
     depth = torch.where(behind, 1.0, points[:, 2:])
     x = points[:, 0:1] / depth / (width * STRIDE - 1.0) * 2.0 - 1.0
     y = points[:, 1:2] / depth / (height * STRIDE - 1.0) * 2.0 - 1.0
-    grid = torch.where(behind, NOWHERE, torch.cat([x, y], dim=1))  # [B, 2, h*w]
-    return grid.permute(0, 2, 1).reshape(-1, height, width, 2)
+    # put together without swapping axes: without a GPU, the GPU plugin gets that wrong (tests/gpu/README.md)
+    behind, x, y = (each.reshape(-1, height, width, 1) for each in (behind, x, y))
+    return torch.where(behind, NOWHERE, torch.cat([x, y], dim=-1))

@@ -1,0 +1,180 @@
+"""What the fast form of a temporal model costs: a small trained one on held-out drives, in its three forms.
+
+    occvino synth train1 --scenes 100 --seed 1 --frames 6 --width 352
+    python -m benchmarks.fast --train train1 --work work --steps 300
+
+The model is occvino-nano with a camera-aware depth net and one past frame. It begins with the weights of the nano that
+ships (`warm_start.py`), whose picture encoder it keeps. Drives to measure on are made under --work: ordinary ones, ones
+that brake and ones that brake with cameras that fire three times as far apart in time, where fast and exact differ
+most. Training and labels go on from what is under --work.
+"""
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.baseline import best_constant
+from benchmarks.harness import THREADS, save
+from benchmarks.warm_start import widened
+from occvino.artifact import Artifact
+from occvino.conversion import convert
+from occvino.datasets import synth
+from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.world import Drive
+from occvino.datasets.world_actors import Speed
+from occvino.datasets.world_rig import SensorSet
+from occvino.evaluation.engines import load_engine
+from occvino.evaluation.predictions import Predictions
+from occvino.evaluation.score import score
+from occvino.geometry import camera_vectors, joint_calibration
+from occvino.networks import build
+from occvino.networks.checkpoint import shipped_weights
+from occvino.temporal import FORMS
+from occvino.training.loop import Training, TrainSettings
+from occvino.training.samples import load_sample, moments_of
+from occvino.variants import DepthNet, get_variant
+from tests.small import known
+
+NANO = get_variant("occvino-nano")
+VARIANT = replace(
+    NANO,
+    name="occvino-nano-4d",
+    summary="occvino-nano with a camera-aware depth net and one past frame",
+    depth_net=DepthNet(aspp_channels=NANO.neck_channels),
+    past_frames=1,
+)
+_FROZEN = ("img_backbone", "img_neck")
+SEED, FRAMES, WIDTH = 1001, 10, 352
+BRAKING, SPREAD = -3.0, 3.0
+"""Metres a second squared, and how many times as far apart cameras fire, on the harder drives."""
+
+
+def braking(make: Callable[..., Drive]) -> Callable[..., Drive]:
+    """Drives that begin at 8 m/s or more and brake all the way."""
+
+    def changed(*arguments: Any) -> Drive:
+        drive = make(*arguments)
+        return replace(drive, speed=Speed(max(8.0, drive.speed.start), BRAKING))
+
+    return changed
+
+
+def apart(make: Callable[..., SensorSet]) -> Callable[..., SensorSet]:
+    """Rigs whose cameras fire further apart in time."""
+
+    def changed(*arguments: Any) -> SensorSet:
+        sensors = make(*arguments)
+        mounts = tuple(replace(mount, delay=SPREAD * mount.delay) for mount in sensors.mounts)
+        return replace(sensors, mounts=mounts)
+
+    return changed
+
+
+def held_out(work: Path, drives: int) -> dict[str, NuScenes]:
+    """The sets to measure on, made unless they are there."""
+    brakes = lambda: patch.object(Drive, "make", braking(Drive.make))  # noqa: E731 - a patch serves once
+    fires = lambda: patch.object(synth, "make_rig", apart(synth.make_rig))  # noqa: E731
+    kinds = {"ordinary": (), "braking": (brakes,), "braking, cameras apart": (brakes, fires)}
+    found: dict[str, NuScenes] = {}
+    for kind, changes in kinds.items():
+        folder = work / kind.replace(", ", "-").replace(" ", "-")
+        with ExitStack() as stack:
+            for change in changes:
+                stack.enter_context(change())
+            for _ in synth.synthesize(folder, drives, synth.SynthSettings(SEED, FRAMES, WIDTH)):
+                pass
+        found[kind] = NuScenes(folder)
+    return found
+
+
+def train(folders: list[Path], work: Path, steps: int) -> tuple[Path, Training]:
+    """Weights after that many steps, and the run that made them."""
+    settings = TrainSettings(
+        VARIANT.name, steps, 1, 2e-4, warmup=20, average=0.97, bf16=True, frozen=("img_backbone", "img_neck")
+    )
+    sets = [NuScenes(folder) for folder in folders]
+    training = Training(settings, [each for data in sets for each in moments_of(data, VARIANT)], work / "run")
+    if not training.step:
+        training.begin_with(first_weights(training, sets[0]))
+    for line in training.run(report_every=20, save_every=20):
+        print(" ".join(f"{name} {value:.3f}" for name, value in line.items()), flush=True)
+    weights = work / f"{VARIANT.name}.safetensors"
+    training.export(weights)
+    return weights, training
+
+
+def first_weights(training: Training, dataset: NuScenes) -> dict[str, Tensor]:
+    """Those of the nano that ships, brought to two frames."""
+    some, rng = slice(None, None, len(dataset) // 4), np.random.default_rng(0)
+    samples = [load_sample(each, NANO, None, with_depth=False) for each in moments_of(dataset, NANO)[some]]
+    changed = [load_sample(each, VARIANT, rng, with_depth=False) for each in moments_of(dataset, VARIANT)[some]]
+    cameras = torch.cat([sample.inputs[-1] for sample in changed])
+    return widened(training.model, build(NANO.name, shipped_weights(NANO.name)), samples, cameras)
+
+
+def artifacts(weights: Path, work: Path) -> dict[str, Artifact]:
+    """The model in its three forms, batch first, and the one-frame model that it began as."""
+    found = {form: convert(VARIANT.name, weights, work / form, precision="fp32", temporal=form) for form in FORMS}
+    nano = convert(NANO.name, shipped_weights(NANO.name), work / "nano", precision="fp32")
+    return {**found, "one frame (occvino-nano)": nano}
+
+
+def measure(forms: dict[str, Artifact], name: str, work: Path, dataset: NuScenes) -> dict[str, Any]:
+    """MIoU of each form on a set, and in how many voxels its labels are those of batch."""
+    found: dict[str, Any] = {}
+    reference = None
+    for form, artifact in forms.items():
+        label, runs_on = load_engine("openvino", artifact, device="CPU", precision="f32", checkpoint=None)
+        folder = work / "labels" / name / form
+        predictions = Predictions(folder, {"files": dict(artifact.manifest.files), "runs_on": runs_on})
+        for _ in predictions.fill(dataset, range(len(dataset)), label, frames=artifact.variant.frames):
+            pass
+        reference = reference or folder
+        scored = score(predictions, dataset, range(len(dataset)), against=reference)
+        found[form] = {"miou": scored.miou, "labels_equal": scored.equal_labels, "per_class": scored.per_class}
+        print(f"{name:24} {form:24} mIoU {scored.miou:.4%}  labels equal {scored.equal_labels:.5%}", flush=True)
+    return {"frames": len(dataset), "moved_mm": told_apart(dataset), "forms": found}
+
+
+def told_apart(dataset: NuScenes) -> dict[str, float]:
+    """How far a camera's place in the key ego frame is from what it was a moment before, millimetres."""
+    places = []
+    for index, frame in enumerate(dataset):
+        (before,) = dataset.previous(index, 1)
+        vectors = [camera_vectors(joint_calibration([f.rig, f.rig], VARIANT), VARIANT)[:6] for f in (frame, before)]
+        places.append(1e3 * np.linalg.norm((vectors[0] - vectors[1])[:, [18, 22, 26]], axis=1))
+    return {"mean": float(np.mean(places)), "largest": float(np.max(places))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, action="append", required=True, help="repeatable")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--drives", type=int, default=6, help="of each kind to measure on, ten frames each")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    with known(VARIANT):
+        weights, training = train(options.train, options.work, options.steps)
+        forms, sets = artifacts(weights, options.work), held_out(options.work, options.drives)
+        keys = [moments[0] for moments in training.frames]
+        constant, _, _ = best_constant(keys, list(sets["ordinary"]), VARIANT.occupancy_grid, masked=True)
+        results = {
+            "steps": training.step,
+            "training_frames": len(training.frames),
+            "constant_miou": constant,
+            "drives": {name: measure(forms, name, options.work, data) for name, data in sets.items()},
+        }
+    save("fast", results)
+
+
+if __name__ == "__main__":
+    main()
