@@ -52,7 +52,7 @@ VARIANT = replace(
     past_frames=1,
 )
 _FROZEN = ("img_backbone", "img_neck")
-SEED, FRAMES, WIDTH = 1001, 10, 352
+SEED, WIDTH = 1001, 352
 BRAKING, SPREAD = -3.0, 3.0
 """Metres a second squared, and how many times as far apart cameras fire, on the harder drives."""
 
@@ -78,7 +78,7 @@ def apart(make: Callable[..., SensorSet]) -> Callable[..., SensorSet]:
     return changed
 
 
-def held_out(work: Path, drives: int) -> dict[str, NuScenes]:
+def held_out(work: Path, drives: int, frames: int) -> dict[str, NuScenes]:
     """The sets to measure on, made unless they are there."""
     brakes = lambda: patch.object(Drive, "make", braking(Drive.make))  # noqa: E731 - a patch serves once
     fires = lambda: patch.object(synth, "make_rig", apart(synth.make_rig))  # noqa: E731
@@ -89,7 +89,7 @@ def held_out(work: Path, drives: int) -> dict[str, NuScenes]:
         with ExitStack() as stack:
             for change in changes:
                 stack.enter_context(change())
-            for _ in synth.synthesize(folder, drives, synth.SynthSettings(SEED, FRAMES, WIDTH)):
+            for _ in synth.synthesize(folder, drives, synth.SynthSettings(SEED, frames, WIDTH)):
                 pass
         found[kind] = NuScenes(folder)
     return found
@@ -159,16 +159,18 @@ def main() -> None:
     parser.add_argument("--train", type=Path, action="append", required=True, help="repeatable")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--drives", type=int, default=6, help="of each kind to measure on, ten frames each")
+    parser.add_argument("--drives", type=int, default=6, help="of each kind to measure on")
+    parser.add_argument("--frames", type=int, default=10, help="of each of these drives")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     with known(VARIANT):
         weights, training = train(options.train, options.work, options.steps)
-        forms, sets = artifacts(weights, options.work), held_out(options.work, options.drives)
+        forms, sets = artifacts(weights, options.work), held_out(options.work, options.drives, options.frames)
         keys = [moments[0] for moments in training.frames]
         constant, _, _ = best_constant(keys, list(sets["ordinary"]), VARIANT.occupancy_grid, masked=True)
         results = {
             "steps": training.step,
+            "measured_on": {"drives": options.drives, "frames": options.frames},
             "training_frames": len(training.frames),
             "constant_miou": constant,
             "drives": {name: measure(forms, name, options.work, data) for name, data in sets.items()},

@@ -273,7 +273,7 @@ def temporal(document: dict[str, Any]) -> str:
 def fast_table() -> str:
     """What the fast form of a trained model costs, drive by drive."""
     found = load("fast")
-    rows = []
+    of, rows = found["measured_on"], []
     for kind, drives in found["drives"].items():
         reference = drives["forms"]["exact"]["miou"]
         for form, row in drives["forms"].items():
@@ -286,8 +286,9 @@ def fast_table() -> str:
     head = ["drives", "told elsewhere by, mm (most)", "form", "mIoU", "points against exact", "labels as in batch"]
     return "\n".join(
         [
-            f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives N`: {found['steps']} steps on",
-            f"{found['training_frames']} frames. A volume that is the same for every frame scores {found['constant_miou']:.2%} on the ordinary drives.\n",
+            f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives {of['drives']} --frames {of['frames']}`",
+            f"with {found['training_frames']} training frames. A volume that is the same for every frame scores",
+            f"{found['constant_miou']:.2%} on the ordinary drives.\n",
             table(head, rows),
         ]
     )
