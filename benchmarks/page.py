@@ -301,7 +301,8 @@ def soak(found: dict[str, Any]) -> str:
         [
             heading("A long stream", found).replace("soak`", "soak ARTIFACT`"),
             f"occvino-nano, {found['running']}. Frames of the shipped drive, each with a rig and so a plan of its own.\n",
-            "The machine was busy with other work meanwhile: no gain from overlapping can be read from these two.\n",
+            "Where the network has both cores there is nothing left to overlap with; where it leaves one, pictures and plans",
+            "of later frames are made on that one meanwhile.\n",
             timings(found) + "\n",
             f"{run['frames']} frames in a stream, {run['failures']} of them failing on purpose: resident memory grew by",
             f"{run['growth_mib_per_1000']:.1f} MiB per 1,000 frames after the first 100, and moved within",

@@ -89,13 +89,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     pipeline = Pipeline(options.artifact, threads=THREADS)
-    timings = take_turns(contestants(pipeline, 20), rounds=options.rounds)
-    show("20 frames, ms", timings)
+    results = {}
+    for threads in (THREADS, 1):
+        label = f"20 frames, network on {threads} of {THREADS} cores"
+        running = contestants(Pipeline(options.artifact, threads=threads), 20)
+        results[label] = take_turns(running, rounds=options.rounds)
+        show(f"{label}, ms", results[label])
     found = soak(pipeline, options.frames, wrong=50)
     print({name: value for name, value in found.items() if name != "memory_mib"})
     plot(found, PLOT)
     running = str(pipeline.running)
-    save("soak", {"rounds": options.rounds, "running": running, "results": {"20 frames": timings}, "soak": found})
+    save("soak", {"rounds": options.rounds, "running": running, "results": results, "soak": found})
     print(f"wrote {RESULTS / 'soak.json'} and {PLOT}")
 
 

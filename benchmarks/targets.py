@@ -48,7 +48,7 @@ def rows(found: Documents) -> Iterator[tuple[str, str, str, bool]]:
 
 
 def faster(what: str, ratio: float, least: float) -> tuple[str, str, str, bool]:
-    return what, f"{least:g}x or more", f"{ratio:.2f}x", ratio >= least
+    return what, f"{least:g}x or more", f"{ratio:.4g}x", ratio >= least
 
 
 def int8(found: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
