@@ -22,7 +22,8 @@ from benchmarks.harness import RESULTS, save
 from benchmarks.parity import seen
 from occvino.artifact import IR, Artifact
 from occvino.conversion import convert
-from occvino.conversion.verify import TOLERANCES, Error, Expected, expect, judge
+from occvino.conversion.tolerances import TOLERANCES, Error
+from occvino.conversion.verify import Expected, expect, judge
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.temporal import FORMS, Temporal
 from occvino.variants import get_variant, variants
@@ -55,7 +56,7 @@ def on_gpu(artifact: Artifact, hint: str, expected: Expected) -> dict[str, Any]:
         return {"ok": False, "failed": str(error)}
     print(artifact.variant.name, found, flush=True)
     tolerance = TOLERANCES["fp32"]
-    if floor := expected.floors.get("logits"):
+    if floor := expected.floors.get("fp32", {}).get("logits"):
         tolerance = tolerance.over(floor)
     error = Error(found.mean_error, found.p999_error, found.max_error)
     ok = error.within(tolerance) and found.labels >= tolerance.labels

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from occvino.cameras import Rig, pose
-from occvino.conversion.verify import nudged
+from occvino.conversion.references import nudged
 from occvino.geometry import joint_calibration, network_inputs
 from occvino.networks.flashocc import normalise
 from occvino.preprocess import images_of, moments

@@ -15,7 +15,8 @@ from occvino.cameras import Rig
 from occvino.cli import app
 from occvino.conversion import convert
 from occvino.conversion.onnx_pipeline import OnnxPipeline
-from occvino.conversion.verify import TOLERANCES, Error, verify
+from occvino.conversion.tolerances import TOLERANCES, Error
+from occvino.conversion.verify import verify
 from occvino.errors import ArtifactError, FrameError, OccvinoError
 from occvino.geometry import input_names
 from occvino.networks import build

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from occvino.artifact import Artifact
-from occvino.conversion.verify import Error
+from occvino.conversion.tolerances import Error
 from tests.gpu import fakegpu
 from tests.gpu.moments import run
 

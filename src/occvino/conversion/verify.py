@@ -3,21 +3,19 @@
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import openvino as ov
-import torch
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.cameras import Rig
-from occvino.conversion.export import Deployable, expose
 from occvino.conversion.provenance import rebuild
+from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
+from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError
 from occvino.files import OutputError
@@ -31,77 +29,13 @@ from occvino.runtime.devices import Running, Settings, compile_model, running
 from occvino.temporal import Temporal
 from occvino.variants import Variant
 
-Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """What passes: errors of a tap relative to its standard deviation, and the share of equal labels.
-
-    The 99.9th percentile is what finds an error in a few cells. The largest one is judged in fp32 only: in half
-    precision a saturated depth softmax may flip outright at one pixel, which the labels then tell.
-    """
-
-    mean: float
-    p999: float
-    maximum: float | None
-    labels: float
-
-    def over(self, floor: "Error") -> "Tolerance":
-        """At least `FLOORS` times what rounding alone does to a tap."""
-        return replace(
-            self,
-            mean=max(self.mean, FLOORS * floor.mean),
-            p999=max(self.p999, FLOORS * floor.p999),
-            maximum=None if self.maximum is None else max(self.maximum, FLOORS * floor.maximum),
-        )
-
-
-FLOORS = 5
-"""How many times its measured noise floor a tap of a stereo network may be off (see `noise_floors`).
-
-A right IR of M2 is off by 0.9 to 1.3 floors in every figure: its roundings are of the same size.
-"""
-
-TOLERANCES = {
-    # a change of PyTorch's own convolution back end moves a tap by up to 1e-3 of its deviation (golden cases, recipe A)
-    "fp32": Tolerance(mean=1e-4, p999=1e-3, maximum=2e-2, labels=0.9995),
-    # weights keep 11 bits, arithmetic is f32
-    "fp16": Tolerance(mean=2e-3, p999=2e-2, maximum=None, labels=0.995),
-    # arithmetic in half precision too, or in what the device does not tell
-    "half": Tolerance(mean=2e-2, p999=2e-1, maximum=None, labels=0.98),
-}
-TOLERANCES["int8"] = Tolerance(mean=2e-1, p999=3.0, maximum=None, labels=0.85)
-"""256 levels a tensor. Rounding adds up along the network, so taps are judged loosely; mIoU is what `convert` held."""
-
-
-@dataclass(frozen=True)
-class Error:
-    """Difference from PyTorch, relative to the tap's standard deviation there."""
-
-    mean: float
-    p999: float
-    maximum: float
-
-    @classmethod
-    def between(cls, found: NDArray[Any], expected: NDArray[Any]) -> "Error":
-        """Of two arrays of one shape; not finite where they are not comparable."""
-        if found.shape != expected.shape or not np.isfinite(found).all():
-            return cls(np.inf, np.inf, np.inf)
-        difference = np.abs(found.astype(np.float64) - expected) / max(float(expected.std()), 1e-12)
-        return cls(float(difference.mean()), float(np.quantile(difference, 0.999)), float(difference.max()))
-
-    def within(self, tolerance: Tolerance) -> bool:
-        """Whether every figure passes; one that is not finite never does."""
-        largest = np.inf if tolerance.maximum is None else tolerance.maximum
-        return self.mean <= tolerance.mean and self.p999 <= tolerance.p999 and self.maximum <= largest
-
 
 @dataclass(frozen=True)
 class TapResult:
     """One tap in the three forms of the network. `scale` is its standard deviation in PyTorch.
 
-    `floor` is what rounding alone does to it, measured for stereo networks, whose tolerance it may raise.
+    `floor` is what rounding alone does to it in the IR's precision, measured for stereo networks, whose tolerance it
+    may raise.
     """
 
     name: str
@@ -238,13 +172,14 @@ def verify(
 class Expected:
     """What an IR must give for one frame: its inputs, every tap and the labels by PyTorch and by ONNX Runtime.
 
+    `floors`: of a stereo network, for the tolerance "fp32" and for all others, by tap.
     `batch` is what the network gives that takes all moments at once, for one that is a stream.
     """
 
     inputs: Arrays
     torch: Arrays
     onnx: Arrays
-    floors: Mapping[str, Error]
+    floors: Mapping[str, Mapping[str, Error]]
     points_kept: float
     batch: Arrays | None = None
     pictures: Pictures | None = None
@@ -278,16 +213,21 @@ def expect(
     inputs: dict[str, NDArray[Any]] = {"images": images, **beside_plan(plan, calibration, variant)}
     batch: Arrays | None = None
     if temporal != "batch":
-        batch = _run_torch(model, inputs, "batch")
+        batch = run_torch(model, inputs, "batch")
         inputs = _last_of_stream(model, temporal, images, rigs[: 1 + len(past)])
-    taps = _run_torch(model, inputs, temporal)
-    floors = noise_floors(model, inputs, taps, temporal) if variant.stereo else {}
+    taps = run_torch(model, inputs, temporal)
+    floors: dict[str, dict[str, Error]] = {}
+    if variant.stereo:
+        progress("PyTorch again, rounded otherwise")
+        floors["fp32"] = noise_floors(model, inputs, taps, temporal)
+        stored = half_floors(model, inputs, taps, temporal)
+        floors["half"] = {name: error.most(stored[name]) for name, error in floors["fp32"].items()}
     given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
     to_ir = dict(given)
     if whole is not None:
         to_ir["frames"] = whole[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")
-    from_onnx = _run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
+    from_onnx = run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
     return Expected(to_ir, taps, from_onnx, floors, plan.kept / plan.points, batch, pictures)
 
 
@@ -296,12 +236,10 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
     names, batch = tap_names(opened.variant, opened.manifest.temporal), expected.batch
     from_ir, ir_labels, compiled = _run_ir(opened.path / IR, expected.inputs, opened.variant, names, device, precision)
     ran = running(compiled, device)
-    tolerances = {
-        "onnx": TOLERANCES["fp32"],
-        "ir": _ir_tolerance(opened.manifest.precision, ran),
-    }
+    kind = _ir_tolerance(opened.manifest.precision, ran)
+    tolerances = {"onnx": TOLERANCES["fp32"], "ir": TOLERANCES[kind]}
     return Report(
-        taps=tuple(_compare(name, expected, from_ir[name], tolerances) for name in names),
+        taps=tuple(_compare(name, expected, from_ir[name], kind) for name in names),
         onnx_labels=float((expected.onnx["labels"] == expected.torch["labels"]).mean()),
         ir_labels=float((ir_labels == expected.torch["labels"]).mean()),
         tolerances=tolerances,
@@ -348,58 +286,27 @@ def _last_of_stream(
     return {"images": by_moment[0], **stream.inputs(rigs[0])}
 
 
-def noise_floors(model: FlashOcc, inputs: Arrays, taps: Arrays, temporal: Temporal) -> dict[str, Error]:
-    """What rounding alone does to the taps of a stereo network: PyTorch again, every warp moved by one last place.
-
-    The matching cost sums hundreds of differences at sampled places and goes through a softmax, and where a sample is
-    exactly zero decides about more; so the last place of a coordinate matters there, as no fixed tolerance could tell.
-    """
-    moved = _run_torch(model, {**inputs, "warps": nudged(inputs["warps"])}, temporal)
-    return {name: Error.between(moved[name], taps[name]) for name in taps if name != "labels"}
+def _ir_tolerance(stored: str, ran: Running) -> str:
+    return stored if stored == "int8" or ran.precision == "f32" else "half"
 
 
-def nudged(warps: NDArray[Any]) -> NDArray[Any]:
-    """Every value moved by one last place, up or down."""
-    towards = np.where(np.random.default_rng(0).random(warps.shape) < 0.5, -np.inf, np.inf).astype(warps.dtype)
-    return np.nextafter(warps, towards)
-
-
-def _ir_tolerance(stored: str, ran: Running) -> Tolerance:
-    return TOLERANCES[stored if stored == "int8" or ran.precision == "f32" else "half"]
-
-
-def _compare(name: str, expected: Expected, from_ir: NDArray[Any], tolerances: Mapping[str, Tolerance]) -> TapResult:
+def _compare(name: str, expected: Expected, from_ir: NDArray[Any], kind: str) -> TapResult:
     onnx_error = Error.between(expected.onnx[name], expected.torch[name])
     ir_error = Error.between(from_ir, expected.torch[name])
-    floor = expected.floors.get(name)
-    allowed = {form: tolerance.over(floor) if floor else tolerance for form, tolerance in tolerances.items()}
+    exact, ours = TOLERANCES["fp32"], TOLERANCES[kind]
+    floor = None
+    if expected.floors:
+        floor = expected.floors["fp32" if kind == "fp32" else "half"][name]
+        exact, ours = exact.over(expected.floors["fp32"][name]), ours.over(floor)
     return TapResult(
         name=name,
         scale=float(expected.torch[name].std()),
         onnx=onnx_error,
         ir=ir_error,
-        onnx_ok=onnx_error.within(allowed["onnx"]),
-        ir_ok=ir_error.within(allowed["ir"]),
+        onnx_ok=onnx_error.within(exact),
+        ir_ok=ir_error.within(ours),
         floor=floor,
     )
-
-
-def _run_torch(model: FlashOcc, inputs: Arrays, temporal: Temporal) -> Arrays:
-    with torch.inference_mode():
-        names = (*tap_names(model.variant, temporal), "labels")
-        outputs = Deployable(model, temporal)(*(torch.from_numpy(np.asarray(value)) for value in inputs.values()))
-    return {name: output.numpy() for name, output in zip(names, outputs, strict=True)}
-
-
-def _run_onnx(path: Path, inputs: Arrays, taps: Sequence[str]) -> Arrays:
-    proto = onnx.load(path)
-    expose(proto, taps)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = [*taps, "labels"]
-    values = session.run(names, dict(inputs))
-    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
 def _run_ir(
