@@ -1,5 +1,6 @@
 """Every part that a published model may have, through convert, verify and run, in small variants."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from occvino.cameras import Rig, pose
 from occvino.conversion import convert
+from occvino.conversion.floats import geometry_constants
 from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.torch_pipeline import TorchPipeline
 from occvino.conversion.verify import expect, judge, verify
@@ -131,3 +133,15 @@ def test_a_mapping_reaches_the_instances_of_all_three_forms(tmp_path):
             expected = assign_instances(occupancy.labels, centres, occupancy.grid, Mapping(mapping))
             assert (occupancy.instances == expected).mean() > 0.999
     assert (forms["official"][0].instances != forms["corrected"][0].instances).any()
+
+
+def test_coordinates_of_pixels_are_not_stored_in_half_precision(tmp_path, monkeypatch):
+    """At full size they are off by up to a quarter of a pixel then. Here everything counts as large."""
+    monkeypatch.setattr(sys.modules["occvino.conversion.lower"], "SMALL", 0)
+    model = ov.Core().read_model(convert("small-stereo", None, tmp_path / "out", cameras=2).path / "model.xml")
+    kept = geometry_constants(model)
+    constants = [op for op in model.get_ops() if op.get_type_name() == "Constant"]
+    stored = {op.get_friendly_name(): op.get_element_type() for op in constants}
+    assert 3 * 16 * 24 in {op.data.size for op in constants if op.get_friendly_name() in kept}  # homogeneous pixels
+    assert ov.Type.f16 not in {stored[name] for name in kept}
+    assert ov.Type.f16 in {kind for name, kind in stored.items() if name not in kept}

@@ -4,11 +4,11 @@ NNCF knows nothing of what the tensors mean. It leaves the pooling bags and soft
 would quantise all that is listed here. What it costs to let it is in docs/int8.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import openvino as ov
 
-from occvino.conversion.macs import KINDS, producers
+from occvino.conversion.macs import KINDS, upstream
 
 GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
 MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 bits make more zeros"
@@ -40,11 +40,22 @@ def kept_float(model: ov.Model) -> dict[str, str]:
 
 def _geometry(model: ov.Model) -> Iterable[ov.Node]:
     """What follows from the description of the cameras alone; where it meets image features, it ends."""
-    sources = [op for op in producers(model, GEOMETRY_INPUTS).values() if op.get_type_name() == "Parameter"]
-    pictures = upstream_inputs(model)
-    for op in downstream(sources):
-        if pictures[op.get_friendly_name()] <= set(GEOMETRY_INPUTS):
-            yield op
+    inputs = upstream_inputs(model)
+    return (op for op in model.get_ordered_ops() if _is_geometry(op, inputs))
+
+
+def _is_geometry(op: ov.Node, inputs: Mapping[str, set[str]]) -> bool:
+    found = inputs[op.get_friendly_name()]
+    return bool(found) and found <= set(GEOMETRY_INPUTS)
+
+
+def geometry_constants(model: ov.Model) -> set[str]:
+    """Names of the constants that computing with calibration alone takes: pixels, depths, weights of its layers.
+
+    In half precision a pixel coordinate of 700 is off by up to 0.25.
+    """
+    taken = upstream(_geometry(model))
+    return {name for name, op in taken.items() if op.get_type_name() == "Constant"}
 
 
 def _matching(model: ov.Model) -> Iterable[ov.Node]:

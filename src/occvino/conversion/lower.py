@@ -9,6 +9,7 @@ import numpy as np
 import openvino as ov
 
 from occvino.bev_pool import openvino_extensions
+from occvino.conversion.floats import geometry_constants
 from occvino.errors import OccvinoError
 
 SMALL = 4096
@@ -30,12 +31,18 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
     """Write an IR; with `compress_to_fp16` its large constants, which are weights, in half precision.
 
     Small ones, such as biases, stay in f32: they are a thousandth of the file, and their errors are not averaged away.
-    (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.)
+    (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.) So do
+    those that meet calibration alone, such as the coordinates of pixels.
     """
     if not compress_to_fp16:
         ov.save_model(model, xml_path, compress_to_fp16=False)
         return
-    small = {node.get_friendly_name(): np.array(node.data) for node in _constants(model) if node.data.size <= SMALL}
+    geometry = geometry_constants(model)
+    exact = {
+        node.get_friendly_name(): np.array(node.data)
+        for node in _constants(model)
+        if node.data.size <= SMALL or node.get_friendly_name() in geometry
+    }
     with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
         halved = Path(folder) / "halved.xml"
         ov.save_model(model, halved, compress_to_fp16=True)
@@ -43,8 +50,8 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
         for node in _constants(model):
             for value in node.output(0).get_target_inputs():
                 convert = value.get_node()  # back to f32, under the name that the constant had
-                if convert.get_type_name() == "Convert" and convert.get_friendly_name() in small:
-                    kept = ov.opset8.constant(small[convert.get_friendly_name()])
+                if convert.get_type_name() == "Convert" and convert.get_friendly_name() in exact:
+                    kept = ov.opset8.constant(exact[convert.get_friendly_name()])
                     kept.set_friendly_name(convert.get_friendly_name())
                     convert.output(0).replace(kept.output(0))
         ov.save_model(model, xml_path, compress_to_fp16=False)
