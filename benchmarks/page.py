@@ -157,7 +157,8 @@ def parity_cells(found: dict[str, Any] | None, parts: dict[str, Any] | None) -> 
         cpu_cell(found["cpu"][precision]) if precision in found["cpu"] else "not run" for precision in ("fp32", "fp16")
     ]
     front = " (front camera alone)" if found.get("cameras") == 1 else ""
-    return [cpu[0] + front, cpu[1] + front, gpu, npu_cell(found["npu_rules"])]
+    cpu = [cell if cell == "not run" else cell + front for cell in cpu]
+    return [*cpu, gpu, npu_cell(found["npu_rules"])]
 
 
 def gpu_cell(found: dict[str, Any]) -> str:
@@ -336,7 +337,7 @@ def int8_section(found: dict[str, Any]) -> str:
         [
             heading("INT8", found).replace("int8`", "int8 --calibration train1 --held-out held-out --work work`"),
             f"occvino-nano on {found['held_out_frames']} held-out frames of drives that neither calibrated nor judged.",
-            "This CPU has VNNI and AMX; M0 has random weights and was timed over 5 rounds.\n",
+            "This CPU has VNNI and bf16, and no AMX; M0 has random weights and was timed over 5 rounds.\n",
             table(["form", "mIoU", "points", "labels equal to fp32"], accuracy) + "\n",
             timings(found) + "\n",
             table(head, shares) + "\n",
