@@ -200,7 +200,9 @@ def preprocess_section() -> str:
             heading("Six whole pictures to the network's tensor", found).replace(
                 "preprocess`", "preprocess --held-out wide --work work`"
             ),
-            "Resize and crop of pictures in memory; decoding is not in it.\n",
+            "Resize and crop of pictures in memory; decoding is not in it. Now and then, for seconds, two threads took as",
+            "long as the column *worst* says and one thread as long as ever, as if both processors of this virtual machine were",
+            "one core: so the bound in CI is for one thread.\n",
             timings(found) + f"\n\nPixels equal to Pillow's, and the largest difference: {agree}.\n",
             f"mIoU of occvino-nano on {judged['frames']} held-out frames with pictures of {height}x{width}: {miou}; labels",
             f"equal {percent(judged['labels_equal'])}.\n",
