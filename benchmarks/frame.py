@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import competitor
-from benchmarks.harness import THREADS, peak_memory_mb, report_peak, save, show, take_turns
+from benchmarks.harness import THREADS, peak_memory_of, save, show, take_turns
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.datasets.shipped import shipped_drive
 from occvino.lift import PoolingPlan
+from occvino.machine import peak_memory_mib
 from occvino.preprocess import network_images
 
 OURS, ORT, TORCH = "occvino IR", "ONNX Runtime", "torch eager"
@@ -94,7 +95,7 @@ def names_of(artifact: Artifact, theirs: list[Path] | None) -> list[str]:
 
 def peak(name: str, artifact: Artifact, theirs: list[Path] | None) -> float:
     more = ["--competitor", *map(str, theirs)] if theirs else []
-    return peak_memory_mb("benchmarks.frame", str(artifact.path), "--only", name, *more)
+    return peak_memory_of("benchmarks.frame", str(artifact.path), "--only", name, *more)
 
 
 def measure(artifact: Artifact, theirs: list[Path] | None, rounds: int) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def main() -> None:
     if options.only:
         run = contestant(options.only, artifacts[0], options.competitor)
         run(), run()
-        report_peak()
+        print(peak_memory_mib())
         return
     found = {title(artifact): measure(artifact, options.competitor, options.rounds) for artifact in artifacts}
     memory = {

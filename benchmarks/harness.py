@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from occvino.machine import cpu_name
 
 # PyTorch's idle threads would otherwise go on spinning and take a core from whoever's turn is next
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -73,20 +74,7 @@ def save(name: str, content: dict[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps({**document, **content}, indent=1, default=asdict) + "\n")
 
 
-def cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
-def peak_memory_mb(module: str, *arguments: str) -> float:
-    """Run `python -m MODULE ARGUMENTS` in a process of its own; it prints `report_peak()` last."""
+def peak_memory_of(module: str, *arguments: str) -> float:
+    """Run `python -m MODULE ARGUMENTS` in a process of its own; it prints its `peak_memory_mib()` last."""
     printed = subprocess.run([sys.executable, "-m", module, *arguments], check=True, capture_output=True, text=True)
     return float(printed.stdout.splitlines()[-1])
-
-
-def report_peak() -> None:
-    """High-water mark of this process's own memory; `ru_maxrss` would hold that of the process that started it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    print(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")))

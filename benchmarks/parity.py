@@ -14,12 +14,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import RESULTS, peak_memory_mb, report_peak, save
+from benchmarks.harness import RESULTS, peak_memory_of, save
 from occvino.artifact import IR, Artifact
 from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.conversion.verify import expect, judge
 from occvino.datasets.shipped import shipped_drive
+from occvino.machine import peak_memory_mib
 from occvino.preprocess import Moment
 from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
@@ -58,7 +59,7 @@ def measure(name: str, folder: Path, gpu_hints: list[str], front_camera: bool) -
         print(name, precision, "CPU: labels equal", f"{report.ir_labels:.4%}", report.first_divergence, flush=True)
         if precision == "fp32":
             row["npu_rules"] = check_npu_rules(artifact.path / IR).to_dict()
-            row["peak_mib"] = peak_memory_mb("benchmarks.parity", "--peak", str(artifact.path))
+            row["peak_mib"] = peak_memory_of("benchmarks.parity", "--peak", str(artifact.path))
             print(name, f"peak {row['peak_mib']:.0f} MiB", flush=True)
             for hint in gpu_hints:
                 found = compare(artifact, "GPU", hint)
@@ -71,7 +72,7 @@ def print_peak(artifact: Artifact) -> None:
     """Open, run one frame, print the high-water mark of memory."""
     (frames, rig), *past = seen(artifact.variant.frames, len(artifact.manifest.cameras) == 1)
     Pipeline(artifact, precision="f32")(frames, rig, past)
-    report_peak()
+    print(peak_memory_mib())
 
 
 def main() -> None:

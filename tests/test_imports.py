@@ -31,7 +31,7 @@ TIERS = (
     ("lift", "decoding"),
     ("cameras", "temporal"),
     ("files", "variants", "image_input"),
-    ("errors",),
+    ("errors", "machine"),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "nncf", "safetensors")

@@ -5,7 +5,6 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from occvino.bench.request import Request
 from occvino.bench.streams import Throughput, compare
 from occvino.bench.times import Times
 from occvino.errors import OccvinoError
+from occvino.machine import cpu_name
 from occvino.runtime import Pipeline
 from occvino.runtime.devices import Running
 
@@ -132,7 +132,7 @@ def measure(
 
 def machine() -> dict[str, Any]:
     """Where it ran."""
-    return {"cpu": _cpu_name(), "logical_cpus": os.cpu_count(), "system": platform.platform()}
+    return {"cpu": cpu_name(), "logical_cpus": os.cpu_count(), "system": platform.platform()}
 
 
 def versions() -> dict[str, str]:
@@ -144,10 +144,3 @@ def versions() -> dict[str, str]:
         "pillow": PIL.__version__,
         "python": platform.python_version(),
     }
-
-
-def _cpu_name() -> str:
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())

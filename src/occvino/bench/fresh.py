@@ -6,13 +6,11 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from occvino.bench.request import Request
 from occvino.errors import OccvinoError
-
-_STATUS = Path("/proc/self/status")
+from occvino.machine import peak_memory_mib
 
 
 @dataclass(frozen=True)
@@ -111,11 +109,4 @@ def _start(request: Request, cache: str | None) -> Start:
     pipeline(shot.frames, shot.rig, shot.past)
     second = time.perf_counter()
     took = (1e3 * (opened - begin), 1e3 * (first - begin), 1e3 * (second - first))
-    return Start(*took, _peak_memory_mib(), pipeline.running.from_cache)
-
-
-def _peak_memory_mib() -> float | None:
-    """High-water mark of this process's own memory; `ru_maxrss` would hold that of the process that started it."""
-    if not _STATUS.exists():
-        return None
-    return next(int(line.split()[1]) / 1024 for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return Start(*took, peak_memory_mib(), pipeline.running.from_cache)
