@@ -1,6 +1,7 @@
 """Temporal artifacts through convert, verify and run, as streams, in small variants."""
 
 import json
+import time
 import warnings
 from dataclasses import replace
 
@@ -69,6 +70,18 @@ def both(tolerance):
 def assert_same(found, expected, tolerance):
     error = Error.between(found, expected)
     assert error.within(tolerance), error
+
+
+def test_leaving_a_stream_that_is_ahead_forgets(pipeline, artifact):
+    moments = drive(7)
+    results = pipeline.stream(moments, window=5)
+    for _ in range(2):
+        assert next(results)
+    time.sleep(1)  # for later moments to be inferred
+    results.close()
+    found = pipeline(*moments[2])
+    assert found.history.event == "start"
+    np.testing.assert_array_equal(found.labels, Pipeline(artifact, precision="f32")(*moments[2]).labels)
 
 
 def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):

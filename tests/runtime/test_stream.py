@@ -35,6 +35,7 @@ class Toy:
     fails: dict[int, str] = field(default_factory=dict)
     longest: float = 0.002
     inferred: list[int] = field(default_factory=list)
+    remembered: int | None = None
     at_once: int = 0
     most_at_once: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,6 +57,7 @@ class Toy:
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             self._work(number, "infer")
+            self.remembered = number
         finally:
             with self.lock:
                 self.at_once -= 1
@@ -64,6 +66,9 @@ class Toy:
     def finish(self, prepared, inferred):
         self._work(prepared.shot.frames, "finish")
         return Occupancy(inferred.outputs["labels"], NANO.class_names, NANO.occupancy_grid)
+
+    def reset(self):
+        self.remembered = None
 
 
 def threads():
@@ -120,6 +125,7 @@ def test_order_window_and_failures_hold_whatever_the_timing(count, parallel, win
     assert toy.most_at_once <= parallel
     if parallel == 1:
         assert toy.inferred == sorted(toy.inferred), "a network with a memory needs its frames in order"
+        assert toy.remembered is None or toy.remembered < taken, "it remembers a frame whose result nobody took"
 
 
 def test_the_steps_overlap():
@@ -220,6 +226,37 @@ def test_a_failure_that_is_kept_keeps_no_pictures():
     assert held[0]() is None
     assert failure.error.__traceback__ is not None, "where it happened is still told"
     assert str(failure) == "frame 0: FrameError: bad Picture"
+
+
+def test_a_source_may_give_what_it_caught_and_goes_on():
+    def source():
+        for number in range(6):
+            try:
+                if number % 2:
+                    raise OSError(f"camera lost {number}")
+                yield Shot(number)
+            except OSError as error:
+                yield error
+
+    for window in (1, None):
+        results = list(stream(Toy(), source(), window=window))
+        assert [bool(result) for result in results] == [True, False] * 3
+        assert str(results[5]) == "frame 5: OSError: camera lost 5"
+
+
+def test_an_error_that_is_its_own_cause_is_a_failure_like_any():
+    error = FrameError("round and round")
+    error.__cause__ = error
+    assert [bool(result) for result in stream(Toy(), [error, Shot(1)])] == [False, True]
+
+
+def test_what_was_taken_one_by_one_is_still_remembered_after_leaving():
+    toy = Toy()
+    results = stream(toy, map(Shot, range(9)), window=1)
+    taken = [next(results).labels[0] for _ in range(3)]
+    results.close()
+    assert taken == [0, 1, 2]
+    assert toy.remembered == 2
 
 
 def test_nonsense_is_refused_before_anything_starts():

@@ -1,11 +1,13 @@
 """Frame after frame, overlapped: pictures and plans of later frames while the device runs earlier ones."""
 
+import contextlib
 import os
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from typing import Protocol, TypeAlias
 
 from occvino.cameras import Rig
@@ -19,6 +21,8 @@ UnderWay: TypeAlias = "Future[Future[Occupancy]]"
 """Of the device; it gives what the host then finishes."""
 
 MOST_WORKERS = 8
+_GOES_ON = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
+"""Code whose frame may only be suspended: to clear it would end it, a source that yields what it caught among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,10 @@ class Steps(Protocol):
         """On the host; any order, several at a time."""
         ...
 
+    def reset(self) -> None:
+        """Forget the moments before."""
+        ...
+
 
 def usual_workers() -> int:
     """Host threads where nobody said how many: one a core, at most `MOST_WORKERS`."""
@@ -81,6 +89,7 @@ def stream(
 def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Generator[Occupancy | Failure]:
     host = ThreadPoolExecutor(workers, "occvino-host")
     device = ThreadPoolExecutor(steps.parallel, "occvino-device")
+    under_way: deque[UnderWay] = deque()
 
     def infer(preparing: Future[Prepared]) -> Future[Occupancy]:
         prepared = preparing.result()
@@ -90,16 +99,19 @@ def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Gene
         return device.submit(infer, host.submit(lambda: steps.prepare(_shot(item), host)))
 
     try:
-        yield from _in_order(shots, start, window)
+        yield from _in_order(shots, start, window, under_way)
     finally:
         for pool in (host, device):  # all that waits is dropped before anything is waited for
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in (host, device):
             pool.shutdown()
+        if not all(frame.cancelled() for frame in under_way):  # what remembers is ahead of the results that were taken
+            steps.reset()
 
 
-def _in_order(shots: Iterator[Item], start: Callable[[Item], UnderWay], window: int) -> Generator[Occupancy | Failure]:
-    under_way: deque[UnderWay] = deque()
+def _in_order(
+    shots: Iterator[Item], start: Callable[[Item], UnderWay], window: int, under_way: deque[UnderWay]
+) -> Generator[Occupancy | Failure]:
     index, broken, more = 0, None, True
     while True:
         # a result that is there goes out first: a camera may take its time for the next shot
@@ -144,7 +156,12 @@ def _result(index: int, frame: UnderWay) -> Occupancy | Failure:
 def _without_locals(error: Exception) -> Exception:
     """The same error. Its traceback still says where, but no longer holds pictures and plans in memory."""
     link: BaseException | None = error
-    while link is not None:
-        traceback.clear_frames(link.__traceback__)
+    seen = set[int]()
+    while link is not None and id(link) not in seen:  # an error may be its own cause
+        seen.add(id(link))
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if not frame.f_code.co_flags & _GOES_ON:
+                with contextlib.suppress(RuntimeError):  # it is still running
+                    frame.clear()
         link = link.__cause__ or link.__context__
     return error
