@@ -273,6 +273,9 @@ def test_what_goes_wrong_in_another_process_is_told_here(fresh, monkeypatch, tmp
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(OccvinoError, match="ended with code -9: it said nothing"):
         start(Request(str(fresh.path)), None)
+    ended = subprocess.CompletedProcess((), -11, stdout='{"open_ms": 1.0}\n', stderr="Fatal Python error: Segmentation")
+    with pytest.raises(OccvinoError, match="ended with code -11: Fatal Python error"):
+        start(Request(str(fresh.path)), None)
 
 
 def test_wrong_use_is_refused_before_anything_is_measured(pillars, tmp_path):

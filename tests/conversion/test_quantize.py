@@ -130,6 +130,12 @@ def test_a_data_set_without_ground_truth_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_frames_that_judge_nothing_are_an_error(int8):
+    calibration = quantize.Calibration.choose(DRIVE, int8.manifest.cameras, frames=1)
+    with pytest.raises(OccvinoError, match="mIoU is no number on the .* frames that judge"):
+        quantize._check(float("nan"), float("nan"), (), (), calibration)
+
+
 def test_a_budget_that_cannot_be_met_names_the_loss_and_leaves_nothing(tmp_path, int8, monkeypatch):
     """In NNCF's place: what it gave before, and an fp32 model that was right in nine voxels of ten."""
 

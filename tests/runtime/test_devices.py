@@ -6,7 +6,7 @@ import pytest
 
 from occvino.errors import DeviceError
 from occvino.runtime import Pipeline
-from occvino.runtime.devices import Settings, compile_model
+from occvino.runtime.devices import Settings, compile_model, running
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +75,23 @@ def test_a_device_that_does_not_tell_is_not_believed(small, monkeypatch):
 
 @pytest.mark.parametrize("device", BEHIND)
 def test_the_second_start_is_from_the_cache(small, device, tmp_path):
-    from occvino.runtime.devices import running
-
     def loaded():
         return running(compile_model(small, device, Settings(cache=tmp_path / "new" / "c")), device, cache=True)
 
     assert loaded().from_cache is False
     assert loaded().from_cache is True
     assert "from the cache" in str(loaded())
+
+
+def test_a_damaged_cache_is_written_anew(small, tmp_path):
+    def loaded():
+        return running(compile_model(small, "CPU", Settings(cache=tmp_path)), "CPU", cache=True).from_cache
+
+    assert loaded() is False
+    for blob in tmp_path.iterdir():
+        blob.write_bytes(blob.read_bytes()[:100])
+    assert loaded() is False
+    assert loaded() is True
 
 
 def test_a_cache_that_cannot_be_kept_is_an_error(small, tmp_path):
@@ -96,3 +105,15 @@ def test_a_split_run_is_cached_too(nano, tmp_path):
     options = {"stages": {"encoder": "CPU", "pool": "CPU", "trunk": "CPU"}, "cache": tmp_path}
     assert Pipeline(nano, **options).running.from_cache is False
     assert Pipeline(nano, **options).running.from_cache is True
+
+
+@pytest.mark.parametrize("device", ["CPU", "HETERO:CPU", "AUTO:CPU"])
+def test_threads_reach_every_stage_that_may_be_on_the_cpu(nano, device):
+    stages = dict.fromkeys(("encoder", "pool", "trunk"), device)
+    found = Pipeline(nano, stages=stages, threads=1).running.stages
+    assert [stage.threads for stage in found.values()] == [1, 1, 1]
+
+
+def test_threads_that_no_stage_would_take_are_refused(nano):
+    with pytest.raises(DeviceError, match="no stage runs on the CPU, whose they are"):
+        Pipeline(nano, stages=dict.fromkeys(("encoder", "pool", "trunk"), "GPU"), threads=1)

@@ -76,14 +76,16 @@ def start(request: Request, cache: str | None) -> Start:
     # the path of this process, so that no folder that happens to be the current one is imported from
     code = f"import sys; sys.path[:] = {sys.path!r}; from occvino.bench.fresh import main; main()"
     given = json.dumps({"request": asdict(request), "cache": cache})
-    done = subprocess.run([sys.executable, "-c", code, given], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", code, given], capture_output=True, text=True)
     try:
         found = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        found = None
+    if found is None or done.returncode:  # it may also crash when all is done
+        told = done.stderr.strip() or "it said nothing"
         raise OccvinoError(
-            f"a process that opens {request.artifact} and runs two frames ended with code {done.returncode}: {last}"
-        ) from None
+            f"a process that opens {request.artifact} and runs two frames ended with code {done.returncode}: {told}"
+        )
     if "error" in found:
         raise OccvinoError(found["error"])
     return Start(**found)

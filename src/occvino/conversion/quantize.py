@@ -4,6 +4,7 @@ Calibration frames reach NNCF exactly as `Pipeline` gives them to the network. W
 written; if it loses more than the budget, it is an error and nothing is left.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -206,6 +207,11 @@ def _check(
 ) -> None:
     put_back = sum(layer.int8 for layer in every_layer) - sum(layer.int8 for layer in left)
     loss, frames = 100 * (fp32 - int8), len(calibration.validate)
+    if not math.isfinite(loss):
+        raise OccvinoError(
+            f"mIoU is no number on the {frames} frames that judge, which hold no voxel that a camera sees: give a data "
+            "set with Occ3D's gts and camera masks"
+        )
     if loss > calibration.budget:
         raise OccvinoError(
             f"int8 loses {loss:.2f} points of mIoU ({100 * fp32:.2f} to {100 * int8:.2f} on {frames} frames) and the "

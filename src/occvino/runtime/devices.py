@@ -1,5 +1,6 @@
 """What OpenVINO is asked for, and what it says it does."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -56,8 +57,8 @@ class Settings:
         return {name: value for name, value in found.items() if value is not None}
 
     def of_stage(self, device: str) -> "Settings":
-        """The same for one stage of a split run: other plugins than the CPU's take no number of threads."""
-        return self if device.startswith("CPU") else replace(self, threads=None)
+        """The same for one stage of a split run: only the CPU plugin takes threads, behind HETERO or AUTO too."""
+        return self if has_cpu(device) else replace(self, threads=None)
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ class Running:
         )
 
 
+def has_cpu(device: str) -> bool:
+    """Whether a device string may mean the CPU: "CPU", "HETERO:GPU,CPU", "AUTO:CPU", or "AUTO", which names none."""
+    return device == "AUTO" or any(name.startswith("CPU") for name in re.split("[:,]", device))
+
+
 def check_release(version: str) -> None:
     """Refuse an OpenVINO that is too old.
 
@@ -151,7 +157,7 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
     properties = settings.properties()
     if device.startswith("AUTO") and set(properties) - {"CACHE_DIR"}:
         properties["ENABLE_STARTUP_FALLBACK"] = False  # else the CPU stands in at first, and what it does is read back
-    kept = _make_cache(Path(settings.cache)) if settings.cache else set[Path]()
+    kept = _make_cache(Path(settings.cache)) if settings.cache else None
     try:
         compiled = core.compile_model(model, device, properties)
     except RuntimeError as error:
@@ -159,18 +165,28 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
         raise DeviceError(f"{device} cannot run this model (devices here: {available}): {error}") from error
     given = running(compiled, device, cache=settings.cache is not None)
     _check(given, settings)
-    if settings.cache and not given.from_cache and not set(Path(settings.cache).iterdir()) - kept:
+    if settings.cache and not given.from_cache and _files(Path(settings.cache)) == kept:
         raise DeviceError(f"{device} kept no compiled model in {settings.cache}: leave cache out to accept that")
     return compiled
 
 
-def _make_cache(folder: Path) -> set[Path]:
+def _make_cache(folder: Path) -> dict[str, tuple[int, int]]:
     """What is in the folder. OpenVINO goes without a cache, and says nothing, where there is a file of that name."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return set(folder.iterdir())
+        return _files(folder)
     except OSError as error:
         raise DeviceError(f"cache={folder} cannot be a folder of compiled models: {error.strerror or error}") from error
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Times and sizes of files, by name: OpenVINO writes a model that it cannot read anew, in its old place."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # of another process that is about to rename it
+            told = path.stat()
+            found[path.name] = told.st_mtime_ns, told.st_size
+    return found
 
 
 def _check(given: Running, asked: Settings) -> None:

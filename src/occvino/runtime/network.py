@@ -11,7 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.errors import DeviceError
-from occvino.runtime.devices import Running, Settings, compile_model, running
+from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
 from occvino.runtime.stages import check_stages, split
 
 
@@ -45,6 +45,11 @@ class Network:
             raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
         else:
             check_stages(stages)
+            if settings.threads is not None and not any(map(has_cpu, stages.values())):
+                raise DeviceError(
+                    f"threads={settings.threads} was asked for, and no stage runs on the CPU, whose they are: leave "
+                    "threads out"
+                )
             parts, devices = split(model), stages
         self._stages = {
             name: _Stage(part, devices[name], settings if stages is None else settings.of_stage(devices[name]))

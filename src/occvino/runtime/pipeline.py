@@ -46,8 +46,8 @@ class Pipeline:
     (docs/temporal.md). Call it with the moments of a drive in order, and `reset` it where another drive begins.
 
     An artifact that takes whole pictures (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
-    rig has another size, Pillow resizes all of them on the host, for a copy of the network without that part; a
-    `HostResizeWarning` says so each time.
+    rig has another size, Pillow resizes all of them on the host, for a copy of the network without that part, with a
+    `HostResizeWarning`.
 
     Args:
         artifact: folder made by `convert`. Every file is checked against its hash.
