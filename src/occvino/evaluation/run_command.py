@@ -156,15 +156,17 @@ def _moments(
 ) -> tuple[Sequence[str], Iterable[Shot | OccvinoError]]:
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
-    baked = pipeline.artifact.baked_rig
+    baked, takes = pipeline.artifact.baked_rig, pipeline.artifact.variant.frames
+    remembers = pipeline.memory is not None
     if moments is not None:
-        names, shots = shots_of_folders(moments, Rig.load(rig) if rig else baked)
+        given = Rig.load(rig) if rig else baked
+        names, shots = shots_of_folders(moments, given, frames=takes, remembers=remembers)
         return names[:limit], itertools.islice(shots, limit)
     if dataset is None or rig is not None:
         raise OccvinoError("--dataset has its own rigs: leave --rig out")
-    frames, count = NuScenes(dataset), pipeline.artifact.variant.frames
+    frames = NuScenes(dataset)
     indices = range(len(frames))[:limit]
-    shots = shots_of(frames, indices, rig=baked, frames=count, remembers=pipeline.memory is not None)
+    shots = shots_of(frames, indices, rig=baked, frames=takes, remembers=remembers)
     return [f"{frames[index].scene}/{frames[index].token}" for index in indices], shots
 
 
