@@ -44,7 +44,9 @@ def run(
     images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
     rig: OptionalRig = None,
     past: Past = None,
-    moments: Annotated[Path | None, typer.Option(help="Folder of such folders with a rig.json: one drive by names.")] = None,
+    moments: Annotated[
+        Path | None, typer.Option(help="Folder of such folders with a rig.json: one drive by names.")
+    ] = None,
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
     device: Device = "CPU",
