@@ -14,6 +14,7 @@ Quaternions are (w, x, y, z).
 """
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -303,6 +304,11 @@ class Rig:
         return len(self.cameras)
 
     @property
+    def has_pose(self) -> bool:
+        """Whether it says where the vehicle is: a rig that leaves `ego2global` out has the identity there."""
+        return any(not np.array_equal(camera.ego2global, np.eye(4)) for camera in self.cameras)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Camera names, in order."""
         return tuple(camera.name for camera in self.cameras)
@@ -401,6 +407,21 @@ class Rig:
             post_rot=np.array([np.diag([t.scale, t.scale, 1.0]) for t in transforms], np.float32),
             post_trans=np.array([[-t.crop[0], -t.crop[1], 0.0] for t in transforms], np.float32),
             bda=np.eye(3, dtype=np.float32),
+        )
+
+
+class UnknownPoseWarning(UserWarning):
+    """No rig of several moments says where the vehicle was: past moments are used as if it had stood still."""
+
+
+def warn_of_unknown_poses(rigs: Iterable[Rig]) -> None:
+    """For the rigs of two or more moments. The identity counts as nothing said: who drives is not there twice."""
+    if not any(rig.has_pose for rig in rigs):
+        warnings.warn(
+            "ego2global is left out, or the identity, at every moment: past moments are used as if the vehicle stood "
+            "still. Say in each rig where it was",
+            UnknownPoseWarning,
+            stacklevel=2,
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from occvino.cameras import Camera, ImageTransform, Rig
+from occvino.cameras import Camera, ImageTransform, Rig, warn_of_unknown_poses
 from occvino.decoding import Frame, read, read_into
 from occvino.errors import FrameError
 from occvino.image_input import ImageInput
@@ -60,11 +60,15 @@ def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> lis
     Where there are fewer, the current one stands in for those that are missing, as the official loader has it at the
     start of a scene.
 
+    Warns with `UnknownPoseWarning` where no rig says where the vehicle was.
+
     Raises:
         FrameError: there are more than the network takes.
     """
     if len(past) >= count:
         raise FrameError(f"{len(past)} past frames for a network that takes {count - 1}: give the newest ones")
+    if past:
+        warn_of_unknown_poses([rig, *(other for _, other in past)])
     now = (frames, rig)
     return [now, *past, *[now] * (count - 1 - len(past))]
 

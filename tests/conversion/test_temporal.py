@@ -72,6 +72,16 @@ def assert_same(found, expected, tolerance):
     assert error.within(tolerance), error
 
 
+def test_looking_at_inputs_with_a_past_leaves_what_is_remembered(pipeline, artifact):
+    moments = drive(4)
+    other = Pipeline(artifact, precision="f32")
+    for each in moments[:3]:
+        pipeline(*each)
+        other(*each)
+    pipeline.inputs(*moments[1], past=[moments[0]])
+    np.testing.assert_array_equal(pipeline(*moments[3]).labels, other(*moments[3]).labels)
+
+
 def test_leaving_a_stream_that_is_ahead_forgets(pipeline, artifact):
     moments = drive(7)
     results = pipeline.stream(moments, window=5)

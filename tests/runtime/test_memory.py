@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.cameras import Rig
+from occvino.cameras import Rig, UnknownPoseWarning
 from occvino.errors import FrameError
+from occvino.preprocess import moments
 from occvino.runtime.memory import DroppedFrameWarning, Limits, Memory, SceneCutWarning
 from occvino.temporal import MISSING
 from tests.drives import at, moment
@@ -116,6 +117,30 @@ def test_another_scene_is_told_without_a_warning():
         history = step(memory, rig_at(900), 2, "b", 0.5)[0].history
     assert (history.event, history.moments) == ("scene", 0)
     assert "scene b follows a" in history.message
+
+
+def test_a_scene_that_is_not_told_is_the_one_before():
+    memory = Memory(FOUR_D, "fast", 2)
+    events = [step(memory, rig_at(index), index, scene)[0].history.event for index, scene in enumerate("abbc")]
+    assert events == ["start", "scene", None, "scene"]
+    memory.reset()
+    named = ("a", None, "a", None, "b")
+    events = [step(memory, rig_at(index), index, scene)[0].history.event for index, scene in enumerate(named)]
+    assert events == ["start", None, None, None, "scene"]
+
+
+def test_rigs_that_never_say_where_they_are_are_warned_of():
+    nowhere = Rig(tuple(replace(camera, ego2global=np.eye(4)) for camera in rig_at(0).cameras))
+    memory = Memory(FOUR_D, "exact", 2)
+    step(memory, nowhere, 0)
+    with pytest.warns(UnknownPoseWarning, match="as if the vehicle stood still"):
+        step(memory, nowhere, 1)
+    with pytest.warns(UnknownPoseWarning):
+        moments({}, nowhere, [({}, nowhere)], 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moments({}, nowhere, [], 3)
+        moments({}, nowhere, [({}, rig_at(0))], 3)
 
 
 def test_dropped_frames_are_reported_and_the_past_is_used():

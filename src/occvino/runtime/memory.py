@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig, rigid_inverse
+from occvino.cameras import Rig, rigid_inverse, warn_of_unknown_poses
 from occvino.errors import FrameError
 from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
 from occvino.variants import Variant
@@ -129,7 +129,7 @@ class Memory:
         """What the moment of this rig, scene and time (seconds) is to be given of the past.
 
         `follows`: the caller knows that it follows the moment before; nothing is looked for then. Otherwise it warns
-        with `SceneCutWarning` or `DroppedFrameWarning` if it does not.
+        with `SceneCutWarning` or `DroppedFrameWarning` if it does not. `UnknownPoseWarning`: no rig says where it was.
 
         Raises:
             FrameError: the time is no number.
@@ -138,6 +138,8 @@ class Memory:
             raise FrameError(f"time {time} is no time: seconds are expected, on any clock that does not stand still")
         event, message = (None, "") if follows and self._past else self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
+        if past:
+            warn_of_unknown_poses([rig, *(moment.rig for moment in past)])
         if event in ("cut", "dropped"):
             warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=6)
         there = [age <= len(past) for age in range(1, self._moments + 1)]
@@ -156,6 +158,8 @@ class Memory:
 
     def keep(self, recalled: Recalled, state: State, scene: str | None = None, time: float | None = None) -> None:
         """Remember a moment that was computed from what `recall` gave."""
+        if scene is None and recalled.past:
+            scene = recalled.past[0].scene  # what is not told has not changed
         kept = (Moment(state, recalled.rigs[0], scene, time), *recalled.past)[: self._moments]
         self._free += [moment.state for moment in self._past if moment not in kept]
         if recalled.past and (interval := _interval(recalled.past[0], time)):

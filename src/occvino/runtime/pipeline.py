@@ -161,8 +161,10 @@ class Pipeline:
         prepared = self.prepare(Shot(frames, rig, past))
         if self.memory is None:
             return prepared.inputs
-        self._replay(self.memory, prepared.past)
-        recalled = self._recalled(self.memory, prepared, follows=bool(prepared.past))
+        memory = memory_of(self.artifact, self.memory.limits) if prepared.past else self.memory
+        assert memory is not None
+        self._replay(memory, prepared.past)
+        recalled = self._recalled(memory, prepared, follows=bool(prepared.past))
         return {name: np.array(value) for name, value in recalled[1].items()}
 
     def prepare(self, shot: Shot, pool: Executor | None = None) -> Prepared:
