@@ -29,8 +29,16 @@ BY_HAND = ["flashocc-stbase-4d-stereo.A_noise"]
 """Eighteen pictures of 512x1408 through Swin-B: too much for CI; see docs/variants.md."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*CASES, "flashocc-r50-M0.B_real", "pano-r50-depth4d-pano.B_noise"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in [*CASES, "flashocc-r50-M0.B_real", "pano-r50-depth4d-pano.B_noise"]
+        ),
+        *(pytest.param(name, marks=pytest.mark.by_hand) for name in BY_HAND),
+    ],
+)
 def test_case(golden, name):
     rows = replay(Case(golden, name))
     assert len(rows) > 12

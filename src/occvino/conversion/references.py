@@ -1,7 +1,7 @@
 """The two forms that an IR is made from, run: PyTorch and ONNX Runtime; and what rounding alone does to the first."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,16 @@ def noise_floors(model: FlashOcc, inputs: Arrays, taps: Arrays, temporal: Tempor
     return _most(_apart(each, taps) for each in moved)
 
 
-def half_floors(model: FlashOcc, inputs: Arrays, taps: Arrays, temporal: Temporal) -> dict[str, Error]:
-    """What storing the weights of a stereo network in half precision does to its taps: PyTorch with such weights."""
+def half_floors(
+    model: FlashOcc, inputs: Arrays, taps: Arrays, temporal: Temporal, exact: Collection[str]
+) -> dict[str, Error]:
+    """What storing the weights of a stereo network in half precision does to its taps: PyTorch with such weights.
+
+    `exact`: names, as in the IR, of those that stay f32 whatever their size (`floats.geometry_constants`).
+    """
     rounded = copy.deepcopy(model)
-    for weight in rounded.parameters():
-        if weight.numel() > SMALL:  # as they are stored (see `lower`)
+    for name, weight in rounded.named_parameters(prefix="model"):
+        if weight.numel() > SMALL and name not in exact:  # as they are stored (see `lower.save`)
             weight.data = weight.data.half().float()
     return _apart(run_torch(rounded, inputs, temporal), taps)
 

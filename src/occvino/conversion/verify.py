@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.cameras import Rig
+from occvino.conversion.floats import geometry_constants
 from occvino.conversion.provenance import rebuild
 from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
 from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
@@ -220,7 +221,8 @@ def expect(
     if variant.stereo:
         progress("PyTorch again, rounded otherwise")
         floors["fp32"] = noise_floors(model, inputs, taps, temporal)
-        stored = half_floors(model, inputs, taps, temporal)
+        exact = geometry_constants(ov.Core().read_model(opened.path / IR))
+        stored = half_floors(model, inputs, taps, temporal, exact)
         floors["half"] = {name: error.most(stored[name]) for name, error in floors["fp32"].items()}
     given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
     to_ir = dict(given)
