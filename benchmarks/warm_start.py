@@ -2,7 +2,8 @@
 
 What is new is made to change nothing (after Net2Net, Chen et al., 2016): the camera-aware depth net hands its features
 through, with gates near one half for every camera; the key frame and the past one are averaged in the BEV. Layers end
-in ReLU, so what may be negative is lifted before them by a shift that the next layer takes away again.
+in ReLU, so what may be negative is lifted before them by a shift that the next layer takes away again. In the BEV the
+shift is large, so such a model is to be trained in f32: rounded to bfloat16 it loses half its mIoU.
 """
 
 from collections.abc import Iterable
@@ -19,14 +20,13 @@ _GATE = 0.1
 _SIGMAS = 4.0
 
 
-def widened(model: FlashOcc, old: FlashOcc, samples: Iterable[Sample], cameras: Tensor) -> dict[str, Tensor]:
+def widened(model: FlashOcc, old: FlashOcc, samples: Iterable[Sample]) -> dict[str, Tensor]:
     """State dict of `model`, whose variant is that of `old` with a depth net and one past frame.
 
     Args:
-        model: with random weights; they are overwritten.
+        model: with random weights, which are overwritten, and the camera scale of its training set, which is kept.
         old: trained, in eval mode.
         samples: a few of the old variant, for the scale of its features.
-        cameras: camera vectors of the new one, [B, 27].
     """
     necks, bevs = [], []
     with torch.inference_mode():
@@ -39,9 +39,6 @@ def widened(model: FlashOcc, old: FlashOcc, samples: Iterable[Sample], cameras: 
         _copy(model, old)
         _hand_through(model, old, neck)
         _average_frames(model, old, bev)
-        norm = model.get_submodule("img_view_transformer.depth_net.bn")
-        norm.get_buffer("running_mean").copy_(cameras.mean(0))
-        norm.get_buffer("running_var").copy_(cameras.var(0))
     return model.state_dict()
 
 

@@ -12,7 +12,7 @@ from occvino.errors import CheckpointError
 from occvino.networks import build
 from occvino.training.loop import TrainError, Training, TrainSettings
 from occvino.training.losses import LossSettings
-from occvino.training.samples import moments_of
+from occvino.training.samples import load_sample, moments_of, random_cameras
 from occvino.variants import get_variant
 from tests.small import known, small_form
 
@@ -65,6 +65,17 @@ def test_the_exported_weights_fit_the_model(whole, tmp_path):
     found = model.get_parameter("img_view_transformer.depth_net.weight")
     expected = training.averaged.module.get_parameter("img_view_transformer.depth_net.weight").half().float()
     torch.testing.assert_close(found, expected)
+
+
+def test_statistics_that_half_precision_cannot_hold_are_exported(tmp_path):
+    variant = small_form(get_variant("panoptic-flashocc-r50-depth4d"))
+    with known(variant):
+        training = Training(TrainSettings(variant.name), moments_of(shipped_drive(), variant), tmp_path)
+        name = "img_view_transformer.depth_net.bn.running_var"
+        training.averaged.module.get_buffer(name).fill_(132_380.0)  # of the image shift, pictures 704 pixels wide
+        training.export(tmp_path / "w.safetensors")
+        found = build(variant.name, tmp_path / "w.safetensors").get_buffer(name)
+    assert found.tolist() == [132_380.0] * 27
 
 
 def test_another_run_in_the_same_folder_is_refused(whole):
@@ -124,3 +135,19 @@ def test_a_model_of_two_frames_learns_from_first_weights_and_frozen_parts_do_not
         assert any(name.startswith(part) for name in changed), part
     with pytest.raises(TrainError, match="is at step 1: first weights are for a run that has not begun"):
         training.begin_with(first)
+
+
+def test_after_many_steps_no_camera_is_far_from_those_of_the_training(tmp_path):
+    variant = small_form(get_variant("panoptic-flashocc-r50-depth4d"))
+    frames, rng = moments_of(shipped_drive(), variant), np.random.default_rng(0)
+    with known(variant):
+        training = Training(TrainSettings(variant.name), frames, tmp_path)
+    norm = training.model.get_submodule("img_view_transformer.depth_net.bn")
+    spread = []
+    for step in range(200):  # what 200 steps do to this part
+        spread.append(norm(torch.from_numpy(random_cameras(frames[step % len(frames)], variant, rng))))
+    without_changes = [load_sample(each, variant, None, with_depth=False).inputs[3] for each in frames]
+    assert norm.eval()(torch.cat(without_changes)).abs().max() < 10
+    differing = torch.cat(spread).var(0) > 0.5
+    bev = slice(10, 15)  # mirrored or not, along x and y: the others are 0 and 1 for all
+    assert differing[bev].tolist() == [True, False, False, True, False]

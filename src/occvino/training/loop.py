@@ -24,11 +24,13 @@ from occvino.files import atomic_file
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.losses import LossSettings, class_weights, total_loss
-from occvino.training.samples import Moments, Sample, load_sample
-from occvino.variants import get_variant
+from occvino.training.samples import Moments, Sample, load_sample, random_cameras
+from occvino.variants import Variant, get_variant
 
 _COUNTED_FRAMES = 100
 _PREFETCHED = 4
+_CAMERA_DRAWS = 400
+_CONSTANT = 1e-8
 
 
 class TrainError(OccvinoError, ValueError):
@@ -96,6 +98,8 @@ class Training:
         self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         for part in map(self.model.get_submodule, settings.frozen):
             part.eval().requires_grad_(False)
+        if variant.depth_net:
+            self._scale_cameras()
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
         learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -105,6 +109,17 @@ class Training:
             self._load(self.out / "last.pt")
         else:
             self.weights = class_weights(count_classes(frames, len(self.variant.class_names)))
+
+    def _scale_cameras(self) -> None:
+        """Give the batch norm of camera vectors the scale of many frames, and keep it.
+
+        A step sees them frame by frame, and a mirrored BEV is the same for all cameras of one: by the statistics of
+        a step it would be told as 0 with a variance of 0, and any frame after training would be hundreds away.
+        """
+        norm = self.model.get_submodule("img_view_transformer.depth_net.bn").eval()
+        mean, variance = camera_scale(self.frames, self.variant, self.settings.seed)
+        norm.get_buffer("running_mean").copy_(mean)
+        norm.get_buffer("running_var").copy_(variance)
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Exchange the random first weights of a run that has not begun.
@@ -240,11 +255,15 @@ class Training:
         self.step, self.weights = content["step"], content["weights"]
 
     def export(self, path: str | Path) -> None:
-        """Write the averaged weights as safetensors in half precision, under the names that `build` takes."""
+        """Write the averaged weights as safetensors, under the names that `build` takes.
+
+        Weights are in half precision; statistics of batch norms are not: those of camera vectors do not fit it.
+        """
         from safetensors.torch import save_file
 
+        halved = {name for name, _ in self.averaged.module.named_parameters()}
         state = {
-            key: (value.half() if value.is_floating_point() else value).contiguous()
+            key: (value.half() if key in halved else value).contiguous()
             for key, value in self.averaged.module.state_dict().items()
         }
         metadata = {"variant": self.variant.name, "steps": str(self.step), "format": "pt"}
@@ -260,3 +279,16 @@ def count_classes(frames: Sequence[Moments], classes: int) -> Tensor:
         labels = frames[int(index)][0].load_labels()
         counts += np.bincount(labels.semantics[labels.mask_camera], minlength=classes)
     return torch.from_numpy(counts)
+
+
+def camera_scale(frames: Sequence[Moments], variant: Variant, seed: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of camera vectors over frames with random changes, [27] each.
+
+    A value that never differs keeps its unit: its variance is given as 1.
+    """
+    rng = np.random.default_rng([seed, 2])
+    chosen = np.linspace(0, len(frames) - 1, _CAMERA_DRAWS).round().astype(int)
+    vectors = np.concatenate([random_cameras(frames[int(index)], variant, rng) for index in chosen]).astype(np.float64)
+    variance = vectors.var(axis=0)
+    scale = np.where(variance < _CONSTANT, 1.0, variance)
+    return torch.from_numpy(vectors.mean(axis=0)).float(), torch.from_numpy(scale).float()

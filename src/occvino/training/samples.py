@@ -11,7 +11,7 @@ from torch import Tensor
 
 from occvino.cameras import Calibration
 from occvino.datasets.nuscenes import Frame, NuScenes
-from occvino.geometry import joint_calibration, network_inputs
+from occvino.geometry import camera_vectors, joint_calibration, network_inputs
 from occvino.training.augment import BevChange, PictureChange
 from occvino.variants import Variant
 
@@ -65,8 +65,7 @@ def load_sample(
         bases = frame.rig.image_transforms(variant)
         changes, bev = [PictureChange(base) for base in bases], BevChange()
     else:
-        changes = [PictureChange.random((c.height, c.width), variant.input_size, rng) for c in cameras]
-        bev = BevChange.random(rng)
+        changes, bev = _random_changes(frame, variant, rng)
     pictures = [
         change.apply(raw) for moment in moments for change, raw in zip(changes, moment.load_images(), strict=True)
     ]
@@ -80,6 +79,20 @@ def load_sample(
         seen=torch.from_numpy(bev.apply(labels.mask_camera)),
         depth=torch.from_numpy(depth_bins(returns, calibration, variant)),
     )
+
+
+def random_cameras(moments: Moments, variant: Variant, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Camera vectors [B, 27] of frames after random changes, as `load_sample` draws them. No picture is read.
+
+    Raises:
+        RigError: another number of frames than the variant takes.
+    """
+    return camera_vectors(_calibration(moments, variant, *_random_changes(moments[0], variant, rng)), variant)
+
+
+def _random_changes(frame: Frame, variant: Variant, rng: np.random.Generator) -> tuple[list[PictureChange], BevChange]:
+    sizes = [(camera.height, camera.width) for camera in frame.rig.cameras]
+    return [PictureChange.random(size, variant.input_size, rng) for size in sizes], BevChange.random(rng)
 
 
 def _calibration(moments: Moments, variant: Variant, changes: Sequence[PictureChange], bev: BevChange) -> Calibration:
