@@ -1,7 +1,7 @@
 """What the fast form of a temporal model costs: a small trained one on held-out drives, in its three forms.
 
-    occvino synth train1 --scenes 100 --seed 1 --frames 6 --width 352
-    python -m benchmarks.fast --train train1 --work work --steps 300
+    occvino synth train1 --scenes 20 --seed 1 --frames 6 --width 352
+    python -m benchmarks.fast --train train1 --work work --steps 560
 
 The model is occvino-nano with a camera-aware depth net and one past frame. It begins with the weights of the nano that
 ships (`warm_start.py`), whose picture encoder it keeps. Drives to measure on are made under --work: ordinary ones, ones
