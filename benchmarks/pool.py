@@ -25,13 +25,15 @@ from occvino.variants import Variant, get_variant
 ROUNDS = 40
 
 
-def compile_graph(build: Callable[..., ov.Output], inputs: dict[str, np.ndarray]) -> Callable[[], np.ndarray]:
+def compile_graph(
+    build: Callable[..., ov.Output], inputs: dict[str, np.ndarray], threads: int
+) -> Callable[[], np.ndarray]:
     """A graph that pools and does what the network does next: back to [1, C, Dy, Dx]."""
     parameters = [ops.parameter(array.shape, array.dtype, name=name) for name, array in inputs.items()]
     pooled = build(*(parameter.output(0) for parameter in parameters))
     channels = inputs["feat"].shape[-1]
     picture = ops.transpose(ops.reshape(pooled, [1, 200, 200, channels], False), [0, 3, 1, 2])
-    settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = ov.Core().compile_model(ov.Model([picture], parameters), "CPU", settings)
     request = compiled.create_infer_request()
     arrays = list(inputs.values())
@@ -80,7 +82,7 @@ def theirs(source: Path, prepared: Path, variant: Variant) -> Callable[[], np.nd
     return lambda: pool.run_with_geom(depth, features, geometry)
 
 
-def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
+def contestants(variant: Variant, threads: int = THREADS) -> dict[str, Callable[[], Any]]:
     depth, feat = tensors_for(variant)
     plan = PoolingPlan.from_rig(shipped_drive()[0].rig, variant)
     lengths = np.diff(np.append(plan.interval_starts, plan.ranks_depth.size))
@@ -109,9 +111,9 @@ def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
         return bev_pool_torch(*bag_tensors).view(1, 200, 200, -1).permute(0, 3, 1, 2).contiguous()
 
     return {
-        "OpenVINO EmbeddingBagOffsetsSum": compile_graph(bev_pool_openvino, bag),
-        "OpenVINO ScatterNDUpdate sum": compile_graph(scatter_nd, points),
-        "OpenVINO ScatterElementsUpdate sum": compile_graph(scatter_elements, points),
+        "OpenVINO EmbeddingBagOffsetsSum": compile_graph(bev_pool_openvino, bag, threads),
+        "OpenVINO ScatterNDUpdate sum": compile_graph(scatter_nd, points, threads),
+        "OpenVINO ScatterElementsUpdate sum": compile_graph(scatter_elements, points, threads),
         "torch embedding_bag": embedding_bag,
         "torch index_add_": index_add,
     }

@@ -4,6 +4,7 @@ Bounds leave room for a shared machine: what was measured on a quiet one is in d
 """
 
 import pytest
+import torch
 
 from benchmarks import plan, pool, preprocess
 from benchmarks.frame import OURS, TORCH, inputs_for, openvino, peak, torch_eager
@@ -28,16 +29,26 @@ def m0(tmp_path_factory) -> Artifact:
     return convert(M0, None, tmp_path_factory.mktemp("m0") / "m0")
 
 
+@pytest.fixture
+def one_thread():
+    """For PyTorch too. Two were seen to get only one core of a virtual machine, for seconds on end."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_the_bag_beats_what_a_scatter_does():
     names = ("OpenVINO EmbeddingBagOffsetsSum", "OpenVINO ScatterElementsUpdate sum", "torch index_add_")
-    running = {name: run for name, run in pool.contestants(get_variant(M0)).items() if name in names}
+    running = {name: run for name, run in pool.contestants(get_variant(M0), threads=1).items() if name in names}
     bag, elements, index_add = best(take_turns(running, rounds=15, warmup=3)).values()
     assert elements / bag > 2.5  # aimed at: 5
-    assert index_add / bag > 2.5
+    assert index_add / bag > 2  # 9 in a new process, where its large tensors come from fresh pages each time
 
 
 def test_resizing_in_the_graph_beats_pillow():
-    """On one thread each: two were seen to get only one core of a virtual machine, for seconds on end."""
+    """On one thread each, as above."""
     found = best(take_turns(preprocess.contestants(*preprocess.CASES["M0"]), rounds=15, warmup=3))
     assert found[preprocess.PILLOW] / found[preprocess.GRAPH_ALONE] > 1.6  # aimed at: 4, on two threads
 
