@@ -23,7 +23,7 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.evaluation.engines import load_engine
 from occvino.evaluation.predictions import Predictions
 from occvino.evaluation.score import score
-from occvino.geometry import turned
+from occvino.geometry.rig import turned
 from occvino.metrics import RayIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.variants import get_variant

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from occvino.datasets.nuscenes import Frame
 from occvino.metrics import MIoU
-from occvino.variants import OCC3D_CLASSES, Grid
+from occvino.variant import OCC3D_CLASSES, Grid
 
 RING_WIDTHS = (0.8, 1.6, 3.2, 6.4)
 """Metres."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from occvino.cameras import Calibration
+from occvino.geometry.calibration import Calibration
 
 NAME = "openvino_flashocc"
 NETWORKS_ALONE = f"{NAME}, its networks without a pool"

@@ -13,10 +13,10 @@ from PIL import Image
 
 from benchmarks.harness import THREADS, Timing, save, show, take_turns
 from benchmarks.preprocess import pictures
-from occvino import decoding
 from occvino.datasets.shipped import shipped_drive
-from occvino.image_input import ImageInput
-from occvino.preprocess import network_images, whole_pictures
+from occvino.images import decode as decoding
+from occvino.images.inputs import network_images, whole_pictures
+from occvino.images.layout import ImageInput
 from occvino.variants import get_variant
 
 ROUNDS = 40

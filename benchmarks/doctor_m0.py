@@ -13,7 +13,7 @@ import torch
 
 import occvino.networks
 from occvino.doctor import diagnose
-from occvino.lift import PoolingPlan
+from occvino.geometry.lift import PoolingPlan
 from occvino.variants import get_variant
 
 

@@ -26,21 +26,22 @@ from benchmarks.harness import THREADS, save
 from benchmarks.warm_start import widened
 from occvino.artifact import Artifact
 from occvino.conversion import convert
-from occvino.datasets import synth
 from occvino.datasets.nuscenes import NuScenes
-from occvino.datasets.world import Drive
-from occvino.datasets.world_actors import Speed
-from occvino.datasets.world_rig import SensorSet
 from occvino.evaluation.engines import load_engine
 from occvino.evaluation.predictions import Predictions
 from occvino.evaluation.score import score
-from occvino.geometry import camera_vectors, joint_calibration
+from occvino.geometry.inputs import camera_vectors, joint_calibration
+from occvino.geometry.temporal import FORMS
 from occvino.networks import build
 from occvino.networks.checkpoint import shipped_weights
-from occvino.temporal import FORMS
+from occvino.synth import write as synth
+from occvino.synth.actors import Speed
+from occvino.synth.rig import SensorSet
+from occvino.synth.world import Drive
 from occvino.training.loop import Training, TrainSettings
 from occvino.training.samples import load_sample, moments_of
-from occvino.variants import DepthNet, get_variant
+from occvino.variant import DepthNet
+from occvino.variants import get_variant
 from tests.small import known
 
 NANO = get_variant("occvino-nano")

@@ -17,9 +17,9 @@ from benchmarks import competitor
 from benchmarks.harness import THREADS, peak_memory_of, save, show, take_turns
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.datasets.shipped import shipped_drive
-from occvino.lift import PoolingPlan
+from occvino.geometry.lift import PoolingPlan
+from occvino.images.inputs import network_images
 from occvino.machine import peak_memory_mib
-from occvino.preprocess import network_images
 
 OURS, ORT, TORCH = "occvino IR", "ONNX Runtime", "torch eager"
 

@@ -7,8 +7,8 @@ from typing import Any
 from benchmarks.card import accuracy_table, card
 from benchmarks.frame_page import frame_section, profile_section, targets_section
 from benchmarks.markdown import heading, load, percent, table, timings
-from occvino.geometry import PLAN_INPUTS, input_names
-from occvino.report import FIGURES
+from occvino.cli.tables import FIGURES
+from occvino.geometry.inputs import PLAN_INPUTS, input_names
 from occvino.variants import get_variant, variants
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,12 +16,12 @@ from typing import Any
 
 from benchmarks.harness import RESULTS, peak_memory_of, save
 from occvino.artifact import IR, Artifact
-from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.conversion.verify import expect, judge
 from occvino.datasets.shipped import shipped_drive
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Moment
 from occvino.machine import peak_memory_mib
-from occvino.preprocess import Moment
 from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import get_variant, variants

@@ -24,8 +24,8 @@ from occvino.artifact import IR, Artifact
 from occvino.conversion import convert
 from occvino.conversion.tolerances import TOLERANCES, Error
 from occvino.conversion.verify import Expected, expect, judge
+from occvino.geometry.temporal import FORMS, Temporal
 from occvino.runtime.npu_rules import check_npu_rules
-from occvino.temporal import FORMS, Temporal
 from occvino.variants import get_variant, variants
 from tests.gpu.compare import GpuPluginError, compare
 from tests.small import known, small_form

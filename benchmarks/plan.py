@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from benchmarks.harness import THREADS, save, show, take_turns
-from occvino.cameras import Calibration
 from occvino.datasets.shipped import shipped_drive
-from occvino.lift import PoolingPlan, frustum
-from occvino.variants import Variant, get_variant
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.lift import PoolingPlan, frustum
+from occvino.variant import Variant
+from occvino.variants import get_variant
 
 ROUNDS = 40
 

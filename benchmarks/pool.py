@@ -19,8 +19,9 @@ from benchmarks import competitor
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
 from occvino.datasets.shipped import shipped_drive
-from occvino.lift import PoolingPlan
-from occvino.variants import Variant, get_variant
+from occvino.geometry.lift import PoolingPlan
+from occvino.variant import Variant
+from occvino.variants import get_variant
 
 ROUNDS = 40
 

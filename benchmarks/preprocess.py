@@ -16,12 +16,12 @@ import openvino as ov
 from PIL import Image
 
 from benchmarks.harness import THREADS, Timing, save, show, take_turns
-from occvino.cameras import ImageTransform
 from occvino.conversion import convert
 from occvino.conversion.raw_frames import resizing
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import shipped_drive
-from occvino.image_input import ImageInput
+from occvino.geometry.image_transform import ImageTransform
+from occvino.images.layout import ImageInput
 from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline

@@ -9,10 +9,11 @@ import json
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from occvino.geometry import input_names
+from occvino.cli.tables import FIGURES
+from occvino.geometry.inputs import input_names
 from occvino.networks import FlashOcc
-from occvino.report import FIGURES
-from occvino.variants import Variant, get_variant, variants
+from occvino.variant import Variant
+from occvino.variants import get_variant, variants
 
 
 def inputs_of(variant: Variant, cameras: int = 6) -> dict[str, torch.Tensor]:

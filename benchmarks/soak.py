@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import RESULTS, THREADS, save, show, take_turns
-from occvino.cameras import Rig
 from occvino.datasets.shipped import shipped_drive
-from occvino.geometry import turned
-from occvino.preprocess import Frames
+from occvino.geometry.rig import Rig, turned
+from occvino.images.inputs import Frames
 from occvino.runtime import Failure, Pipeline
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "soak.png"

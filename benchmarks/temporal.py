@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks.harness import RESULTS, THREADS, Timing, save, show
 from occvino.conversion import convert
 from occvino.datasets.shipped import shipped_drive
-from occvino.preprocess import Moment
+from occvino.geometry.temporal import FORMS
+from occvino.images.inputs import Moment
 from occvino.runtime import Occupancy, Pipeline
-from occvino.temporal import FORMS
 
 ROUNDS = 2
 

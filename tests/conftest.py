@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from occvino.artifact import Artifact
-from occvino.cameras import Camera, Rig, pose
-from occvino.variants import NUSCENES_CAMERAS, get_variant
+from occvino.geometry.camera import Camera
+from occvino.geometry.rig import Rig
+from occvino.geometry.transforms import pose
+from occvino.synth.write import SynthSettings, synthesize
+from occvino.variant import NUSCENES_CAMERAS
+from occvino.variants import get_variant
 
+SYNTH = SynthSettings(seed=11, frames=2, width=96)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 YAWS = {  # degrees, left positive: roughly where nuScenes has them
     "CAM_FRONT_LEFT": 55.0,
@@ -92,3 +97,11 @@ def fresh(nano: Artifact, tmp_path: Path) -> Artifact:
 @pytest.fixture(scope="session")
 def nano_variant():
     return get_variant("occvino-nano")
+
+
+@pytest.fixture(scope="session")
+def drives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of one short drive with very small pictures. Tests copy it before they change it."""
+    out = tmp_path_factory.mktemp("synth") / "drives"
+    assert list(synthesize(out, 1, SYNTH)) == ["scene-0001"]
+    return out

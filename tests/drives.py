@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from occvino.cameras import Rig, pose
 from occvino.conversion.references import nudged
-from occvino.geometry import joint_calibration, network_inputs
+from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.rig import Rig
+from occvino.geometry.transforms import pose
+from occvino.images.inputs import images_of, moments
 from occvino.networks.flashocc import normalise
-from occvino.preprocess import images_of, moments
 from tests.conftest import make_camera
 
 

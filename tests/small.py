@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
-from occvino.variants import Axis, DepthNet, Grid, Panoptic, Stereo, Swin, Variant
+from occvino.variant import Axis, DepthNet, Grid, Panoptic, Stereo, Swin, Variant
 
 _MODULE = sys.modules["occvino.variants"]
 _HEIGHT = Axis(-1.0, 5.4, 0.8)

@@ -25,7 +25,7 @@ from occvino.bev_pool import (
 )
 from occvino.conversion import read_onnx
 from occvino.errors import OccvinoError
-from occvino.lift import OUTSIDE, PoolingPlan
+from occvino.geometry.lift import OUTSIDE, PoolingPlan
 
 PLAN = ("ranks_depth", "ranks_feat", "interval_starts")
 

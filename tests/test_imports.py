@@ -11,30 +11,24 @@ SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
     ("evaluation", "bench"),
-    ("demo", "report"),
-    ("options", "console"),
-    ("conversion", "doctor", "scale", "training"),
+    ("conversion", "doctor", "training"),
     ("runtime",),
     ("viz",),
-    ("networks", "datasets"),
-    ("metrics",),
-    (
-        "preprocess",
-        "bev_pool",
-        "artifact",
-        "resample",
-        "resample_reference",
-        "lift_reference",
-        "geometry",
-        "geometry_reference",
-    ),
-    ("lift", "decoding"),
-    ("cameras", "temporal"),
-    ("files", "variants", "image_input"),
+    ("networks", "datasets", "synth"),
+    ("metrics", "artifact"),
+    ("bev_pool", "images"),
+    ("geometry",),
+    ("files", "variants"),
+    ("variant", "voxel_walk"),
     ("errors", "machine"),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "nncf", "safetensors")
+
+
+def is_module(name: str) -> bool:
+    place = SOURCE.parent.joinpath(*name.split("."))
+    return place.is_dir() or place.with_suffix(".py").is_file()
 
 
 def imports_of(path: Path) -> set[str]:
@@ -49,9 +43,13 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-            if node.module == "occvino":
-                found |= {f"occvino.{alias.name}" for alias in node.names if alias.name in TIER_OF}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if is_module(f"{node.module}.{alias.name}")}
     return {name for name in found if name.startswith("occvino.")}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_imports_point_down():
@@ -66,6 +64,24 @@ def test_imports_point_down():
             if other != unit and TIER_OF[other] <= TIER_OF[unit]:
                 wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
     assert not wrong, wrong
+
+
+def test_no_ring_of_files():
+    """A file that imports another one is imported by it neither straight nor by way of others."""
+    files = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+    arrows = {name: {other for other in imports_of(path) if other in files} for name, path in files.items()}
+    faces = {name for name, path in files.items() if path.name == "__init__.py"}
+    while True:  # a file that imports nothing that is left is in no ring
+        free = {name for name, others in arrows.items() if name in faces or not others - faces}
+        if not free:
+            break
+        arrows = {name: others - free for name, others in arrows.items() if name not in free}
+    assert not arrows, f"these files import each other in a ring: {arrows}"
+
+
+def test_no_file_is_too_long():
+    lengths = {path: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
+    assert not {str(path): lines for path, lines in lengths.items() if lines > 400}
 
 
 def test_the_runtime_imports_neither_torch_nor_onnx():

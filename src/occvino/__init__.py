@@ -12,21 +12,22 @@ from occvino.variants import variants
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from occvino.cameras import Camera, Rig
     from occvino.conversion import convert
     from occvino.conversion.verify import verify
     from occvino.doctor import diagnose
-    from occvino.lift import PoolingPlan
+    from occvino.geometry.camera import Camera
+    from occvino.geometry.lift import PoolingPlan
+    from occvino.geometry.rig import Rig
     from occvino.networks import build
     from occvino.runtime import Failure, Occupancy, Pipeline, Shot
 
 _HOME = {
-    "Camera": "occvino.cameras",
+    "Camera": "occvino.geometry.camera",
     "Failure": "occvino.runtime",
     "Occupancy": "occvino.runtime",
     "Pipeline": "occvino.runtime",
-    "PoolingPlan": "occvino.lift",
-    "Rig": "occvino.cameras",
+    "PoolingPlan": "occvino.geometry.lift",
+    "Rig": "occvino.geometry.rig",
     "Shot": "occvino.runtime",
     "build": "occvino.networks",
     "convert": "occvino.conversion",

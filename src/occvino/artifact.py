@@ -14,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from occvino.cameras import Rig
 from occvino.errors import ArtifactError
 from occvino.files import sha256, write_text
-from occvino.image_input import ImageInput
-from occvino.temporal import Temporal
-from occvino.variants import Variant, get_variant
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import Temporal
+from occvino.images.layout import ImageInput
+from occvino.variant import Variant
+from occvino.variants import get_variant
 
 MANIFEST = "occvino.json"
 IR = "model.xml"

@@ -24,19 +24,19 @@ from occvino.bench.figure import BLUE, ORANGE, Bar, _bars, _ticks, draw
 from occvino.bench.fresh import Start, Starts, start, time_starts
 from occvino.bench.streams import compare
 from occvino.bench.table import print_benchmark
-from occvino.cameras import Calibration
-from occvino.cli import app
+from occvino.cli.app import app
 from occvino.conversion import convert
 from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
-from occvino.geometry import joint_calibration
-from occvino.image_input import ImageInput
-from occvino.lift import PoolingPlan
-from occvino.preprocess import whole_pictures
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.inputs import joint_calibration
+from occvino.geometry.lift import PoolingPlan
+from occvino.images.inputs import whole_pictures
+from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.stages import CUTS
+from tests.cli.test_cli import occvino
 from tests.drives import moment
 from tests.small import known
-from tests.test_cli import occvino
 
 FEW = Budget(4, 60.0)
 STARTS = Starts({"without_cache": Start(100.0, 150.0, 50.0, 200.0, None)}, "CPU kept no compiled model")

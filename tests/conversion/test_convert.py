@@ -9,13 +9,13 @@ import openvino as ov
 import pytest
 
 from occvino.artifact import MANIFEST, Artifact
-from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.conversion.lower import SMALL, check_stock, lower
 from occvino.errors import ArtifactError, CheckpointError, OccvinoError
 from occvino.files import OutputError
-from occvino.lift import PoolingPlan
-from occvino.preprocess import network_images
+from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import network_images
 from occvino.runtime import Pipeline
 from tests.conftest import make_camera
 

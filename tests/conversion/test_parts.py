@@ -8,14 +8,15 @@ import openvino as ov
 import pytest
 import torch
 
-from occvino.cameras import Rig, pose
 from occvino.conversion import convert
 from occvino.conversion.floats import geometry_constants
 from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.torch_pipeline import TorchPipeline
 from occvino.conversion.verify import expect, judge, verify
 from occvino.errors import FrameError, OccvinoError, RigError
-from occvino.geometry import input_names
+from occvino.geometry.inputs import input_names
+from occvino.geometry.rig import Rig
+from occvino.geometry.transforms import pose
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Pipeline

@@ -11,15 +11,15 @@ from openvino import opset8 as ops
 from rich.console import Console
 
 from occvino.artifact import IR, Artifact
+from occvino.cli.tables import FIGURES, print_manifest
 from occvino.conversion import convert, quantize
 from occvino.conversion.floats import GEOMETRY, MATCHING, POOLED, kept_float
 from occvino.conversion.macs import by_kind, layers
 from occvino.conversion.verify import verify
 from occvino.datasets.shipped import DRIVE, shipped_drive
 from occvino.errors import OccvinoError
-from occvino.image_input import ImageInput
+from occvino.images.layout import ImageInput
 from occvino.networks.checkpoint import shipped_weights
-from occvino.report import FIGURES, print_manifest
 from occvino.runtime import Pipeline
 from tests.small import known
 

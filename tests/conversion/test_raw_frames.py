@@ -6,12 +6,13 @@ import pytest
 from PIL import Image
 
 from occvino.artifact import Artifact
-from occvino.cameras import ImageTransform, Rig
 from occvino.conversion import convert
 from occvino.conversion.raw_frames import resizing
 from occvino.conversion.verify import verify
 from occvino.errors import FrameError, OccvinoError
-from occvino.image_input import ImageInput
+from occvino.geometry.image_transform import ImageTransform
+from occvino.geometry.rig import Rig
+from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.runtime.pipeline import HostResizeWarning

@@ -12,18 +12,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from occvino.artifact import MANIFEST, Artifact
-from occvino.cameras import Rig
-from occvino.cli import app
+from occvino.cli.app import app
 from occvino.conversion import convert
 from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.tolerances import TOLERANCES, Error
 from occvino.conversion.verify import verify
 from occvino.errors import ArtifactError, FrameError, OccvinoError
-from occvino.geometry import input_names
+from occvino.geometry.inputs import input_names
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import state_slots
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Occupancy, Pipeline, SceneCutWarning
-from occvino.temporal import state_slots
 from occvino.variants import get_variant
 from tests.drives import batch, drive, moment
 from tests.small import known

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig, pose
 from occvino.conversion import convert
 from occvino.conversion import verify as module
 from occvino.conversion.verify import verify
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, sha256
-from occvino.lift import EmptyPlanWarning, frustum, rays
+from occvino.geometry.lift import EmptyPlanWarning, frustum, rays
+from occvino.geometry.rig import Rig
+from occvino.geometry.transforms import pose
 from occvino.networks import build
 from occvino.networks.flashocc import TAPS
 

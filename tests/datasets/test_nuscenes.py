@@ -11,7 +11,7 @@ from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError
 from occvino.errors import FrameError
 from occvino.metrics import MIoU
-from occvino.variants import NUSCENES_CAMERAS, OCC3D_CLASSES
+from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from occvino import cli
-from occvino.doctor import Findings, diagnose
+from occvino.cli import app as cli
+from occvino.doctor import Report, diagnose
 from occvino.doctor.findings import Fix
 from tests.doctor.zoo import leaving
 
@@ -116,7 +116,7 @@ def test_html_escapes_what_came_from_the_module(run, tmp_path):
         finding, subject=evil, message=evil, evidence=(evil,), fix=Fix(evil, True, True, evil),
         place=replace(finding.place, file=evil, code=evil),
     )  # fmt: skip
-    html = Findings(evil, (finding,), {evil: evil}, {}).to_html()
+    html = Report(evil, (finding,), {evil: evil}, {}).to_html()
     assert "<script" not in html
     assert html.count("&lt;script&gt;") >= 9
     assert "http" not in html

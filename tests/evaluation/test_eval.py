@@ -21,8 +21,8 @@ from occvino.metrics import MIoU
 from occvino.metrics.ray_pq import THINGS
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime.panoptic import FIRST_ID
-from occvino.variants import OCC3D_CLASSES
-from tests.test_cli import occvino
+from occvino.variant import OCC3D_CLASSES
+from tests.cli.test_cli import occvino
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_an_evaluation_may_go_on_with_another_jpeg_decoder(trained, monkeypatch)
     """Its folder remembers in words what it ran on, and pixels do not depend on the decoder."""
     options = {"device": "CPU", "precision": "f32", "checkpoint": None}
     _, before = load_engine("openvino", trained, **options)
-    monkeypatch.setattr("occvino.decoding.simplejpeg", None)
+    monkeypatch.setattr("occvino.images.decode.simplejpeg", None)
     assert load_engine("openvino", trained, **options)[1] == before
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from occvino.cli.run import label
 from occvino.conversion import convert
 from occvino.errors import RigError
-from occvino.evaluation.run_command import label
 from occvino.evaluation.shots import in_order, shots_of_folders
 from occvino.runtime import Occupancy, Pipeline, Shot
 from tests.drives import drive

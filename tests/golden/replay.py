@@ -27,14 +27,15 @@ import rounding
 from recipe import Weights, digest, make_weights
 from record import Records, caught
 
-from occvino.cameras import Calibration
-from occvino.geometry import beside_plan
-from occvino.lift import PoolingPlan, cells_of_points
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.inputs import beside_plan
+from occvino.geometry.lift import PoolingPlan, cells_of_points
 from occvino.networks import FlashOcc, build
 from occvino.networks.flashocc import normalise
 from occvino.networks.panoptic import HEADS
 from occvino.networks.stereo import cost_volume
-from occvino.variants import Variant, variants
+from occvino.variant import Variant
+from occvino.variants import variants
 
 MODEL_OF_CASE = {
     "flashocc-r50-M1": "flashocc-r50",

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from occvino.cameras import Calibration
-from occvino.lift import OUTSIDE, frustum
-from occvino.variants import Variant
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.lift import OUTSIDE, frustum
+from occvino.variant import Variant
 
 BORDER = 1e-3
 """Of a cell: how near a border counts as decided by rounding."""

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from occvino.cameras import Rig
 from occvino.conversion import convert
 from occvino.conversion.torch_pipeline import TorchPipeline
 from occvino.conversion.verify import verify
+from occvino.geometry.rig import Rig
 from occvino.networks import build
 from occvino.runtime import Pipeline
 from tests.golden.recipe import digest, make_weights

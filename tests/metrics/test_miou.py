@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from occvino.metrics import MIoU, reference
 from occvino.metrics.miou import MetricError
-from occvino.variants import OCC3D_CLASSES
+from occvino.variant import OCC3D_CLASSES
 
 relaxed = settings(deadline=None, max_examples=60)  # the machine may be busy
 SHAPE = (4, 3, 5)

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from occvino.cameras import pose
+from occvino.geometry.transforms import pose
 from occvino.metrics import RayIoU, RayPQ, reference
 from occvino.metrics.miou import MetricError
 from occvino.metrics.ray import lidar_origins
 from occvino.metrics.rays import first_hits, lidar_rays, rays_from
-from occvino.variants import Axis, Grid
+from occvino.variant import Axis, Grid
 
 relaxed = settings(deadline=None, max_examples=60)  # the machine may be busy
 GRID = Grid(Axis(-2.0, 2.0, 0.4), Axis(-1.6, 1.6, 0.4), Axis(-0.8, 1.2, 0.4))

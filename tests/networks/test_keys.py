@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmarks.sizes import measure
+from occvino.cli.tables import FIGURES
 from occvino.networks import FlashOcc
-from occvino.report import FIGURES
 from occvino.variants import get_variant, variants
 
 STEREO_SWIN = "flashocc/flashocc-stbase-4d-stereo-512x1408_4x4"

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from occvino.cameras import Rig
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError
-from occvino.geometry import PLAN_INPUTS, joint_calibration, network_inputs
-from occvino.lift import PoolingPlan
+from occvino.geometry.inputs import PLAN_INPUTS, joint_calibration, network_inputs
+from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import MISSING
+from occvino.images.inputs import images_of
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.streaming import stream_taps
-from occvino.preprocess import images_of
 from occvino.runtime.memory import Memory
-from occvino.temporal import MISSING
 from tests.drives import batch, drive, tensors
 from tests.small import SMALL, known
 

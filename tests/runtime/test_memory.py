@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.cameras import Rig, UnknownPoseWarning
 from occvino.errors import FrameError
-from occvino.preprocess import moments
+from occvino.geometry.rig import Rig, UnknownPoseWarning
+from occvino.geometry.temporal import MISSING
+from occvino.images.inputs import moments
 from occvino.runtime.memory import DroppedFrameWarning, Limits, Memory, SceneCutWarning
-from occvino.temporal import MISSING
 from tests.drives import at, moment
 from tests.small import SMALL
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from occvino.errors import ArtifactError, OccvinoError
 from occvino.runtime import panoptic, panoptic_reference
 from occvino.runtime.panoptic import Centres, Mapping, assign_instances, find_centres
-from occvino.variants import OCC3D_CLASSES, Axis, Grid, get_variant
+from occvino.variant import OCC3D_CLASSES, Axis, Grid
+from occvino.variants import get_variant
 
 SMALL = Grid(Axis(-3.2, 3.2, 0.4), Axis(-2.0, 2.0, 0.4), Axis(-1.0, 0.6, 0.4))
 LABEL = {name: index for index, name in enumerate(OCC3D_CLASSES)}

@@ -6,11 +6,11 @@ import PIL
 import pytest
 import simplejpeg
 
-from occvino import preprocess
-from occvino.cameras import Rig
 from occvino.errors import ArtifactError, DeviceError, FrameError
 from occvino.files import OutputError
-from occvino.lift import EmptyPlanWarning
+from occvino.geometry.lift import EmptyPlanWarning
+from occvino.geometry.rig import Rig
+from occvino.images import inputs as preprocess
 from occvino.runtime import Occupancy, Pipeline
 from occvino.runtime.devices import check_release
 from tests.conftest import make_camera
@@ -102,7 +102,7 @@ def test_what_runs_is_read_back(pipeline):
 def test_what_decodes_jpeg_files_is_told(pipeline, monkeypatch):
     assert pipeline.running.jpeg_decoder == f"simplejpeg {simplejpeg.__version__}"
     assert str(pipeline.running).endswith(f"; JPEG by simplejpeg {simplejpeg.__version__}")
-    monkeypatch.setattr("occvino.decoding.simplejpeg", None)
+    monkeypatch.setattr("occvino.images.decode.simplejpeg", None)
     assert pipeline.running.to_dict()["jpeg_decoder"] == f"Pillow {PIL.__version__}"
 
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from occvino import preprocess
-from occvino.cameras import Rig
 from occvino.errors import FrameError, OccvinoError
+from occvino.geometry.rig import Rig
+from occvino.images import inputs as preprocess
 from occvino.runtime import Failure, Occupancy, Pipeline, Shot
 from occvino.runtime.shot import Inferred, Prepared
 from occvino.runtime.stream import stream

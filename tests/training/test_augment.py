@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.cameras import Calibration
+from occvino.geometry.calibration import Calibration
 from occvino.training.augment import BevChange, PictureChange
 from occvino.training.samples import NO_DEPTH, depth_bins
 from occvino.variants import get_variant
@@ -85,7 +85,7 @@ def test_without_points_every_pixel_is_unknown():
 
 
 def test_a_picture_without_changes_is_the_test_time_one():
-    from occvino.cameras import ImageTransform
+    from occvino.geometry.image_transform import ImageTransform
 
     base = ImageTransform.for_test((396, 704), NANO.input_size)
     rotation, shift = PictureChange(base).matrices()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from occvino.datasets.shipped import shipped_drive
-from occvino.geometry import input_names, joint_calibration, network_inputs
-from occvino.preprocess import images_of
+from occvino.geometry.inputs import input_names, joint_calibration, network_inputs
+from occvino.images.inputs import images_of
 from occvino.training.samples import load_sample, moments_of
 from occvino.variants import get_variant
 from tests.small import small_form

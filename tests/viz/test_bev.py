@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from occvino.errors import OccvinoError
-from occvino.variants import NUSCENES_CAMERAS, OCC3D_CLASSES, Axis, Grid, get_variant
+from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES, Axis, Grid
+from occvino.variants import get_variant
 from occvino.viz import PictureError, bev_picture, camera_strip, compose
 from occvino.viz.bev import class_shares, draw_panel, topmost
 from occvino.viz.palette import COLOURS, GROUND, INK

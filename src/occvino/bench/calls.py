@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from occvino.bench.times import Times
-from occvino.cameras import Rig
+from occvino.geometry.rig import Rig
 from occvino.runtime import Pipeline, Shot
 
 WARM_UP = 2

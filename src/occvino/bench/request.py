@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig
 from occvino.datasets.shipped import moments_for
 from occvino.errors import OccvinoError
-from occvino.geometry import turned
-from occvino.preprocess import Frames, Moment
+from occvino.geometry.rig import Rig, turned
+from occvino.images.inputs import Frames, Moment
 from occvino.runtime import Pipeline, Shot
 
 DRIVE = "the drive that ships inside"

@@ -13,7 +13,6 @@ import torch
 
 import occvino
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest, may_be_replaced
-from occvino.cameras import MAX_CAMERAS, ImageTransform, Rig
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
@@ -22,13 +21,16 @@ from occvino.conversion.raw_frames import take_raw_frames
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
-from occvino.geometry import joint_calibration, network_inputs
-from occvino.image_input import ImageInput
+from occvino.geometry.image_transform import ImageTransform
+from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.rig import MAX_CAMERAS, Rig
+from occvino.geometry.temporal import Temporal, check_form
+from occvino.images.layout import ImageInput
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
-from occvino.temporal import Temporal, check_form
-from occvino.variants import Variant, get_variant
+from occvino.variant import Variant
+from occvino.variants import get_variant
 
 __all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
 

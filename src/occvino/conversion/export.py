@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from occvino.bev_pool import onnx_function
 from occvino.conversion.quiet import quiet
-from occvino.geometry import input_names
+from occvino.geometry.inputs import input_names
+from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 from occvino.networks import FlashOcc
 from occvino.networks.depth_net import CAMERA_VALUES
 from occvino.networks.flashocc import normalise, tap_names
 from occvino.networks.streaming import stream_taps
-from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 
 OPSET = 18
 

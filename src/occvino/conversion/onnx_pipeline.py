@@ -8,15 +8,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from occvino.artifact import ONNX, Artifact
-from occvino.cameras import Rig
 from occvino.errors import ArtifactError
-from occvino.geometry import joint_calibration, network_inputs
-from occvino.preprocess import Frames, Moment, images_of, moments
+from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import state_slots
+from occvino.images.inputs import Frames, Moment, images_of, moments
 from occvino.runtime.memory import Limits, Memory, memory_of
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping as ClassMapping
 from occvino.runtime.pipeline import occupancy
-from occvino.temporal import state_slots
 
 
 class OnnxPipeline:

@@ -19,9 +19,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset8, opset13
 
-from occvino.cameras import ImageTransform
-from occvino.image_input import ImageInput
-from occvino.resample import Band, bands, filter_matrix
+from occvino.geometry.image_transform import ImageTransform
+from occvino.images.layout import ImageInput
+from occvino.images.resample import Band, bands, filter_matrix
 
 FRAMES, IMAGES = "frames", "images"
 PREFIX = "raw_frames/"

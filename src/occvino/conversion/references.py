@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from occvino.conversion.export import Deployable, expose
 from occvino.conversion.lower import SMALL
 from occvino.conversion.tolerances import Arrays, Error
+from occvino.geometry.temporal import Temporal
 from occvino.networks import FlashOcc
 from occvino.networks.flashocc import tap_names
-from occvino.temporal import Temporal
 
 
 def run_torch(model: FlashOcc, inputs: Arrays, temporal: Temporal) -> Arrays:

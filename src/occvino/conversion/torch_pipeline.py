@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from occvino.cameras import Rig
 from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
-from occvino.geometry import joint_calibration, network_inputs
+from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Frames, Moment, images_of, moments
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
-from occvino.preprocess import Frames, Moment, images_of, moments
 from occvino.runtime.memory import Memory
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping

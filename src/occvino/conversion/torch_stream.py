@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from occvino.cameras import Rig
 from occvino.conversion.export import Deployable
-from occvino.geometry import joint_calibration, network_inputs
+from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import Temporal, state_slots
 from occvino.networks import FlashOcc
 from occvino.networks.flashocc import tap_names
 from occvino.runtime.memory import Memory, Recalled
-from occvino.temporal import Temporal, state_slots
 
 
 class TorchStream:

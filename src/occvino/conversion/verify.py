@@ -12,7 +12,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
-from occvino.cameras import Rig
 from occvino.conversion.floats import geometry_constants
 from occvino.conversion.provenance import rebuild
 from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
@@ -20,15 +19,16 @@ from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError
 from occvino.files import OutputError
-from occvino.geometry import beside_plan, joint_calibration
-from occvino.lift import PoolingPlan
+from occvino.geometry.inputs import beside_plan, joint_calibration
+from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import Temporal
+from occvino.images.inputs import Frames, Moment, images_of, moments, whole_pictures
 from occvino.networks import FlashOcc
 from occvino.networks.flashocc import logits_of, tap_names
-from occvino.preprocess import Frames, Moment, images_of, moments, whole_pictures
 from occvino.runtime.cut import resizing_part
 from occvino.runtime.devices import Running, Settings, compile_model, running
-from occvino.temporal import Temporal
-from occvino.variants import Variant
+from occvino.variant import Variant
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from occvino.cameras import Matrix, Rig, pose, rigid_inverse
 from occvino.datasets.infos import load_infos
 from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError, Record, Tables
 from occvino.errors import FrameError
+from occvino.geometry.rig import Rig
+from occvino.geometry.transforms import Matrix, pose, rigid_inverse
 from occvino.metrics.ray import lidar_origins
-from occvino.variants import NUSCENES_CAMERAS
+from occvino.variant import NUSCENES_CAMERAS
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.datasets.tables import DatasetError
-from occvino.variants import OCC3D_CLASSES
+from occvino.variant import OCC3D_CLASSES
 
 SHAPE = (200, 200, 16)
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
-from occvino.image_input import ImageInput
-from occvino.preprocess import Moment
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Moment
+from occvino.images.layout import ImageInput
 
 DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 

@@ -9,6 +9,7 @@ from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severit
 from occvino.doctor.flatten import FlatModule, flatten
 from occvino.doctor.patch import patch
 from occvino.doctor.places import Place
+from occvino.doctor.report import Report
 
 __all__ = [
     "DoctorError",
@@ -17,6 +18,7 @@ __all__ = [
     "Fix",
     "FlatModule",
     "Place",
+    "Report",
     "Severity",
     "diagnose",
     "flatten",

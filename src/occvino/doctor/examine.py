@@ -11,8 +11,9 @@ from torch import nn
 from occvino.doctor import devices as device_check
 from occvino.doctor import frozen, leaving, modules, operators, parity, signature, solver
 from occvino.doctor.case import Case
-from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity, ordered
+from occvino.doctor.findings import DoctorError, Finding, Fix, Severity, ordered
 from occvino.doctor.patch import patch, patches_of
+from occvino.doctor.report import Report
 from occvino.doctor.routes import ALL_ROUTES, Route
 from occvino.doctor.watch import Call
 
@@ -26,7 +27,7 @@ def diagnose(
     variations: Sequence[Call] | None = None,
     routes: Sequence[Route] = ALL_ROUTES,
     compare_modules: bool = True,
-) -> Findings:
+) -> Report:
     """What will break between PyTorch, ONNX and OpenVINO, where in the module's source, and what to write instead.
 
     The module is run and exported, never changed: buffers and attributes are put back, and it is examined in evaluation
@@ -57,7 +58,7 @@ def diagnose(
         for child, training in modes.items():
             child.training = training
     verdicts = {route.value: case.verdicts[route] for route in case.routes}
-    return Findings(type(module).__name__, ordered(found), verdicts, case.seconds, table)
+    return Report(type(module).__name__, ordered(found), verdicts, case.seconds, table)
 
 
 def _examine(case: Case) -> list[Finding]:

@@ -89,6 +89,10 @@ class ModuleParity:
     kind: str
     errors: dict[str, float]
 
+    def error_text(self, engine: str) -> str:
+        """An error with two digits; empty where the engine could not be compared."""
+        return f"{self.errors[engine]:.2g}" if engine in self.errors else ""
+
 
 @dataclass(frozen=True)
 class ParityTable:
@@ -112,6 +116,11 @@ class ParityTable:
         if not self.rows:
             return "no engine could be compared"
         return self.first or f"no module differs beyond {TOLERANCE:g} of its own deviation"
+
+    @property
+    def notes(self) -> list[str]:
+        """What belongs under the table."""
+        return [self.summary, *(f"{engine} is not compared: {why}" for engine, why in self.refused.items())]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; JSON knows no infinity, which is what another shape gets."""
@@ -176,17 +185,6 @@ class Findings(Sequence[Finding]):
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
-
-    def to_html(self) -> str:
-        """One self-contained HTML page; everything that came from the module is escaped."""
-        from occvino.doctor.html import page
-
-        return page(self)
-
-    def __rich__(self) -> Any:
-        from occvino.doctor.report import renderable
-
-        return renderable(self)
 
 
 PITFALLS = ("signature", "leaving", "frozen", "operators", "solver", "parity")

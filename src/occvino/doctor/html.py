@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from occvino.doctor.findings import PITFALLS, TOLERANCE, Finding, Findings, ModuleParity, ParityTable
-from occvino.doctor.report import TITLES, error_text, headline, parity_notes, verdict_of_fix, where
+from occvino.doctor.words import TITLES, headline, verdict_of_fix, where
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8883; --dim: #667; --code: #8881; --error: #c62828; --warning: #b26a00;
@@ -92,11 +92,11 @@ def _parity(parity: ParityTable | None) -> str:
     head = "".join(f"<th>{escape(engine)} ({escape(route)})</th>" for engine, route in parity.routes.items())
     rows = "".join(f"<tr><td>{escape(row.module)}</td>{_errors(parity, row)}</tr>" for row in parity.rows)
     table = f'<table class="numbers"><tr><th>module</th>{head}</tr>{rows}</table>' if rows else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in parity_notes(parity))
+    notes = "".join(f"<li>{escape(note)}</li>" for note in parity.notes)
     return f"<h2>Module by module: error against PyTorch</h2><ul>{notes}</ul>{table}"
 
 
 def _errors(parity: ParityTable, row: ModuleParity) -> str:
     marks = ["fails" if row.errors.get(engine, 0.0) > TOLERANCE else "" for engine in parity.routes]
-    texts = [escape(error_text(row, engine)) for engine in parity.routes]
+    texts = [escape(row.error_text(engine)) for engine in parity.routes]
     return "".join(f'<td class="{mark}">{text}</td>' for mark, text in zip(marks, texts, strict=True))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, Protocol, cast
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig
 from occvino.errors import OccvinoError
-from occvino.preprocess import Frames, Moment
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Frames, Moment
 from occvino.runtime import Failure, Occupancy, Pipeline, Shot
 from occvino.runtime.memory import Limits, Memory
 

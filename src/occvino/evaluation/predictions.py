@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.cameras import Rig
 from occvino.datasets.nuscenes import Frame, NuScenes
 from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
 from occvino.evaluation.shots import shots_of
 from occvino.files import OutputError, atomic_file, write_text
+from occvino.geometry.rig import Rig
 from occvino.runtime import Occupancy
 
 STAMP = "eval.json"

@@ -12,7 +12,7 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.evaluation.predictions import Predictions, load_labels
 from occvino.metrics import MIoU, RayIoU, RayPQ
-from occvino.variants import OCC3D_CLASSES
+from occvino.variant import OCC3D_CLASSES
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from occvino.cameras import Rig
 from occvino.datasets.nuscenes import Frame, NuScenes
 from occvino.errors import OccvinoError, RigError
-from occvino.preprocess import Moment
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Moment
 from occvino.runtime import Shot
 
 RIG = "rig.json"

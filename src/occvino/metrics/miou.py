@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.errors import OccvinoError
-from occvino.variants import OCC3D_CLASSES
+from occvino.variant import OCC3D_CLASSES
 
 Mask = Literal["camera", "lidar"] | None
 Integers = NDArray[np.integer[Any]]

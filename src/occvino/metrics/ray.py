@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.cameras import Matrix, rigid_inverse
+from occvino.geometry.transforms import Matrix, rigid_inverse
 from occvino.metrics.miou import Integers, MetricError, check_labels, mean_of_seen
 from occvino.metrics.rays import GRID, first_hits, lidar_rays, rays_from
-from occvino.variants import OCC3D_CLASSES, Grid
+from occvino.variant import OCC3D_CLASSES, Grid
 
 THRESHOLDS = (1, 2, 4)
 """Metres."""

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.variants import Grid, get_variant
+from occvino.variant import Grid
+from occvino.variants import get_variant
 
 GRID = get_variant("flashocc-r50-M0").occupancy_grid
 _BLOCK = 8192

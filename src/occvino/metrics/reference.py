@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.variants import OCC3D_CLASSES, Grid
+from occvino.variant import OCC3D_CLASSES, Grid
 
 Point = tuple[float, float, float]
 Voxel = tuple[int, int, int]

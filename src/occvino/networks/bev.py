@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from occvino.bev_pool import bev_pool_torch
 from occvino.networks.depth_net import CameraDepthNet
 from occvino.networks.layers import BasicBlock, ConvModule
-from occvino.variants import Variant
+from occvino.variant import Variant
 
 
 class LSSViewTransformer(nn.Module):

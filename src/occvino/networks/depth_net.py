@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from occvino.networks.layers import BasicBlock
 from occvino.networks.stereo import cost_volume
-from occvino.variants import DepthNet, Stereo
+from occvino.variant import DepthNet, Stereo
 
 CAMERA_VALUES = 27
 """How many numbers describe a camera (`geometry.camera_vectors`)."""

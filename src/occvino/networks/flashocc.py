@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from occvino.errors import FrameError
+from occvino.geometry.temporal import Temporal, state_slots
 from occvino.networks.bev import FPN_LSS, BEVOCCHead2D, CustomResNet, LSSViewTransformer
 from occvino.networks.bev3d import LSSFPN3D, BEVOCCHead3D, CustomResNet3D
 from occvino.networks.image import CustomFPN, ResNet
 from occvino.networks.panoptic import CENTRE_HEADS, CenternessHead
 from occvino.networks.swin import SwinBackbone
-from occvino.temporal import Temporal, state_slots
-from occvino.variants import Variant
+from occvino.variant import Variant
 
 TAPS = ("backbone", "neck", "depth", "features", "bev", "trunk", "scores", "logits")
 """Named places along every network, in order, where `verify` compares PyTorch, ONNX and the IR.

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from occvino.errors import FrameError
-from occvino.geometry import PLAN_INPUTS, input_names
+from occvino.geometry.inputs import PLAN_INPUTS, input_names
+from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 from occvino.networks.depth_net import CAMERA_VALUES, CameraDepthNet
 from occvino.networks.flashocc import FlashOcc
-from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
 
 
 def stream_taps(model: FlashOcc, temporal: Temporal, images: Tensor, *inputs: Tensor) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occvino.variants import Swin
+from occvino.variant import Swin
 
 _PATCH = 4
 _FAR = -100.0

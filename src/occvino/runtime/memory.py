@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.artifact import Artifact
-from occvino.cameras import Rig, rigid_inverse, warn_of_unknown_poses
 from occvino.errors import FrameError
-from occvino.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
-from occvino.variants import Variant
+from occvino.geometry.rig import Rig, warn_of_unknown_poses
+from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
+from occvino.geometry.transforms import rigid_inverse
+from occvino.variant import Variant
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
 """What is kept of one moment, by the names of `temporal.state_slots`."""

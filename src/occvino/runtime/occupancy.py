@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from occvino.errors import ArtifactError
 from occvino.files import atomic_file
 from occvino.runtime.memory import History
-from occvino.variants import Axis, Grid
+from occvino.variant import Axis, Grid
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.errors import ArtifactError, OccvinoError
-from occvino.variants import OCC3D_CLASSES, Grid, Variant
+from occvino.variant import OCC3D_CLASSES, Grid, Variant
 
 HEAD_CLASSES = (
     "car",

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.runtime.panoptic import FIRST_ID, Centres, Mapping, centre_voxels
-from occvino.variants import OCC3D_CLASSES, Grid
+from occvino.variant import OCC3D_CLASSES, Grid
 
 NO_INSTANCES = (OCC3D_CLASSES.index("barrier"), OCC3D_CLASSES.index("traffic_cone"))
 

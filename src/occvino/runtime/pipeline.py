@@ -13,12 +13,12 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, Artifact
-from occvino.cameras import Rig
-from occvino.decoding import jpeg_decoder
 from occvino.errors import ArtifactError, FrameError
-from occvino.geometry import beside_plan, joint_calibration
-from occvino.lift import PoolingPlan
-from occvino.preprocess import Frames, Moment, images_of, moments, whole_pictures
+from occvino.geometry.inputs import beside_plan, joint_calibration
+from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.rig import Rig
+from occvino.images.decode import jpeg_decoder
+from occvino.images.inputs import Frames, Moment, images_of, moments, whole_pictures
 from occvino.runtime.cut import cut_at_images
 from occvino.runtime.devices import Running, Settings, check_release
 from occvino.runtime.memory import History, Limits, Memory, Recalled, State, memory_of
@@ -27,7 +27,7 @@ from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.runtime.shot import Inferred, Prepared, Shot
 from occvino.runtime.stream import Failure, Item, stream, usual_workers
-from occvino.variants import Variant
+from occvino.variant import Variant
 
 
 class HostResizeWarning(UserWarning):

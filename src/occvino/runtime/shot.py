@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.cameras import Rig
-from occvino.preprocess import Frames, Moment
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Frames, Moment
 from occvino.runtime.memory import History
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from typing import Protocol, TypeAlias
 
-from occvino.cameras import Rig
 from occvino.errors import OccvinoError
-from occvino.preprocess import Frames
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import Frames
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.shot import Inferred, Prepared, Shot
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from occvino.cameras import ImageTransform
+from occvino.geometry.image_transform import ImageTransform
 
 _RESIZE = (-0.06, 0.11)
 _ROTATE_DEGREES = 5.4

@@ -25,7 +25,8 @@ from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.losses import LossSettings, class_weights, total_loss
 from occvino.training.samples import Moments, Sample, load_sample, random_cameras
-from occvino.variants import Variant, get_variant
+from occvino.variant import Variant
+from occvino.variants import get_variant
 
 _COUNTED_FRAMES = 100
 _PREFETCHED = 4

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from occvino.cameras import Calibration
 from occvino.datasets.nuscenes import Frame, NuScenes
-from occvino.geometry import camera_vectors, joint_calibration, network_inputs
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.inputs import camera_vectors, joint_calibration, network_inputs
 from occvino.training.augment import BevChange, PictureChange
-from occvino.variants import Variant
+from occvino.variant import Variant
 
 NO_DEPTH = -1
 """Depth bin of a feature pixel in which the lidar hit nothing."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from occvino.variants import Grid
+from occvino.variant import Grid
 from occvino.viz import drawing
 from occvino.viz.palette import COLOURS, FREE, GROUND, INK, MUTED, PAGE, PANEL, RULE, PictureError
 

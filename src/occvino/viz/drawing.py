@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from occvino.variants import Grid
+from occvino.variant import Grid
 from occvino.viz.palette import COLOURS, GROUPS, INK, MUTED, PAGE, RULE, SOFT, Colour
 
 TITLE, HEADING, BODY, SMALL = 26, 17, 14, 12

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from occvino.files import atomic_file
-from occvino.variants import NUSCENES_CAMERAS, Grid
+from occvino.variant import NUSCENES_CAMERAS, Grid
 from occvino.viz import drawing
 from occvino.viz.bev import GAP, MARGIN, check_labels, class_shares, describe, draw_panel
 from occvino.viz.palette import INK, MUTED, PAGE, SOFT, PictureError

@@ -1,0 +1,69 @@
+"""The command line put together. Exit codes: 0 fine, 1 a check failed, 2 wrong use."""
+
+import warnings
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+
+from occvino import __version__
+from occvino.cli.bench import bench
+from occvino.cli.console import err, say
+from occvino.cli.convert import convert
+from occvino.cli.demo import demo
+from occvino.cli.doctor import doctor
+from occvino.cli.evaluate import evaluate
+from occvino.cli.info import info
+from occvino.cli.run import run
+from occvino.cli.synth import synth
+from occvino.cli.train import train
+from occvino.cli.verify import verify
+from occvino.errors import OccvinoError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, convert, verify, run, bench, info, synth, train, evaluate, doctor):
+    app.command("eval" if command is evaluate else command.__name__)(command)
+
+_EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
+"""Modules of the `convert` extra, which commands other than `run` and `info` need."""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"occvino {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it."""
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point: errors of ours end the program with exit code 2 and one readable message."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except OccvinoError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        _fail(f'{error.name} is not installed, and this command needs it: pip install "occvino[convert]"')
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise SystemExit(2) from None

@@ -1,0 +1,76 @@
+"""The command `occvino bench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occvino.bench.benchmark import FRAMES, SECONDS, measure
+from occvino.bench.figure import draw
+from occvino.bench.request import Request
+from occvino.bench.table import print_benchmark
+from occvino.cli.console import out, print_json, say, steps
+from occvino.cli.options import (
+    ArtifactPath,
+    Cache,
+    Device,
+    Hint,
+    Json,
+    OptionalRig,
+    Precision,
+    StageDevices,
+    Streams,
+    hint_of,
+    stages_of,
+)
+from occvino.viz import save_picture
+
+
+def bench(
+    artifact: ArtifactPath,
+    frames: Annotated[int, typer.Option(help="The most calls of each kind; a 99th percentile takes 100.")] = FRAMES,
+    seconds: Annotated[float, typer.Option(help="No call is begun later, but three of each kind are made.")] = SECONDS,
+    device: Device = "CPU",
+    precision: Precision = "default",
+    hint: Hint = None,
+    streams: Streams = None,
+    threads: Annotated[int | None, typer.Option(help="Of the CPU plugin.")] = None,
+    stage: StageDevices = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder with one picture per camera; else the drive that ships inside.")
+    ] = None,
+    rig: OptionalRig = None,
+    cache: Cache = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw it: a PNG to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure an artifact on this machine: latency by step, throughput, first frame, memory.
+
+    Example: occvino bench m0 --plot m0.png
+    """
+    options = {
+        "device": device,
+        "precision": hint_of(precision),
+        "hint": hint,
+        "streams": streams,
+        "threads": threads,
+        "stages": stages_of(stage),
+        "cache": cache and str(cache),
+    }
+    request = Request(str(artifact), options, images and str(images), rig and str(rig))
+    with steps(quiet=as_json) as progress:
+        found = measure(
+            request,
+            frames=frames,
+            seconds=seconds,
+            opened=lambda pipeline: None if as_json else say(str(pipeline.running)),
+            progress=progress,
+        )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_benchmark(out, found)
+    if plot is not None:  # last: what was measured is told even if it cannot be drawn there
+        save_picture(draw(found), plot)
+        if not as_json:
+            say(f"wrote {plot}")

@@ -1,0 +1,109 @@
+"""The command `occvino convert`."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occvino.cli.console import out, say, steps
+from occvino.cli.options import Checkpoint, OptionalRig
+from occvino.cli.tables import print_quantization
+from occvino.errors import OccvinoError
+from occvino.geometry.rig import Rig
+from occvino.images.layout import NUSCENES, ImageInput
+from occvino.variants import get_variant
+
+
+def convert(
+    variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Artifact folder to write.")],
+    checkpoint: Checkpoint = None,
+    precision: Annotated[
+        str, typer.Option(help="Of the stored weights: fp32 or fp16; or int8 (docs/int8.md).")
+    ] = "fp16",
+    rig: OptionalRig = None,
+    cameras: Annotated[int | None, typer.Option(help="How many cameras, if not the model's six.")] = None,
+    bake_calibration: Annotated[
+        Path | None,
+        typer.Option(help="Rig to make a constant. The IR is then wrong for any other: 0.1 degree of yaw moves 10 %."),
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(help="Also give this tap, as logits or depth. Repeatable.")
+    ] = None,
+    temporal: Annotated[
+        str | None,
+        typer.Option(help="Of a model of several frames: exact (default) or fast, one at a time, or batch."),
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="For int8: nuScenes folder with Occ3D's gts.")] = None,
+    calibration_frames: Annotated[int | None, typer.Option(help="For int8: at most so many; else 100.")] = None,
+    accuracy_budget: Annotated[float | None, typer.Option(help="For int8: points of mIoU to lose; else 0.3.")] = None,
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the whole pictures that the IR takes and resizes itself, HEIGHTxWIDTH; else that of the rig, else "
+            "900x1600. network: pictures that are resized already."
+        ),
+    ] = None,
+    image_layout: Annotated[str, typer.Option(help="Of those: rgb, bgr or nv12.")] = "rgb",
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
+    ] = False,
+) -> None:
+    """Convert a checkpoint to one OpenVINO IR of stock operators.
+
+    Example: occvino convert flashocc-r50-M0 --checkpoint flashocc-r50-M0-256x704.pth --out m0
+    """
+    if checkpoint and random_weights:
+        raise OccvinoError("--checkpoint and --random-weights contradict each other: give one of the two")
+    if not checkpoint and not random_weights:
+        from occvino.networks.checkpoint import shipped_weights
+
+        checkpoint = shipped_weights(variant)
+        if checkpoint is None:
+            raise OccvinoError(f"no weights of {variant} ship with occvino: give --checkpoint FILE or --random-weights")
+        say(f"weights: {checkpoint.name}, which ship with occvino")
+    if rig and bake_calibration:
+        raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
+    source = bake_calibration or rig
+    loaded = Rig.load(source) if source else None
+    takes = _image_input(image_size, image_layout, loaded)
+    from occvino.conversion import convert as run
+
+    with steps() as progress:
+        artifact = run(
+            variant,
+            checkpoint,
+            out_dir,
+            precision=precision,  # type: ignore[arg-type]  # checked by convert
+            rig=loaded,
+            cameras=cameras,
+            bake_calibration=bake_calibration is not None,
+            outputs=tuple(output or ()),
+            temporal=temporal or ("exact" if get_variant(variant).frames > 1 else "batch"),  # type: ignore[arg-type]
+            dataset=dataset,
+            calibration_frames=calibration_frames,
+            accuracy_budget=accuracy_budget,
+            image_input=takes,
+            progress=progress,
+        )
+    if artifact.manifest.quantization:
+        print_quantization(out, artifact.manifest.quantization)
+    pictures = f"whole pictures of {takes}" if takes else "pictures resized by Pillow"
+    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights, takes {pictures}")
+    say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
+
+
+def _image_input(size: str | None, layout: str, rig: Rig | None) -> ImageInput | None:
+    """What whole pictures the IR is to take: as asked for, else those of the rig, else nuScenes'; None for none."""
+    if size and size != "network":
+        return ImageInput.parse(size, layout)
+    cameras = [(camera.height, camera.width) for camera in rig.cameras] if rig else [NUSCENES]
+    found = None if size else ImageInput.of_sizes(cameras, layout)
+    if found is None and layout != "rgb":
+        raise OccvinoError(f"--image-layout {layout} is of whole pictures of one size: give --image-size HEIGHTxWIDTH")
+    if found is None and not size:
+        warnings.warn(
+            "the rig's cameras have several sizes: Pillow will resize their pictures on the host", stacklevel=2
+        )
+    return found

@@ -1,0 +1,63 @@
+"""The command `occvino eval`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occvino.cli.console import err, print_json
+from occvino.cli.console import out as screen
+from occvino.cli.options import ArtifactPath, Device, Json, MappingName, Precision, hint_of
+from occvino.cli.tables import print_score
+
+
+def evaluate(
+    artifact: ArtifactPath,
+    dataset: Annotated[Path, typer.Option(help="nuScenes folder with Occ3D's gts.")],
+    out: Annotated[Path, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")],
+    limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
+    masked: Annotated[
+        bool, typer.Option("--masked/--unmasked", help="Count voxels that a camera sees (FlashOCC), or all of them.")
+    ] = True,
+    rays: Annotated[bool, typer.Option("--rays", help="RayIoU too, and RayPQ of a panoptic model.")] = False,
+    against: Annotated[Path | None, typer.Option(help="--out of another run, to compare labels with.")] = None,
+    engine: Annotated[str, typer.Option(help="openvino, onnxruntime or torch.")] = "openvino",
+    device: Device = "CPU",
+    precision: Precision = "default",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
+    mapping: MappingName = "official",
+    version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Label a data set and score it: mIoU as Occ3D and FlashOCC count it, by class, and RayIoU.
+
+    Example: occvino eval m0 --dataset nuscenes --out m0-labels --limit 100
+    """
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from occvino.artifact import Artifact
+    from occvino.datasets.nuscenes import NuScenes
+    from occvino.evaluation.engines import load_engine
+    from occvino.evaluation.predictions import Predictions
+    from occvino.evaluation.score import score
+
+    opened = Artifact.open(artifact)
+    frames = NuScenes(dataset, version)
+    count = len(frames) if limit is None else min(limit, len(frames))
+    labeller, runs_on = load_engine(
+        engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping
+    )
+    stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on, "mapping": mapping}
+    predictions = Predictions(out, stamp)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as progress:
+        moments = opened.variant.frames
+        labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, frames=moments)
+        for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
+            pass
+        indices = progress.track(range(count), description="scoring")
+        found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
+    if as_json:
+        print_json({"runs_on": runs_on, **found.to_dict()})
+    else:
+        print_score(screen, found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)

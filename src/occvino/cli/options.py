@@ -1,0 +1,58 @@
+"""Options that several commands share, and how what they were given is read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occvino.errors import OccvinoError
+from occvino.geometry.rig import Rig
+
+ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
+OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
+Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
+Precision = Annotated[
+    str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
+]
+StageDevices = Annotated[
+    list[str] | None,
+    typer.Option("--stage", help="A device for encoder, pool or trunk, as pool=GPU: give all three, and no --device."),
+]
+Hint = Annotated[str | None, typer.Option(help="latency or throughput.")]
+Streams = Annotated[int | None, typer.Option(help="Inferences that run side by side on a device.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder for compiled models.")]
+MappingName = Annotated[
+    str, typer.Option("--mapping", help="Of a panoptic model's centres: official, two bugs included, or corrected.")
+]
+Past = Annotated[
+    list[Path] | None,
+    typer.Option(help="Pictures and rig.json of a moment before, for a model of several. Repeatable, newest first."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def hint_of(precision: str) -> str | None:
+    """What `--precision` asks the device for: nothing, where it is "default"."""
+    return None if precision == "default" else precision
+
+
+def stages_of(given: list[str] | None) -> dict[str, str] | None:
+    """["encoder=CPU", ...] by name; None if there is none.
+
+    Raises:
+        OccvinoError: one that is not NAME=DEVICE, or a name that stands twice.
+    """
+    pairs = [pair.partition("=") for pair in given or ()]
+    if any(not name or not device for name, _, device in pairs) or len({name for name, *_ in pairs}) < len(pairs):
+        raise OccvinoError(f"--stage {' --stage '.join(given or ())}: expected NAME=DEVICE, each name once")
+    return {name: device for name, _, device in pairs} or None
+
+
+def past_moments(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
+    """The moments that `--past` names: a folder of pictures each, and the rig in it.
+
+    Raises:
+        OccvinoError: a rig that cannot be read.
+    """
+    return [(folder, Rig.load(folder / "rig.json")) for folder in folders or ()]

@@ -1,0 +1,204 @@
+"""The command `occvino run`: one frame, or many with the labels of each on disk and a list of those that failed."""
+
+import contextlib
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from occvino.cli.console import print_json, say, steps
+from occvino.cli.options import (
+    Cache,
+    Device,
+    Hint,
+    Json,
+    MappingName,
+    OptionalRig,
+    Past,
+    Precision,
+    StageDevices,
+    Streams,
+    hint_of,
+    past_moments,
+    stages_of,
+)
+from occvino.datasets.nuscenes import NuScenes
+from occvino.errors import OccvinoError
+from occvino.evaluation.shots import shots_of, shots_of_folders
+from occvino.geometry.rig import Rig
+from occvino.images.decode import jpeg_decoder
+from occvino.runtime import Failure, Pipeline, Shot
+from occvino.variants import get_variant
+from occvino.viz import save_picture
+
+
+def run(
+    model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each moment, if many.")],
+    images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
+    rig: OptionalRig = None,
+    past: Past = None,
+    moments: Annotated[
+        Path | None, typer.Option(help="Folder of such folders with a rig.json: one drive by names.")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
+    device: Device = "CPU",
+    precision: Precision = "default",
+    stage: StageDevices = None,
+    hint: Hint = None,
+    streams: Streams = None,
+    cache: Cache = None,
+    torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
+    mapping: MappingName = "official",
+    as_json: Json = False,
+) -> None:
+    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if a frame of many failed.
+
+    Example: occvino run m0 --images frame --rig frame/rig.json --out result
+    """
+    if (torch is None) != (variant is None):
+        raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
+    sources = [name for name, given in {"images": images, "moments": moments, "dataset": dataset}.items() if given]
+    if len(sources) != 1:
+        raise OccvinoError(f"give one of --images, --moments and --dataset, not {' and '.join(sources) or 'none'}")
+    with steps(quiet=as_json) as progress:
+        progress("loading")
+        options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping, options)
+    if images is None:
+        if torch or past:
+            raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
+        failed = run_many(pipeline, out_dir, moments=moments, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        raise typer.Exit(1 if failed else 0)
+    if limit is not None:
+        raise OccvinoError("--limit is for --moments and --dataset")
+    with steps(quiet=as_json) as progress:
+        progress("labelling")
+        loaded = Rig.load(rig) if rig else None
+        if torch and loaded is None:
+            raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
+        before = past_moments(past)
+        _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
+        occupancy = pipeline(images, loaded, before)
+        occupancy.save(out_dir / "labels.npz")
+        save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
+    summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
+    if as_json:
+        print_json(summary)
+    else:
+        say(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One moment that was streamed: its folder under the output, and what went wrong if it failed."""
+
+    name: str
+    error: str | None = None
+
+
+def run_many(
+    pipeline: Pipeline,
+    out: Path,
+    *,
+    moments: Path | None,
+    dataset: Path | None,
+    rig: Path | None,
+    limit: int | None,
+    as_json: bool,
+) -> list[Labelled]:
+    """Stream a data set or a folder of moments with progress, and say what failed; gives that.
+
+    Raises:
+        OccvinoError: options that contradict each other, nothing to label, or a file that cannot be written.
+    """
+    names, shots = _moments(pipeline, dataset=dataset, moments=moments, rig=rig, limit=limit)
+    runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen) as progress:
+        done = label(pipeline, names, shots, out)
+        failed = [each for each in progress.track(done, total=len(names), description="labelling") if each.error]
+    summary = f"{len(names) - len(failed)} of {len(names)} moments labelled in {out}"
+    if as_json:
+        found = {"runs_on": runs_on, "moments": len(names), "failed": [asdict(each) for each in failed]}
+        print_json(found | {"out": str(out)})
+    else:
+        lines = [runs_on, *(f"failed: {each.name}: {each.error}" for each in failed), summary]
+        say("\n".join(lines))
+    return failed
+
+
+def label(
+    pipeline: Pipeline, names: Sequence[str], shots: Iterable[Shot | OccvinoError], out: Path
+) -> Iterator[Labelled]:
+    """Stream the shots and write `OUT/NAME/labels.npz` for each; gives each once it is on disk, or failed.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    with contextlib.closing(pipeline.stream(shots)) as results:
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, Failure):
+                yield Labelled(name, str(result.error))
+            else:
+                result.save(out / name / "labels.npz")
+                yield Labelled(name)
+
+
+def _moments(
+    pipeline: Pipeline, *, dataset: Path | None, moments: Path | None, rig: Path | None, limit: int | None
+) -> tuple[Sequence[str], Iterable[Shot | OccvinoError]]:
+    if limit is not None and limit < 1:
+        raise OccvinoError(f"--limit {limit}: expected 1 or more")
+    baked, takes = pipeline.artifact.baked_rig, pipeline.artifact.variant.frames
+    remembers = pipeline.memory is not None
+    if moments is not None:
+        given = Rig.load(rig) if rig else baked
+        names, shots = shots_of_folders(moments, given, frames=takes, remembers=remembers)
+        return names[:limit], itertools.islice(shots, limit)
+    if dataset is None or rig is not None:
+        raise OccvinoError("--dataset has its own rigs: leave --rig out")
+    frames = NuScenes(dataset)
+    indices = range(len(frames))[:limit]
+    shots = shots_of(frames, indices, rig=baked, frames=takes, remembers=remembers)
+    return [f"{frames[index].scene}/{frames[index].token}" for index in indices], shots
+
+
+def _warn_of_missing_frames(name: str, past: int) -> None:
+    wanted = get_variant(name).frames - 1
+    if past < wanted:
+        warnings.warn(
+            f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
+            "the others, as at the start of a scene; give them with --past DIR, newest first",
+            stacklevel=2,
+        )
+
+
+def _pipeline(
+    model: Path,
+    device: str,
+    precision: str,
+    torch: str | None,
+    variant: str | None,
+    mapping: str,
+    options: dict[str, Any],
+) -> tuple[Any, str]:
+    if torch and variant:
+        if device != "CPU" or precision != "default" or any(options.values()):
+            raise OccvinoError(
+                "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
+                f"--torch {torch} is PyTorch's: give one or other"
+            )
+        from occvino.conversion.torch_pipeline import TorchPipeline
+
+        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}; JPEG by {jpeg_decoder()}"
+    pipeline = Pipeline(model, device, precision=hint_of(precision), mapping=mapping, **options)
+    return pipeline, str(pipeline.running)

@@ -1,0 +1,248 @@
+"""How results look on a terminal."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from occvino.artifact import Artifact
+from occvino.geometry.inputs import input_names
+from occvino.geometry.temporal import state_shapes, state_slots
+from occvino.variants import get_variant, variants
+
+if TYPE_CHECKING:
+    from occvino.conversion.verify import Report
+    from occvino.evaluation.score import Score
+    from occvino.runtime.npu_rules import RuleCheck
+
+
+def print_verification(console: Console, result: "Report") -> None:
+    """The taps side by side, the labels, and the verdict."""
+    table = Table(title="Error against PyTorch, relative to each tap's standard deviation", title_justify="left")
+    table.add_column("tap")
+    table.add_column("scale", justify="right")
+    for name in ("ONNX mean", "99.9 %", "max", "IR mean", "99.9 %", "max"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for tap in result.taps:
+        good = tap.onnx_ok and tap.ir_ok
+        errors = (error for form in (tap.onnx, tap.ir) for error in (form.mean, form.p999, form.maximum))
+        table.add_row(
+            tap.name,
+            f"{tap.scale:.2g}",
+            *(f"{error:.0e}" for error in errors),
+            "[green]ok[/]" if good else "[red]off[/]",
+        )
+    agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
+    console.print(table)
+    if result.pictures:
+        pictures = result.pictures
+        console.print(
+            f"pictures that the IR resized, against Pillow's: {pictures.equal:.4%} equal, at most {pictures.levels} "
+            "grey levels off; torch and ONNX were given those of the IR",
+            highlight=False,
+        )
+    console.print(f"{agreement}; frustum points in the grid: {result.points_kept:.0%}", highlight=False)
+    if result.batch_labels is not None:
+        console.print(
+            f"stream ({result.temporal}): the IR's labels equal to PyTorch's of all frames at once: "
+            f"{result.batch_labels:.4%}",
+            highlight=False,
+        )
+    console.print(f"IR ran on {result.running}", highlight=False)
+    if result.ok:
+        console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
+    else:
+        console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]", soft_wrap=True)
+
+
+def print_score(console: Console, score: "Score", title: str, *, baked: bool) -> None:
+    """IoU of each class and the means."""
+    counted = "voxels that a camera sees" if score.masked else "all voxels"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("class")
+    table.add_column("IoU", justify="right")
+    table.add_column(f"true voxels of {score.frames} frames", justify="right")
+    for name, iou in score.per_class.items():
+        table.add_row(name, "-" if iou is None else f"{iou:.2%}", f"{score.voxels[name]:,}")
+    console.print(table)
+    console.print(f"[bold]mIoU {score.miou:.2%}[/] ({counted}; free left out)", highlight=False)
+    if score.rays:
+        console.print(", ".join(f"{name} {value:.2%}" for name, value in score.rays.items()), highlight=False)
+    if score.equal_labels is not None:
+        console.print(f"labels equal to the other run's: {score.equal_labels:.4%}", highlight=False)
+    if baked:
+        console.print("[bold yellow]The calibration is baked in[/]: that of the frames was not used", highlight=False)
+
+
+FIGURES = Path(__file__).parents[1] / "assets" / "variants.json"
+"""Of every variant: parameters and multiply-accumulates (`python -m benchmarks.sizes`), peak memory and what was
+verified (`python -m benchmarks.page`, from the results of benchmarks.parity and tests/golden/replay.py)."""
+
+
+def variant_rows() -> list[dict[str, Any]]:
+    """One row a model, plain values."""
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = []
+    for name in variants():
+        variant = get_variant(name)
+        published = variant.published
+        rows.append(
+            {
+                "name": name,
+                "summary": variant.summary,
+                "input": list(variant.input_size),
+                "frames": variant.frames,
+                "takes": list(input_names(variant)),
+                **figures[name],
+                "gflops": round(2 * figures[name]["gmacs"], 1),
+                "depth_bins": variant.depth_bins,
+                "voxels": list(variant.occupancy_grid.shape),
+                "published_miou": published.miou if published else None,
+                "published_ray_iou": published.ray_iou if published else None,
+                "published_ray_pq": published.ray_pq if published else None,
+                "published_source": published.source if published else None,
+            }
+        )
+    return rows
+
+
+def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
+    """The models as a table."""
+    table = Table(title="Models", title_justify="left")
+    table.add_column("name", overflow="fold")
+    table.add_column("what it is")
+    for column in ("frames", "M par.", "GFLOPs", "MiB", "mIoU*"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        published = "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}"
+        memory = f"{row['peak_mib']:.0f}" if "peak_mib" in row else "-"
+        sizes = (str(row["frames"]), f"{row['parameters_millions']:.0f}", f"{row['gflops']:.0f}", memory)
+        table.add_row(row["name"], row["summary"], *sizes, published)
+    console.print(table)
+    console.print(
+        "GFLOPs: a frame, all its moments; twice the multiply-accumulates. MiB: measured peak of running the fp32 IR "
+        "on a CPU. * published, not measured here. More of one: occvino info NAME",
+        highlight=False,
+    )
+
+
+def print_variant(console: Console, row: dict[str, Any]) -> None:
+    """Everything there is to tell about one model."""
+    table = Table(title=row["name"], title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    published = [
+        f"{title} {row[key]:.2f}"
+        for title, key in (("mIoU", "published_miou"), ("RayIoU", "published_ray_iou"), ("RayPQ", "published_ray_pq"))
+        if row[key] is not None
+    ]
+    height, width = row["input"]
+    one = ", of the front camera alone" if row.get("cameras") == 1 else ""
+    memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one frame{one}" if "peak_mib" in row else "not measured"
+    lines = {
+        "what it is": row["summary"],
+        "pictures": f"{height}x{width}, {row['frames']} moments",
+        "inputs of the IR": ", ".join(row["takes"]),
+        "parameters": f"{row['parameters_millions']:.2f} million",
+        "operations": f"{row['gflops']:.0f} GFLOPs ({row['gmacs']:.0f} billion multiply-accumulates)",
+        "peak memory": memory,
+        "published": f"{', '.join(published)} ({row['published_source']})" if published else "nothing",
+        **{f"verified: {what}": result for what, result in row.get("verified", {}).items()},
+    }
+    for name, value in lines.items():
+        table.add_row(name, escape(value))
+    console.print(table)
+    console.print(
+        "Verified with random weights on a synthetic frame (python -m benchmarks.parity), and against recorded outputs "
+        "of the official code (tests/golden/replay.py). Published figures were not measured here.",
+        highlight=False,
+    )
+
+
+def print_manifest(console: Console, artifact: Artifact) -> None:
+    """What an artifact is, in words."""
+    manifest = artifact.manifest
+    table = Table(title=str(artifact.path), title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "variant": manifest.variant,
+        "weights": ", ".join(f"{key} {value}" for key, value in manifest.weights.items()),
+        "stored precision": manifest.precision,
+        "cameras": ", ".join(manifest.cameras),
+        "temporal": _temporal(artifact),
+        "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
+        "outputs": ", ".join(manifest.outputs),
+        "measured parity": _parity(manifest.parity),
+        "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+    }
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    console.print(table)
+    if manifest.quantization:
+        print_quantization(console, manifest.quantization)
+
+
+def print_quantization(console: Console, found: Mapping[str, Any]) -> None:
+    """What quantising cost, where the multiply-accumulates run, what stayed in floating point and why."""
+    table = Table(title="Multiply-accumulates in int8", title_justify="left")
+    for column in ("kind of layer", "layers", "in int8", "GMAC", "in int8"):
+        table.add_column(column, justify="left" if column == "kind of layer" else "right")
+    for kind, share in found["macs"].items():
+        counts = (f"{share['layers']}", f"{share['int8_layers']}", f"{share['macs'] / 1e9:.2f}", f"{share['int8']:.1%}")
+        table.add_row(kind, *counts)
+    console.print(table)
+    total = found["macs"]["all"]["macs"]
+    for group in found["floats"]:
+        where = f"{len(group['layers'])} layers, {group['macs'] / total:.1%} of the work"
+        names = escape(", ".join(group["layers"][:4]) + (", ..." if len(group["layers"]) > 4 else ""))
+        console.print(f"floating point, {group['by']}: {where}: {group['why']}: {names}", highlight=False)
+    drives = "of other drives" if found["validated_on_other_drives"] else "[yellow]that it was calibrated on[/]"
+    console.print(
+        f"mIoU fp32 {found['miou_fp32']:.2%}, int8 {found['miou_int8']:.2%} (budget {found['budget']:g} points) on "
+        f"{found['validation_frames']} frames {drives}; {found['calibration_frames']} frames calibrated",
+        highlight=False,
+    )
+    if found["cpu_executes"] is not None:
+        console.print(f"the CPU plugin says it runs {found['cpu_executes']:.1%} of the work in int8", highlight=False)
+
+
+def _temporal(artifact: Artifact) -> str:
+    """How the frames of a temporal model come, and what is kept of them between two calls."""
+    variant, manifest = artifact.variant, artifact.manifest
+    if manifest.temporal == "batch":
+        return "all frames at once" if variant.frames > 1 else "one frame"
+    slots = state_slots(variant, manifest.temporal)
+    shapes = state_shapes(variant, manifest.temporal, len(manifest.cameras))
+    mebibytes = sum(slots[name] * math.prod(shapes[name]) * 4 for name in slots) / 2**20
+    kept = ", ".join(f"{name} of {count} moments" for name, count in slots.items())
+    return f"{manifest.temporal}, one frame at a time; remembers {kept}: {mebibytes:.0f} MiB"
+
+
+def _parity(parity: Any) -> str:
+    if parity is None:
+        return "not measured yet: occvino verify"
+    verdict = "agrees" if parity["ok"] else f"parts first at {parity['first_divergence']}"
+    return f"{verdict}; labels equal to PyTorch's: ONNX {parity['onnx_labels']:.4%}, IR {parity['ir_labels']:.4%}"
+
+
+def print_rule_check(console: Console, check: "RuleCheck") -> None:
+    """The NPU rules and what the IR says to each."""
+    rewritten = ", ".join(f"{old} as {new}" for old, new in check.rewritten.items()) or "none"
+    rows = {
+        "operators on the importer's list": check.unknown,
+        "static shapes": check.dynamic,
+        "rank 4 or less where it matters": check.rank,
+    }
+    table = Table(title="NPU rule check", title_justify="left", show_header=False)
+    for rule, broken in rows.items():
+        table.add_row(rule, f"[red]no: {escape(', '.join(broken[:5]))}[/]" if broken else "[green]yes[/]")
+    console.print(table)
+    console.print(f"{len(check.operators)} kinds of operator; rewritten before import: {rewritten}", highlight=False)
+    console.print("This is a rule check of the IR. No NPU and no NPU compiler was used.", highlight=False)

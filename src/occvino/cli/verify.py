@@ -1,0 +1,64 @@
+"""The command `occvino verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from occvino.cli.console import out, print_json, steps
+from occvino.cli.options import (
+    ArtifactPath,
+    Checkpoint,
+    Device,
+    Json,
+    OptionalRig,
+    Past,
+    Precision,
+    hint_of,
+    past_moments,
+)
+from occvino.cli.tables import print_verification
+from occvino.errors import OccvinoError
+from occvino.geometry.rig import Rig
+
+
+def verify(
+    artifact: ArtifactPath,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures; else the drive that ships inside.")] = None,
+    rig: OptionalRig = None,
+    past: Past = None,
+    checkpoint: Checkpoint = None,
+    device: Device = "CPU",
+    precision: Precision = "f32",
+    as_json: Json = False,
+) -> None:
+    """Run one frame through PyTorch, ONNX Runtime and the IR and compare them tap by tap; exit 1 if they part.
+
+    Example: occvino verify m0 --images frame --rig frame/rig.json
+    """
+    if (images is None) != (rig is None):
+        raise OccvinoError("--images and --rig belong together: give both, or neither for the drive that ships inside")
+    if past and images is None:
+        raise OccvinoError("--past needs --images and --rig: it is the past of these pictures")
+    from occvino.conversion.verify import verify as run
+    from occvino.datasets.shipped import moments_for
+
+    (frames, loaded), *before = (
+        [(images, Rig.load(rig)), *past_moments(past)] if images and rig else moments_for(artifact)
+    )
+    with steps(quiet=as_json) as progress:
+        result = run(
+            artifact,
+            frames,
+            loaded,
+            past=before,
+            checkpoint=checkpoint,
+            device=device,
+            precision=hint_of(precision),
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_verification(out, result)
+    raise typer.Exit(0 if result.ok else 1)

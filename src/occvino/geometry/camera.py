@@ -1,0 +1,89 @@
+"""One camera: its image size, intrinsics and pose, checked when it is made."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from occvino.errors import RigError
+from occvino.geometry.transforms import Matrix, frozen
+
+_ROTATION_TOLERANCE = 1e-4
+"""float32 rotations are orthonormal to about 1e-6; a wrong one is off by far more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One camera of a rig. The matrices are float64 and checked when the camera is made.
+
+    Args:
+        name: as `CAM_FRONT`; image files are found by it.
+        width: of the raw picture, pixels.
+        height: of the raw picture, pixels.
+        intrinsics: [3, 3], sensor frame to raw pixels.
+        sensor2ego: [4, 4], rigid.
+        ego2global: [4, 4], rigid, at this camera's own exposure. Identity for a vehicle that stands still.
+
+    Raises:
+        RigError: names the camera, the value and what was expected.
+    """
+
+    name: str
+    width: int
+    height: int
+    intrinsics: Matrix
+    sensor2ego: Matrix
+    ego2global: Matrix
+
+    def __post_init__(self) -> None:
+        for attribute in ("intrinsics", "sensor2ego", "ego2global"):
+            object.__setattr__(self, attribute, frozen(getattr(self, attribute), np.float64))
+        if self.width < 1 or self.height < 1:
+            raise RigError(f"{self.name}: the picture is {self.width}x{self.height}; both must be 1 or more")
+        _check_intrinsics(self.name, self.intrinsics)
+        _check_rigid(self.name, "sensor2ego", self.sensor2ego)
+        _check_rigid(self.name, "ego2global", self.ego2global)
+
+    def scaled(self, factor: float) -> "Camera":
+        """The same camera with its pictures resized by `factor`: sizes are rounded, the first two rows of K scale."""
+        if not np.isfinite(factor) or factor <= 0:
+            raise RigError(f"{self.name}: cannot scale by {factor}; a positive number is expected")
+        width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
+        return replace(
+            self,
+            width=width,
+            height=height,
+            intrinsics=np.diag([width / self.width, height / self.height, 1.0]) @ self.intrinsics,
+        )
+
+
+def _check_intrinsics(name: str, k: Matrix) -> None:
+    if k.shape != (3, 3):
+        raise RigError(f"{name}: intrinsics have shape {k.shape}, expected (3, 3)")
+    if not np.isfinite(k).all():
+        raise RigError(f"{name}: intrinsics hold a value that is not finite: {k.tolist()}")
+    if not np.array_equal(k[2], [0.0, 0.0, 1.0]):
+        raise RigError(f"{name}: the last row of the intrinsics is {k[2].tolist()}, expected [0, 0, 1]")
+    if k[0, 0] <= 0 or k[1, 1] <= 0:
+        raise RigError(
+            f"{name}: intrinsics are singular or mirrored: focal lengths fx={k[0, 0]:g}, fy={k[1, 1]:g} pixels, "
+            "expected two positive numbers"
+        )
+    if abs(k[0, 0] * k[1, 1] - k[0, 1] * k[1, 0]) < 1e-6 * k[0, 0] * k[1, 1]:
+        raise RigError(f"{name}: intrinsics are singular: the first two rows are parallel, {k[:2].tolist()}")
+
+
+def _check_rigid(name: str, what: str, matrix: Matrix) -> None:
+    if matrix.shape != (4, 4):
+        raise RigError(f"{name}: {what} has shape {matrix.shape}, expected (4, 4)")
+    if not np.isfinite(matrix).all():
+        raise RigError(f"{name}: {what} holds a value that is not finite: {matrix.tolist()}")
+    rotation = matrix[:3, :3]
+    error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if error > _ROTATION_TOLERANCE:
+        raise RigError(
+            f"{name}: the 3x3 part of {what} is not a rotation: R R^T differs from the identity by {error:.3g}"
+        )
+    if np.linalg.det(rotation) < 0:
+        raise RigError(f"{name}: the 3x3 part of {what} mirrors (determinant -1): an axis is flipped")
+    if not np.array_equal(matrix[3], [0.0, 0.0, 0.0, 1.0]):
+        raise RigError(f"{name}: the last row of {what} is {matrix[3].tolist()}, expected [0, 0, 0, 1]")

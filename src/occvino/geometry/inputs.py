@@ -1,0 +1,115 @@
+"""Everything that calibration gives a network, by the names of its inputs: the pooling plan, and what stands beside it.
+
+With F frames a `Calibration` holds the N cameras of the key frame, then those of the frame before it, and so on; the
+key ego frame is that of its first camera. `joint_calibration` makes one from rigs. Slow readable twins of the two
+formulas here are in `geometry_reference.py`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.errors import RigError
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.lift import PoolingPlan, cameras_per_frame
+from occvino.geometry.rig import Rig
+from occvino.geometry.temporal import MISSING, Temporal, state_inputs
+from occvino.geometry.transforms import affine_inverse, inverse3x3
+from occvino.variant import Variant
+
+PLAN_INPUTS = ("ranks_depth", "ranks_feat", "interval_starts")
+
+
+def input_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]:
+    """What the network of a variant takes, in order. What a stream remembers (see `temporal`) comes last."""
+    names = ("images", *PLAN_INPUTS)
+    names += ("cameras",) if variant.depth_net else ()
+    names += ("warps",) if variant.stereo else ()
+    return names if temporal == "batch" else (*names, MISSING, *state_inputs(variant, temporal))
+
+
+def network_inputs(
+    calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
+) -> dict[str, NDArray[np.generic]]:
+    """All of `input_names` but the pictures and what a stream remembers, in order.
+
+    Raises:
+        RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
+    """
+    return beside_plan(PoolingPlan.from_calibration(calibration, variant), calibration, variant, temporal)
+
+
+def beside_plan(
+    plan: PoolingPlan, calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
+) -> dict[str, NDArray[np.generic]]:
+    """The inputs of a plan that is there already, and the rest of `network_inputs`.
+
+    The fast form of a temporal model runs its depth net on the current moment alone.
+    """
+    inputs: dict[str, NDArray[np.generic]] = {**plan.inputs()}
+    frames = 1 if temporal == "fast" else variant.lifted_frames
+    asked = slice(0, cameras_per_frame(calibration, variant) * frames)
+    if variant.depth_net:
+        inputs["cameras"] = camera_vectors(calibration, variant)[asked]
+    if variant.stereo:
+        inputs["warps"] = stereo_warps(calibration, variant)[asked]
+    return inputs
+
+
+def joint_calibration(rigs: Sequence[Rig], variant: Variant) -> Calibration:
+    """Calibration of the key frame's rig and of those before it, newest first, under the test-time image transform.
+
+    Raises:
+        RigError: another number of rigs than the variant takes frames, or rigs of different cameras.
+    """
+    if len(rigs) != variant.frames:
+        raise RigError(f"{len(rigs)} rigs for {variant.name}, which takes {variant.frames} frames: give one a frame")
+    for rig in rigs:
+        if rig.names != rigs[0].names:
+            raise RigError(
+                f"the frames have different cameras: {', '.join(rig.names)} and {', '.join(rigs[0].names)}: "
+                "give every frame the same, in the same order"
+            )
+    origin = rigs[0].map_origin()
+    return Calibration.join([rig.calibration(variant, origin) for rig in rigs])
+
+
+def camera_vectors(calibration: Calibration, variant: Variant) -> NDArray[np.float32]:
+    """27 numbers for each lifted camera [B, 27]: what a depth net is told about it.
+
+    In order: fx, fy, cx, cy of the raw picture in pixels; the first two rows of the image transform, linear part and
+    shift; five entries of the BEV augmentation; the first three rows of sensor to key ego, metres. The last are those
+    of the **key frame's** camera for every frame. Source: `get_mlp_input` of FlashOCC's view transformer.
+    """
+    cameras = cameras_per_frame(calibration, variant)
+    lifted = slice(0, cameras * variant.lifted_frames)
+    k, rotation, shift = calibration.intrinsics[lifted], calibration.post_rot[lifted], calibration.post_trans[lifted]
+    bda = np.broadcast_to(calibration.bda[[0, 0, 1, 1, 2], [0, 1, 0, 1, 2]], (len(k), 5))
+    key = calibration.sensor2keyego()[:cameras, :3].reshape(cameras, 12)
+    columns = (
+        np.stack([k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2]], axis=1),
+        np.concatenate([rotation[:, 0, :2], shift[:, :1], rotation[:, 1, :2], shift[:, 1:2]], axis=1),
+        bda,
+        np.tile(key, (variant.lifted_frames, 1)),
+    )
+    return np.concatenate(columns, axis=1).astype(np.float32)  # [B, 27]
+
+
+def stereo_warps(calibration: Calibration, variant: Variant) -> NDArray[np.float32]:
+    """Where each lifted camera's pixels are in the frame before [B, 3, 4], for `networks.stereo.cost_volume`.
+
+    `warp @ (u*d, v*d, d, 1)` is the homogeneous network pixel there of the network pixel (u, v) at depth d; its third
+    entry is the depth there in metres. The current frame's intrinsics and image transform serve the earlier picture
+    too, as in the official code (`gen_grid` of its depth net), whose steps are here one matrix, composed in float64.
+    """
+    cameras = cameras_per_frame(calibration, variant)
+    now, before = slice(0, cameras * variant.lifted_frames), slice(cameras, None)
+    sensor2global = calibration.ego2global.astype(np.float64) @ calibration.sensor2ego.astype(np.float64)
+    motion = affine_inverse(sensor2global[before]) @ sensor2global[now]  # [B, 4, 4]
+    transform = calibration.post_rot[now].astype(np.float64)
+    transform[:, :2, 2] = calibration.post_trans[now, :2]
+    to_pixel = transform @ calibration.intrinsics[now].astype(np.float64)  # [B, 3, 3]
+    warp = to_pixel @ motion[:, :3]  # [B, 3, 4]
+    warp[:, :, :3] = warp[:, :, :3] @ inverse3x3(to_pixel)
+    return warp.astype(np.float32)

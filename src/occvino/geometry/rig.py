@@ -1,0 +1,158 @@
+"""All cameras of a vehicle, in the order in which the network takes them."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from occvino.errors import RigError
+from occvino.geometry.calibration import Calibration
+from occvino.geometry.camera import Camera
+from occvino.geometry.image_transform import ImageTransform
+from occvino.geometry.rig_json import load_rig, save_rig
+from occvino.geometry.rig_nuscenes import cameras_of_sample
+from occvino.geometry.transforms import Matrix
+from occvino.variant import Variant
+
+MAX_CAMERAS = 12
+
+_FAR = 1e4
+"""Metres from the map's origin beyond which float32, which the official code uses, loses millimetres: UTM coordinates
+would lose half a metre. Only differences of ego poses matter, so the origin is moved then. nuScenes stays below."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """From 1 to 12 cameras, in the order in which the network takes them. Camera 0 defines the key ego frame.
+
+    Raises:
+        RigError: no camera, more than 12, or two of one name.
+    """
+
+    cameras: tuple[Camera, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cameras", tuple(self.cameras))
+        if not 1 <= len(self.cameras) <= MAX_CAMERAS:
+            raise RigError(f"the rig has {len(self.cameras)} cameras, expected 1 to {MAX_CAMERAS}")
+        twice = {name for name in self.names if self.names.count(name) > 1}
+        if twice:
+            raise RigError(f"the rig has more than one camera called {', '.join(sorted(twice))}")
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether it says where the vehicle is: a rig that leaves `ego2global` out has the identity there."""
+        return any(not np.array_equal(camera.ego2global, np.eye(4)) for camera in self.cameras)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Camera names, in order."""
+        return tuple(camera.name for camera in self.cameras)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Rig":
+        """Read a rig from JSON: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}`.
+
+        Poses are a matrix [4, 4] or `{"rotation_wxyz": [4], "translation_m": [3]}`; `ego2global` may be left out for a
+        vehicle that stands still. Other keys are ignored, so a file may say more than this reader needs.
+
+        Raises:
+            RigError: the file is missing, not JSON, or a value cannot be right.
+        """
+        return cls(load_rig(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write the rig as JSON that `load` reads back to the same float64 values."""
+        save_rig(self.cameras, path)
+
+    @classmethod
+    def from_nuscenes(cls, sample: Mapping[str, Mapping[str, Any]], names: Sequence[str] | None = None) -> "Rig":
+        """Rig of one nuScenes key frame, from its per-camera records as BEVDet's info files hold them (`info["cams"]`).
+
+        Args:
+            sample: camera name -> record with `cam_intrinsic` [3, 3], `sensor2ego_rotation` (w, x, y, z),
+                `sensor2ego_translation`, `ego2global_rotation`, `ego2global_translation`, and, when the picture is not
+                1600x900, `width` and `height`.
+            names: which cameras, in which order. When left out: nuScenes' six in the order of the published models if
+                the sample has just these, else all in the sample's own order.
+
+        Raises:
+            RigError: a camera or a field is missing.
+        """
+        return cls(cameras_of_sample(sample, names))
+
+    def scaled(self, factor: float) -> "Rig":
+        """The same rig for pictures that were resized by `factor`."""
+        return Rig(tuple(camera.scaled(factor) for camera in self.cameras))
+
+    def select(self, names: Iterable[str]) -> "Rig":
+        """The rig of the named cameras, in that order.
+
+        Raises:
+            RigError: a camera is missing; the message lists those there are.
+        """
+        names = tuple(names)
+        by_name = {camera.name: camera for camera in self.cameras}
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            raise RigError(f"the rig has no camera {', '.join(missing)}; it has {', '.join(self.names)}")
+        return Rig(tuple(by_name[name] for name in names))
+
+    def image_transforms(self, variant: Variant) -> tuple[ImageTransform, ...]:
+        """For each camera, how its picture becomes the variant's input."""
+        return tuple(
+            ImageTransform.for_test((camera.height, camera.width), variant.input_size) for camera in self.cameras
+        )
+
+    def map_origin(self) -> Matrix:
+        """What to subtract from positions on the map [3], metres: nothing, or this vehicle's own when it is far off."""
+        positions = np.array([camera.ego2global[:3, 3] for camera in self.cameras])
+        return positions[0] if np.abs(positions).max() > _FAR else np.zeros(3)
+
+    def calibration(self, variant: Variant, origin: Matrix | None = None) -> Calibration:
+        """The matrices that the geometry needs, float32, with the test-time image transform in them.
+
+        `origin` is the `map_origin` that several frames share; this rig's own when left out.
+        """
+        transforms = self.image_transforms(variant)
+        ego2global = np.array([camera.ego2global for camera in self.cameras])
+        ego2global[:, :3, 3] -= self.map_origin() if origin is None else origin
+        return Calibration(
+            sensor2ego=np.array([camera.sensor2ego for camera in self.cameras], np.float32),
+            ego2global=ego2global.astype(np.float32),
+            intrinsics=np.array([camera.intrinsics for camera in self.cameras], np.float32),
+            post_rot=np.array([np.diag([t.scale, t.scale, 1.0]) for t in transforms], np.float32),
+            post_trans=np.array([[-t.crop[0], -t.crop[1], 0.0] for t in transforms], np.float32),
+            bda=np.eye(3, dtype=np.float32),
+        )
+
+
+class UnknownPoseWarning(UserWarning):
+    """No rig of several moments says where the vehicle was: past moments are used as if it had stood still."""
+
+
+def warn_of_unknown_poses(rigs: Iterable[Rig]) -> None:
+    """For the rigs of two or more moments. The identity counts as nothing said: who drives is not there twice."""
+    if not any(rig.has_pose for rig in rigs):
+        warnings.warn(
+            "ego2global is left out, or the identity, at every moment: past moments are used as if the vehicle stood "
+            "still. Say in each rig where it was",
+            UnknownPoseWarning,
+            stacklevel=2,
+        )
+
+
+def turned(rig: Rig, degrees: float) -> Rig:
+    """The rig after all its cameras turned to the left about the vehicle's vertical axis, as on a mount that gave way.
+
+    For measuring: each angle has a pooling plan of its own.
+    """
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    return Rig(tuple(replace(camera, sensor2ego=turn @ camera.sensor2ego) for camera in rig.cameras))

@@ -1,0 +1,1 @@
+"""Images: what a person hands in, made into what the network takes."""

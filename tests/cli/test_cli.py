@@ -1,0 +1,296 @@
+"""The command line as its users meet it: in a process of its own, by exit code and words."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.images.decode import jpeg_decoder
+from occvino.runtime import Occupancy
+from occvino.variants import variants
+
+
+def occvino(*arguments, check=None):
+    """Run the command; `check` is the exit code that is expected."""
+    command = [sys.executable, "-c", "from occvino.cli.app import main; main()", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if check is not None:
+        assert done.returncode == check, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory, rig, frames):
+    """A folder as a deployer has it: six pictures and a rig."""
+    folder = tmp_path_factory.mktemp("frame")
+    for name, array in frames.items():
+        Image.fromarray(array).save(folder / f"{name}.png")
+    rig.save(folder / "rig.json")
+    return folder
+
+
+def test_every_command_shows_an_example():
+    for command in ("demo", "convert", "verify", "run", "info", "synth", "doctor", "train", "eval", "bench"):
+        assert f"Example: occvino {command}" in occvino(command, "--help", check=0).stdout
+
+
+def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
+    done = occvino(
+        "run", nano.path, "--images", frame, "--rig", frame / "rig.json", "--out", tmp_path / "o", "--json", check=0
+    )
+    summary = json.loads(done.stdout)
+    occupancy = Occupancy.load(tmp_path / "o" / "labels.npz")
+    assert summary["voxels"] == occupancy.counts()
+    assert summary["runs_on"].startswith("CPU -> CPU")
+    assert f"JPEG by {jpeg_decoder()}" in summary["runs_on"]
+    with Image.open(tmp_path / "o" / "bev.png") as picture:
+        assert picture.width > 600
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+
+
+def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_path):
+    for name in "abcd":
+        shutil.copytree(frame, tmp_path / "drive" / name)
+    (tmp_path / "drive" / "b" / "CAM_FRONT.png").write_bytes(b"no picture")
+    (tmp_path / "drive" / "c" / "rig.json").write_text("{}")
+    common = ("run", nano.path, "--moments", tmp_path / "drive", "--out", tmp_path / "o")
+    done = occvino(*common, "--json", check=1)
+    summary = json.loads(done.stdout)
+    assert [each["name"] for each in summary["failed"]] == ["b", "c"]
+    assert "CAM_FRONT.png cannot be read" in summary["failed"][0]["error"]
+    assert sorted(path.parent.name for path in (tmp_path / "o").rglob("labels.npz")) == ["a", "d"]
+    stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=CPU")]
+    done = occvino(*common, "--limit", 1, *stages, "--precision", "f32", check=0)
+    assert "pool: CPU -> CPU, f32" in done.stdout
+    assert "1 of 1 moments labelled" in done.stdout
+    one = occvino(
+        "run",
+        nano.path,
+        "--images",
+        frame,
+        "--rig",
+        frame / "rig.json",
+        "--out",
+        tmp_path / "one",
+        "--precision",
+        "f32",
+        check=0,
+    )
+    assert "wrote" in one.stdout
+    found = [Occupancy.load(path / "labels.npz").labels for path in (tmp_path / "o" / "a", tmp_path / "one")]
+    np.testing.assert_array_equal(*found)
+
+
+def test_run_streams_a_data_set(nano, tmp_path):
+    done = occvino("run", nano.path, "--dataset", DRIVE, "--limit", 2, "--out", tmp_path / "o", check=0)
+    assert "2 of 2 moments labelled" in done.stdout
+    frames = shipped_drive()
+    assert all((tmp_path / "o" / frames[i].scene / frames[i].token / "labels.npz").is_file() for i in range(2))
+
+
+def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
+    for options, message in (
+        ((), "give one of --images, --moments and --dataset, not none"),
+        (("--images", frame, "--moments", tmp_path), "not images and moments"),
+        (("--images", frame, "--limit", 1), "--limit is for --moments and --dataset"),
+        (("--moments", frame), "holds no folders"),
+        (("--images", frame, "--stage", "pool"), "expected NAME=DEVICE, each name once"),
+        (("--images", frame, "--stage", "pool=CPU"), "no device for encoder, trunk"),
+    ):
+        assert message in occvino("run", nano.path, "--out", tmp_path / "o", *options, check=2).stderr
+
+
+def test_torch_on_the_same_frame_gives_the_same_labels(nano, frame, tmp_path):
+    import torch
+
+    from occvino.networks import build
+
+    torch.save({"state_dict": build("occvino-nano").state_dict()}, tmp_path / "w.pth")
+    common = ("--images", frame, "--rig", frame / "rig.json")
+    occvino(
+        "run",
+        tmp_path / "w.pth",
+        "--variant",
+        "occvino-nano",
+        "--torch",
+        "cpu",
+        *common,
+        "--out",
+        tmp_path / "t",
+        check=0,
+    )
+    occvino("run", nano.path, *common, "--precision", "f32", "--out", tmp_path / "o", check=0)
+    labels = [Occupancy.load(tmp_path / out / "labels.npz").labels for out in "to"]
+    assert (labels[0] == labels[1]).mean() > 0.9999
+
+
+def test_verify_on_a_made_up_scene_passes_and_prints_the_taps(fresh):
+    done = occvino("verify", fresh.path, check=0)
+    assert "agrees: every tap" in done.stdout
+    for tap in ("backbone", "bev", "logits"):
+        assert tap in done.stdout
+
+
+def test_verify_exits_1_and_names_the_tap(fresh):
+    import openvino as ov
+
+    from tests.conversion.test_verify import rehash
+
+    model = ov.Core().read_model(fresh.path / "model.xml")
+    softmax = next(op for op in model.get_ops() if op.get_type_name() == "Softmax")
+    softmax.input(0).replace_source_output(
+        ov.opset8.multiply(softmax.input_value(0), ov.opset8.constant(np.float32(2))).output(0)
+    )
+    ov.save_model(model, fresh.path / "new.xml", compress_to_fp16=False)
+    for suffix in ("xml", "bin"):
+        (fresh.path / f"new.{suffix}").replace(fresh.path / f"model.{suffix}")
+    rehash(fresh)
+    done = occvino("verify", fresh.path, check=1)
+    assert "parts from PyTorch first at depth (IR)" in done.stdout
+
+
+def test_info_lists_models_and_describes_an_artifact(nano):
+    rows = json.loads(occvino("info", "--json", check=0).stdout)
+    assert tuple(row["name"] for row in rows) == variants()
+    assert "not measured here" in " ".join(occvino("info", check=0).stdout.split())
+    told = " ".join(occvino("info", "panoptic-flashocc-r50-depth-tiny-pano", check=0).stdout.split())
+    for words in ("million", "GFLOPs", "29.14", "34.81", "12.90", "README", "verified:", "cameras", "peak memory"):
+        assert words in told
+    assert json.loads(occvino("info", "flashocc-r50-M0", "--json", check=0).stdout)["gflops"] == 306.6
+    described = occvino("info", nano.path, check=0).stdout
+    assert "random_seed 0" in described
+    assert "not measured yet" in described
+    assert json.loads(occvino("info", nano.path, "--json", check=0).stdout)["variant"] == "occvino-nano"
+
+
+def test_npu_is_a_rule_check_and_says_so(nano):
+    done = occvino("info", nano.path, "--device", "NPU", check=0)
+    assert "No NPU and no NPU compiler was used" in done.stdout
+    check = json.loads(occvino("info", nano.path, "--device", "NPU", "--json", check=0).stdout)
+    assert check["ok"] is True
+    assert check["operators"]["EmbeddingBagOffsetsSum-3"] == 1
+    occvino("info", nano.path, "--device", "GPU", check=2)
+
+
+def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
+    import openvino as ov
+
+    from occvino.runtime.npu_rules import check_npu_rules
+
+    value = ov.opset8.parameter([1, 8, 4, 4, 4], np.float32)
+    wide = ov.opset8.max_pool(value, [1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1])
+    scatter = ov.opset15.scatter_nd_update(
+        ov.opset8.constant(np.zeros((4, 2), np.float32)),
+        ov.opset8.constant(np.zeros((1, 1), np.int32)),
+        ov.opset8.constant(np.ones((1, 2), np.float32)),
+        reduction="sum",
+    )
+    free = ov.opset8.parameter([-1, 3], np.float32)
+    model = ov.Model([wide.output(0), scatter.output(0), ov.opset8.relu(free).output(0)], [value, free])
+    ov.save_model(model, tmp_path / "m.xml")
+    check = check_npu_rules(tmp_path / "m.xml")
+    assert not check.ok
+    assert check.unknown == ("ScatterNDUpdate-15",)
+    assert check.rank
+    assert "MaxPool" in check.rank[0]
+    assert check.dynamic
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("convert", "flashocc-r50-M0", "--out", "x"),
+            "no weights of flashocc-r50-M0 ship with occvino",
+        ),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--random-weights", "--checkpoint", "w.pth"),
+            "--checkpoint and --random-weights contradict each other",
+        ),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--image-size", "network", "--image-layout", "bgr"),
+            "--image-layout bgr is of whole pictures of one size",
+        ),
+        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the drive that ships inside has 3, from 0"),
+        (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
+        (("verify", "nowhere"), "nowhere is not an artifact"),
+        (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
+        (("run", "nowhere", "--images", ".", "--out", "x"), "nowhere is not an artifact"),
+        (("info", "nowhere"), "nowhere is not an artifact"),
+        (("bench", "nowhere"), "nowhere is not an artifact"),
+        (("bench", "nowhere", "--stage", "pool"), "expected NAME=DEVICE, each name once"),
+        (("paint",), "No such command"),
+    ],
+)
+def test_wrong_use_exits_2_with_one_readable_message(arguments, words):
+    done = occvino(*arguments, check=2)
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_an_artifact_takes_whole_pictures_of_the_rig_or_of_nuscenes(frame, tmp_path):
+    """Converted on the command line; verified on the drive that ships inside, enlarged, and on the rig's own."""
+    for name, options, size in (("a", (), "900x1600"), ("b", ("--rig", frame / "rig.json"), "198x352")):
+        done = occvino("convert", "occvino-nano", *options, "--out", tmp_path / name, check=0)
+        assert f"takes whole pictures of {size} rgb" in " ".join(done.stdout.split())
+        own = ("--images", frame, "--rig", frame / "rig.json") if options else ()
+        report = json.loads(occvino("verify", tmp_path / name, *own, "--json", check=0).stdout)
+        assert report["ok"]
+        assert report["pictures"]["levels"] <= 1
+    refused = occvino("verify", tmp_path / "a", "--images", frame, "--rig", frame / "rig.json", check=2).stderr
+    assert "convert again with --rig" in " ".join(refused.split())
+    done = occvino("convert", "occvino-nano", "--image-size", "network", "--out", tmp_path / "c", check=0)
+    assert "takes pictures resized by Pillow" in " ".join(done.stdout.split())
+
+
+def test_paths_are_printed_as_they_are(tmp_path):
+    """What rich would take for markup, and longer than a terminal is wide."""
+    name = "a[/b][bold]" + "x" * 90
+    assert f"{name} is not an artifact" in occvino("info", tmp_path / name, check=2).stderr
+
+
+def test_a_missing_extra_says_what_to_install(nano, tmp_path):
+    code = "import sys\nsys.modules['onnx'] = None\nfrom occvino.cli.app import main\nmain()"
+    arguments = ["convert", "occvino-nano", "--random-weights", "--out", str(tmp_path / "o")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'pip install "occvino[convert]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version():
+    import occvino as package
+
+    assert occvino("--version", check=0).stdout.strip() == f"occvino {package.__version__}"
+
+
+def test_bad_frames_exit_2_and_write_nothing(nano, frame, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = occvino(
+        "run", nano.path, "--images", tmp_path / "empty", "--rig", frame / "rig.json", "--out", tmp_path / "o", check=2
+    )
+    assert "holds no picture of CAM_FRONT_LEFT" in " ".join(done.stderr.split())
+    assert not (tmp_path / "o").exists()
+
+
+def test_cuda_where_there_is_none_is_refused(frame, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    arguments = ("--variant", "occvino-nano", "--torch", "cuda", "--images", frame, "--rig", frame / "rig.json")
+    done = occvino("run", "w.pth", *arguments, "--out", tmp_path / "o", check=2)
+    assert "finds no CUDA device here: use --torch cpu" in " ".join(done.stderr.split())
+
+
+def test_demo_writes_what_it_says(tmp_path):
+    done = occvino("demo", "--out", tmp_path / "demo", check=0)
+    assert "agrees: every tap" in done.stdout
+    assert "mIoU of this frame" in done.stdout
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"artifact", "labels.npz", "demo.png", "rig.json"}

@@ -1,0 +1,221 @@
+"""Two decoders, one answer: what simplejpeg gives is what Pillow gives, pixels and refusals alike."""
+
+import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import PIL
+import pytest
+import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from occvino.errors import FrameError
+from occvino.images import decode as decoding
+from occvino.images.decode import jpeg_decoder, read, read_into
+from occvino.images.inputs import network_images, whole_pictures
+from occvino.images.layout import ImageInput
+from tests.conftest import make_camera
+
+
+def noise(height, width, channels, seed, cell=1):
+    """Noise of square cells: of single pixels, or nearly smooth."""
+    small = np.random.default_rng(seed).integers(
+        0, 256, (-(-height // cell), -(-width // cell), channels), dtype=np.uint8
+    )
+    large = small.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    return np.ascontiguousarray(large)
+
+
+def encoded(picture, mode="RGB", **options):
+    file = io.BytesIO()
+    picture = picture[..., 0] if mode == "L" else picture
+    Image.fromarray(picture, mode).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def by_pillow(jpeg):
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
+def camera_of(jpeg):
+    width, height = Image.open(io.BytesIO(jpeg)).size
+    return make_camera("CAM_FRONT", width=width, height=height)
+
+
+@pytest.fixture
+def only_fast(monkeypatch):
+    """What goes to Pillow fails."""
+    monkeypatch.setattr(decoding, "_read", lambda *_: pytest.fail("went to Pillow"))
+
+
+@pytest.fixture(params=["simplejpeg", "Pillow"])
+def decoder(request, monkeypatch):
+    if request.param == "Pillow":
+        monkeypatch.setattr(decoding, "simplejpeg", None)
+    return request.param
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    seed=st.integers(0, 99),
+    cell=st.sampled_from([1, 8]),
+    mode=st.sampled_from(["RGB", "L"]),
+    options=st.fixed_dictionaries(
+        {
+            "quality": st.integers(1, 100),
+            "subsampling": st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+            "progressive": st.booleans(),
+            "optimize": st.booleans(),
+            "restart_marker_blocks": st.sampled_from([0, 3]),
+        }
+    ),
+)
+def test_pixels_are_pillows(height, width, seed, cell, mode, options):
+    jpeg = encoded(noise(height, width, 3, seed, cell), mode, **options)
+    camera, out = camera_of(jpeg), np.empty((height, width, 3), np.uint8)
+    assert decoding._fast(jpeg, camera, "RGB") is not None, "it was not left to Pillow"
+    np.testing.assert_array_equal(np.asarray(read(jpeg, camera)), by_pillow(jpeg))
+    read_into(out, jpeg, camera, "bgr")
+    np.testing.assert_array_equal(out[..., ::-1], by_pillow(jpeg))
+
+
+def test_real_pictures_too(real_frame, only_fast):
+    files = sorted(real_frame.glob("*.jpg"))
+    assert len(files) == 6
+    for file in files:
+        jpeg = file.read_bytes()
+        np.testing.assert_array_equal(np.asarray(read(file, camera_of(jpeg))), by_pillow(jpeg))
+
+
+def test_colours_that_were_never_turned_and_turned_pictures(only_fast):
+    """RGB stored as it is; and Pillow does not turn a picture as its EXIF says, so nobody does."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for options in ({"keep_rgb": True}, {"exif": turned}):
+        jpeg = encoded(noise(40, 50, 3, 1, 8), **options)
+        np.testing.assert_array_equal(np.asarray(read(jpeg, camera_of(jpeg))), by_pillow(jpeg))
+
+
+def test_other_pictures_are_pillows(monkeypatch):
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: pytest.fail("went to simplejpeg"))
+    cmyk = encoded(noise(20, 30, 4, 2, 8), "CMYK", quality=95)
+    png = io.BytesIO()
+    Image.fromarray(noise(20, 30, 3, 3)).save(png, "PNG")
+    for picture in (cmyk, png.getvalue()):
+        np.testing.assert_array_equal(np.asarray(read(picture, camera_of(picture))), by_pillow(picture))
+
+
+def outcome(jpeg, camera):
+    try:
+        return np.asarray(read(jpeg, camera)).tobytes()
+    except FrameError as error:
+        return str(error).split(" object at ")[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_broken_files_end_alike_with_both(data):
+    """Cut off, or some bytes changed: the same pixels, or the same words."""
+    whole = encoded(noise(48, 64, 3, 4, 8), quality=90)
+    camera, jpeg = camera_of(whole), bytearray(whole)
+    for _ in range(data.draw(st.integers(0, 3))):
+        jpeg[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    jpeg = bytes(jpeg[: data.draw(st.integers(0, len(whole)))])
+    with pytest.MonkeyPatch.context() as patch:
+        found = outcome(jpeg, camera)
+        patch.setattr(decoding, "simplejpeg", None)
+        assert found == outcome(jpeg, camera)
+
+
+def test_a_file_that_is_cut_off_is_an_error_and_never_half_a_picture(decoder, tmp_path):
+    whole = encoded(noise(198, 352, 3, 5, 8), quality=95)
+    camera, file = camera_of(whole), tmp_path / "CAM_FRONT.jpg"
+    for share in (0.02, 0.3, 0.9, 0.999):
+        file.write_bytes(whole[: int(len(whole) * share)])
+        for frame, name in ((file, r"CAM_FRONT\.jpg"), (file.read_bytes(), "the picture of CAM_FRONT")):
+            with pytest.raises(FrameError, match=f"{name} cannot be read as a picture"):
+                read(frame, camera)
+            with pytest.raises(FrameError, match=f"{name} cannot be read as a picture"):
+                read_into(np.empty((198, 352, 3), np.uint8), frame, camera, "rgb")
+
+
+def test_files_that_are_not_there_or_of_another_size_end_alike(decoder, tmp_path):
+    camera = make_camera("CAM_FRONT", width=1600, height=900)
+    with pytest.raises(FrameError, match=r"none\.jpg cannot be read as a picture: .*No such file"):
+        read(tmp_path / "none.jpg", camera)
+    for frame in (encoded(noise(450, 800, 3, 6, 8)), encoded(noise(180, 320, 3, 6, 8))):
+        with pytest.raises(FrameError, match="the rig says 1600x900: rescale"):
+            read_into(np.empty((900, 1600, 3), np.uint8), frame, camera, "rgb")
+
+
+def test_frames_are_the_same_with_and_without_it(rig, frames, nano_variant, tmp_path, monkeypatch):
+    whole = ImageInput((198, 352), "bgr")
+    for name, picture in frames.items():
+        (tmp_path / f"{name}.jpg").write_bytes(encoded(picture, quality=90))
+    given = {name: (tmp_path / f"{name}.jpg").read_bytes() for name in frames}
+
+    def taken(pictures):
+        moments = [(pictures, rig), ({**pictures, "CAM_BACK": pictures["CAM_FRONT"]}, rig)]
+        moments.append(moments[0])
+        return network_images(pictures, rig, nano_variant), whole_pictures(moments, [rig] * 3, whole)
+
+    fast, from_files = taken(given), taken({name: tmp_path / f"{name}.jpg" for name in frames})
+    monkeypatch.setattr(decoding, "simplejpeg", None)
+    for found in (fast, from_files):
+        for one, other in zip(found, taken(given), strict=True):
+            np.testing.assert_array_equal(one, other)
+    expected = np.stack([by_pillow(given[name])[..., ::-1] for name in rig.names])
+    np.testing.assert_array_equal(fast[1][:6], expected)
+    np.testing.assert_array_equal(fast[1][12:], expected)
+    assert (fast[1][6:12] != expected).any()
+
+
+def test_whole_pictures_are_decoded_in_place(rig, frames, monkeypatch):
+    places, decode = [], simplejpeg.decode_jpeg
+
+    def watched(jpeg, order, buffer):
+        places.append(buffer)
+        return decode(jpeg, order, buffer=buffer)
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", watched)
+    jpegs = {name: encoded(picture) for name, picture in frames.items()}
+    out = whole_pictures([(jpegs, rig)], [rig], ImageInput((198, 352)))
+    assert [np.shares_memory(place, picture) for place, picture in zip(places, out, strict=True)] == [True] * 6
+
+
+def test_which_one_decodes_is_told(decoder):
+    version = simplejpeg.__version__ if decoder == "simplejpeg" else PIL.__version__
+    assert jpeg_decoder() == f"{decoder} {version}"
+
+
+def test_nothing_needs_the_extra(tmp_path):
+    """In a process of its own, where it cannot be imported."""
+    jpeg = encoded(noise(20, 30, 3, 7, 8))
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    code = f"""
+import sys
+sys.modules["simplejpeg"] = None
+import numpy as np, occvino
+from occvino.decoding import jpeg_decoder, read
+from tests.conftest import make_camera
+picture = read({str(tmp_path / "a.jpg")!r}, make_camera("CAM_FRONT", width=30, height=20))
+print(jpeg_decoder().split()[0], np.asarray(picture).astype(int).sum())
+"""
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert told.split() == ["Pillow", str(by_pillow(jpeg).astype(int).sum())]
+
+
+def test_a_picture_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant, tmp_path):
+    picture = noise(198, 352, 3, 8, 8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    expected = network_images([picture] * 6, rig, nano_variant)
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(20):
+            lazy = Image.open(tmp_path / "a.png")
+            np.testing.assert_array_equal(network_images([lazy] * 6, rig, nano_variant, pool), expected)
