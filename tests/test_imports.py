@@ -19,7 +19,7 @@ TIERS = (
     ("bev_pool", "images"),
     ("geometry",),
     ("files", "variants"),
-    ("variant", "voxel_walk"),
+    ("variant", "voxel_walk", "voxel_walk_reference"),
     ("errors", "machine"),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from occvino.variant import Grid
 from occvino.variants import get_variant
+from occvino.voxel_walk import first_border, nearest
 
 GRID = get_variant("flashocc-r50-M0").occupancy_grid
 _BLOCK = 8192
@@ -114,9 +115,8 @@ class _Walk:
         self.distance = np.full(start.shape[1], -1.0)
         cell = start.astype(np.int64)  # towards zero, as in the published code
         sign = np.where(direction >= 0, 1, -1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            border = np.where(direction != 0, (cell + (sign > 0) - start) / direction, np.inf)
-            width = np.where(direction != 0, sign / direction, np.inf)
+        with np.errstate(divide="ignore"):
+            border, width = first_border(start, direction, cell)
         entered = _enter(cell, border, width, sign, volume.size)
         self.ray = np.flatnonzero(entered)
         self.cell = volume.strides @ (cell[:, entered] + 1)
@@ -129,8 +129,7 @@ class _Walk:
         (x, y, z), (wx, wy, wz), (jx, jy, jz) = self.border, self.width, self.jump
         cell, going = self.cell, np.ones(len(self.ray), bool)
         for _ in range(steps):
-            along_x = (x < y) & (x < z)
-            along_y = ~along_x & (x >= y) & (y < z)
+            along_x, along_y = nearest(x, y, z)
             along_z = ~(along_x | along_y)
             ahead = cell + np.where(along_x, jx, np.where(along_y, jy, jz))
             ends = going & (self.volume.solid[cell] | ~self.volume.inside[ahead])
@@ -163,8 +162,8 @@ def _enter(
     while len(outside):
         columns = np.arange(len(outside))
         at, wide, way = border[:, outside], width[:, outside], sign[:, outside]
-        nearer = np.where(at[0] < at[1], 0, 1)
-        axis = np.where(at[nearer, columns] < at[2], nearer, 2)
+        along_x, along_y = nearest(*at)
+        axis = np.where(along_x, 0, np.where(along_y, 1, 2))
         cell[axis, outside] += way[axis, columns]
         border[axis, outside] += wide[axis, columns]
         here = cell[:, outside]

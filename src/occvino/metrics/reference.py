@@ -3,6 +3,7 @@
 Nothing is shared with the fast forms but the class names and the sizes of the grid.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.variant import OCC3D_CLASSES, Grid
+from occvino.voxel_walk_reference import cells_on_ray
 
 Point = tuple[float, float, float]
 Voxel = tuple[int, int, int]
@@ -86,25 +88,18 @@ def first_hit(occupied: NDArray[np.bool_], origin: Point, direction: Point, grid
     ]
     length = math.sqrt(sum((e - s) ** 2 for e, s in zip(end, start, strict=True)))
     way = [(e - s) / length for e, s in zip(end, start, strict=True)]
-    cell = [int(s) for s in start]
-    sign = [1 if w >= 0 else -1 for w in way]
-    border = [(c + (s > 0) - o) / w if w else math.inf for c, s, o, w in zip(cell, sign, start, way, strict=True)]
     last: Ray = ((0, 0, 0), float(np.float32(-1) * step[0]))
     was_inside = False
-    for _ in range(1001):
+    first = (int(start[0]), int(start[1]), int(start[2]))  # towards zero, as in the published code
+    for cell, leave in itertools.islice(cells_on_ray(start, way, first), 1001):
         inside = all(0 <= c < n for c, n in zip(cell, size, strict=True))
         if was_inside and not inside:
             break
-        nearer = 0 if border[0] < border[1] else 1
-        axis = nearer if border[nearer] < border[2] else 2
         if inside:
             was_inside = True
-            here = (cell[0], cell[1], cell[2])
-            last = (here, float(np.float32(border[axis]) * step[0]))
-            if occupied[here]:
+            last = (cell, float(np.float32(leave) * step[0]))
+            if occupied[cell]:
                 break
-        cell[axis] += sign[axis]
-        border[axis] += sign[axis] / way[axis]
     return last
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from occvino import voxel_walk
 from occvino.errors import OccvinoError
 
 
@@ -26,3 +27,7 @@ def compiled(function: _Function) -> _Function:
     Division by zero gives infinity as in numpy, which saves a branch at every division.
     """
     return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+first_border, nearest = compiled(voxel_walk.first_border), compiled(voxel_walk.nearest)
+"""The walk that the metrics take in NumPy, for one ray at a time."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from occvino.geometry.camera import Camera
 from occvino.geometry.transforms import Matrix
-from occvino.synth.jit import compiled
+from occvino.synth.jit import compiled, first_border, nearest
 from occvino.synth.layout import Ground
 from occvino.synth.light import Light
 from occvino.synth.shade import shade, sky
@@ -187,10 +187,8 @@ def _trace(
     i = min(max(int((o[0] + d[0] * enter - frame[0]) / frame[2]), 0), nx - 1)
     j = min(max(int((o[1] + d[1] * enter - frame[1]) / frame[2]), 0), ny - 1)
     step_i, step_j = (1 if d[0] > 0 else -1), (1 if d[1] > 0 else -1)
-    next_i = (frame[0] + frame[2] * (i + (d[0] > 0)) - o[0]) / d[0] if abs(d[0]) > 1e-12 else 1e30
-    next_j = (frame[1] + frame[2] * (j + (d[1] > 0)) - o[1]) / d[1] if abs(d[1]) > 1e-12 else 1e30
-    wide_i = frame[2] / abs(d[0]) if abs(d[0]) > 1e-12 else 1e30
-    wide_j = frame[2] / abs(d[1]) if abs(d[1]) > 1e-12 else 1e30
+    next_i, wide_i = first_border((o[0] - frame[0]) / frame[2], d[0] / frame[2], i)
+    next_j, wide_j = first_border((o[1] - frame[1]) / frame[2], d[1] / frame[2], j)
     t = enter
     while 0 <= i < nx and 0 <= j < ny and t <= best:
         end = min(next_i, next_j)
@@ -203,7 +201,8 @@ def _trace(
                     if any_hit:
                         return best, found
         t = end
-        if next_i < next_j:
+        along_i, _ = nearest(next_i, next_j, np.inf)
+        if along_i:
             i += step_i
             next_i += wide_i
         else:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from occvino.geometry.camera import Camera
 from occvino.geometry.transforms import Matrix, rigid_inverse
 from occvino.synth.actors import THINGS
-from occvino.synth.jit import compiled
+from occvino.synth.jit import compiled, first_border, nearest
 from occvino.synth.layout import Ground
 from occvino.synth.shapes import FREE, GROUND_LABEL, Shapes
 from occvino.variant import Grid
@@ -266,12 +266,9 @@ def _walk(
     nx, ny, nz = occupied.shape
     i, j, k = int(np.floor(start[0])), int(np.floor(start[1])), int(np.floor(start[2]))
     si, sj, sk = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
-    wi = abs(1 / dx) if dx != 0 else 1e30
-    wj = abs(1 / dy) if dy != 0 else 1e30
-    wk = abs(1 / dz) if dz != 0 else 1e30
-    ti = (i + (dx > 0) - start[0]) / dx if dx != 0 else 1e30
-    tj = (j + (dy > 0) - start[1]) / dy if dy != 0 else 1e30
-    tk = (k + (dz > 0) - start[2]) / dz if dz != 0 else 1e30
+    ti, wi = first_border(start[0], dx, i)
+    tj, wj = first_border(start[1], dy, j)
+    tk, wk = first_border(start[2], dz, k)
     while 0 <= i < nx and 0 <= j < ny and 0 <= k < nz:
         if mark:
             seen[i, j, k] = 1
@@ -279,10 +276,11 @@ def _walk(
             return False
         if min(ti, tj, tk) >= 1.0:
             return True
-        if ti <= tj and ti <= tk:
+        along_i, along_j = nearest(ti, tj, tk)
+        if along_i:
             i += si
             ti += wi
-        elif tj <= tk:
+        elif along_j:
             j += sj
             tj += wj
         else:
