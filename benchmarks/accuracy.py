@@ -1,4 +1,4 @@
-"""The trained small model on held-out drives: every form of it, and a frozen calibration.
+"""The trained small model on held-out scenes: every form of it, and a frozen calibration.
 
     occvino synth train1 --scenes 100 --seed 1 --frames 6 --width 352
     occvino synth train2 --scenes 100 --seed 2 --frames 6 --width 352

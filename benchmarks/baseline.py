@@ -1,4 +1,4 @@
-"""What a model must beat: the most frequent class of each height and distance, whatever the pictures show.
+"""What a model must beat: the most frequent class of each height and distance, whatever the images show.
 
 Counted over training data, for several widths of the rings; the ring width that scores best on the held-out set is
 the one reported, which favours the baseline.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.datasets.nuscenes import Frame
+from occvino.datasets.nuscenes import Sample
 from occvino.metrics import MIoU
 from occvino.variant import OCC3D_CLASSES, Grid
 
@@ -23,7 +23,7 @@ def ring_of_column(grid: Grid, width: float) -> NDArray[np.int64]:
     return (np.hypot(*np.meshgrid(x, y, indexing="ij")) / width).astype(np.int64)
 
 
-def constant_labels(frames: Iterable[Frame], grid: Grid, *, masked: bool) -> dict[float, NDArray[np.uint8]]:
+def constant_labels(frames: Iterable[Sample], grid: Grid, *, masked: bool) -> dict[float, NDArray[np.uint8]]:
     """For each ring width, the volume [Dx, Dy, Dz] with the most frequent class of each ring and height."""
     classes, height = len(OCC3D_CLASSES), grid.shape[2]
     rings = {width: ring_of_column(grid, width) for width in RING_WIDTHS}
@@ -42,7 +42,7 @@ def constant_labels(frames: Iterable[Frame], grid: Grid, *, masked: bool) -> dic
 
 
 def best_constant(
-    training: Iterable[Frame], held_out: Sequence[Frame], grid: Grid, *, masked: bool
+    training: Iterable[Sample], held_out: Sequence[Sample], grid: Grid, *, masked: bool
 ) -> tuple[float, float, NDArray[np.uint8]]:
     """MIoU (0..1), ring width and volume of the best baseline on the held-out frames."""
     volumes = constant_labels(training, grid, masked=masked)

@@ -1,6 +1,6 @@
 """Six JPEG files of 1600x900 in memory to arrays: Pillow and simplejpeg, on one thread and on two.
 
-`python -m benchmarks.decode`; the extra `fast` is needed. To whole pictures, and to M0's tensor, which Pillow resizes.
+`python -m benchmarks.decode`; the extra `fast` is needed. To raw images, and to M0's tensor, which Pillow resizes.
 """
 
 import io
@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness import THREADS, Timing, save, show, take_turns
-from benchmarks.preprocess import pictures
-from occvino.datasets.shipped import shipped_drive
+from benchmarks.preprocess import images
+from occvino.datasets.shipped import shipped_scene
 from occvino.images import decode as decoding
-from occvino.images.inputs import network_images, whole_pictures
+from occvino.images.inputs import network_images, raw_images
 from occvino.images.layout import ImageInput
 from occvino.variants import get_variant
 
@@ -27,17 +27,17 @@ SIMPLEJPEG = decoding.simplejpeg
 def jpegs() -> list[bytes]:
     """As a camera sends them: quality 95, colours at half the size."""
     files = [io.BytesIO() for _ in range(6)]
-    for file, picture in zip(files, pictures(SIZE), strict=True):
-        Image.fromarray(picture).save(file, "JPEG", quality=95, subsampling="4:2:0")
+    for file, image in zip(files, images(SIZE), strict=True):
+        Image.fromarray(image).save(file, "JPEG", quality=95, subsampling="4:2:0")
     return [file.getvalue() for file in files]
 
 
 def main() -> None:
     if SIMPLEJPEG is None:
         raise SystemExit('simplejpeg is not installed: pip install ".[fast]"')
-    files, rig = jpegs(), shipped_drive()[0].rig.scaled(SIZE[0] / 396)
+    files, rig = jpegs(), shipped_scene()[0].rig.scaled(SIZE[0] / 396)
     jobs: dict[str, Callable[[Executor | None], np.ndarray]] = {
-        "to whole pictures": lambda pool: whole_pictures([(files, rig)], [rig], ImageInput(SIZE), pool),
+        "to raw images": lambda pool: raw_images([(files, rig)], [rig], ImageInput(SIZE), pool),
         "to M0's tensor": lambda pool: network_images(files, rig, get_variant("flashocc-r50-M0"), pool),
     }
     results: dict[str, list[Timing]] = {}

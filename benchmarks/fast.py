@@ -1,10 +1,10 @@
-"""What the fast form of a temporal model costs: a small trained one on held-out drives, in its three forms.
+"""What the fast form of a temporal model costs: a small trained one on held-out scenes, in its three forms.
 
     occvino synth train1 --scenes 20 --seed 1 --frames 6 --width 352
     python -m benchmarks.fast --train train1 --work work --steps 560
 
 The model is occvino-nano with a camera-aware depth net and one past frame. It begins with the weights of the nano that
-ships (`warm_start.py`), whose picture encoder it keeps. Drives to measure on are made under --work: ordinary ones, ones
+ships (`warm_start.py`), whose image encoder it keeps. Scenes to measure on are made under --work: ordinary ones, ones
 that brake and ones that brake with cameras that fire three times as far apart in time, where fast and exact differ
 most. Training and labels go on from what is under --work.
 """
@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from occvino.training.samples import load_sample, moments_of
 from torch import Tensor
 
 from benchmarks.baseline import best_constant
@@ -37,9 +38,8 @@ from occvino.networks.checkpoint import shipped_weights
 from occvino.synth import write as synth
 from occvino.synth.actors import Speed
 from occvino.synth.rig import SensorSet
-from occvino.synth.world import Drive
+from occvino.synth.world import SyntheticScene
 from occvino.training.loop import Training, TrainSettings
-from occvino.training.samples import load_sample, moments_of
 from occvino.variant import DepthNet
 from occvino.variants import get_variant
 from tests.small import known
@@ -55,15 +55,15 @@ VARIANT = replace(
 _FROZEN = ("img_backbone", "img_neck")
 SEED, WIDTH = 1001, 352
 BRAKING, SPREAD = -3.0, 3.0
-"""Metres a second squared, and how many times as far apart cameras fire, on the harder drives."""
+"""Metres a second squared, and how many times as far apart cameras fire, on the harder scenes."""
 
 
-def braking(make: Callable[..., Drive]) -> Callable[..., Drive]:
-    """Drives that begin at 8 m/s or more and brake all the way."""
+def braking(make: Callable[..., SyntheticScene]) -> Callable[..., SyntheticScene]:
+    """Scenes that begin at 8 m/s or more and brake all the way."""
 
-    def changed(*arguments: Any) -> Drive:
-        drive = make(*arguments)
-        return replace(drive, speed=Speed(max(8.0, drive.speed.start), BRAKING))
+    def changed(*arguments: Any) -> SyntheticScene:
+        scene = make(*arguments)
+        return replace(scene, speed=Speed(max(8.0, scene.speed.start), BRAKING))
 
     return changed
 
@@ -79,9 +79,9 @@ def apart(make: Callable[..., SensorSet]) -> Callable[..., SensorSet]:
     return changed
 
 
-def held_out(work: Path, drives: int, frames: int) -> dict[str, NuScenes]:
+def held_out(work: Path, scenes: int, frames: int) -> dict[str, NuScenes]:
     """The sets to measure on, made unless they are there."""
-    brakes = lambda: patch.object(Drive, "make", braking(Drive.make))  # noqa: E731 - a patch serves once
+    brakes = lambda: patch.object(SyntheticScene, "make", braking(SyntheticScene.make))  # noqa: E731 - a patch serves once
     fires = lambda: patch.object(synth, "make_rig", apart(synth.make_rig))  # noqa: E731
     kinds = {"ordinary": (), "braking": (brakes,), "braking, cameras apart": (brakes, fires)}
     found: dict[str, NuScenes] = {}
@@ -90,7 +90,7 @@ def held_out(work: Path, drives: int, frames: int) -> dict[str, NuScenes]:
         with ExitStack() as stack:
             for change in changes:
                 stack.enter_context(change())
-            for _ in synth.synthesize(folder, drives, synth.SynthSettings(SEED, frames, WIDTH)):
+            for _ in synth.synthesize(folder, scenes, synth.SynthSettings(SEED, frames, WIDTH)):
                 pass
         found[kind] = NuScenes(folder)
     return found
@@ -132,7 +132,7 @@ def measure(forms: dict[str, Artifact], name: str, work: Path, dataset: NuScenes
         label, runs_on = load_engine("openvino", artifact, device="CPU", precision="f32", checkpoint=None)
         folder = work / "labels" / name / form
         predictions = Predictions(folder, {"files": dict(artifact.manifest.files), "runs_on": runs_on})
-        for _ in predictions.fill(dataset, range(len(dataset)), label, frames=artifact.variant.frames):
+        for _ in predictions.fill(dataset, range(len(dataset)), label, takes=artifact.variant.frames):
             pass
         reference = reference or folder
         scored = score(predictions, dataset, range(len(dataset)), against=reference)
@@ -142,7 +142,7 @@ def measure(forms: dict[str, Artifact], name: str, work: Path, dataset: NuScenes
 
 
 def told_apart(dataset: NuScenes) -> dict[str, float]:
-    """How far a camera's place in the key ego frame is from what it was a moment before, millimetres."""
+    """How far a camera's place in the key ego frame is from what it was a frame before, millimetres."""
     places = []
     for index, frame in enumerate(dataset):
         (before,) = dataset.previous(index, 1)
@@ -157,13 +157,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--drives", type=int, default=6, help="of each kind to measure on")
-    parser.add_argument("--frames", type=int, default=10, help="of each of these drives")
+    parser.add_argument("--frames", type=int, default=10, help="of each of these scenes")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     with known(VARIANT):
         weights, training = train(options.train, options.work, options.steps)
         forms, sets = artifacts(weights, options.work), held_out(options.work, options.drives, options.frames)
-        keys = [moments[0] for moments in training.frames]
+        keys = [frames[0] for frames in training.frames]
         constant, _, _ = best_constant(keys, list(sets["ordinary"]), VARIANT.occupancy_grid, masked=True)
         results = {
             "steps": training.step,

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import competitor
 from benchmarks.harness import THREADS, peak_memory_of, save, show, take_turns
 from occvino.artifact import IR, ONNX, Artifact
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.lift import PoolingPlan
 from occvino.images.inputs import network_images
 from occvino.machine import peak_memory_mib
@@ -25,9 +25,9 @@ OURS, ORT, TORCH = "occvino IR", "ONNX Runtime", "torch eager"
 
 
 def inputs_for(artifact: Artifact) -> dict[str, np.ndarray]:
-    frame = shipped_drive()[0]
+    frame = shipped_scene()[0]
     rig = artifact.match(frame.rig)
-    images = network_images(frame.pictures(), rig, artifact.variant)
+    images = network_images(frame.image_files(), rig, artifact.variant)
     return {"images": images, **PoolingPlan.from_rig(rig, artifact.variant).inputs()}
 
 
@@ -42,7 +42,7 @@ def contestant(name: str, artifact: Artifact, theirs: list[Path] | None) -> Call
         return torch_eager(artifact, inputs)
     assert theirs is not None
     source, prepared = theirs
-    calibration = artifact.match(shipped_drive()[0].rig).calibration(artifact.variant)
+    calibration = artifact.match(shipped_scene()[0].rig).calibration(artifact.variant)
     frame = competitor.sample(inputs["images"], calibration)
     if name == competitor.NAME:
         return competitor.whole(source, prepared, frame)

@@ -38,7 +38,7 @@ def frame_section(found: dict[str, Any]) -> str:
             heading("One frame, u8 tensor to labels", found).replace(
                 "frame`", "frame ARTIFACT... --competitor SOURCE PREPARED`"
             ),
-            f"Random weights, the same for all. {NAME} ([how](../benchmarks/competitor.py)) gets float32 pictures that are",
+            f"Random weights, the same for all. {NAME} ([how](../benchmarks/competitor.py)) gets float32 images that are",
             "normalised already, and runs with its IO optimisations off: with them on, which is its default, its trunk never",
             f'gets the BEV features on a CPU. M1 cannot run in it, so "{NETWORKS_ALONE}" are what is timed there: its',
             "encoder, its trunk on some other BEV, and the class of each voxel.\n",

@@ -4,7 +4,7 @@
     occvino synth held-out --scenes 20 --seed 1001 --frames 10 --width 352
     python -m benchmarks.int8 --calibration train1 --held-out held-out --work work
 
-The trained small model is judged on drives that neither calibration nor accuracy control saw. M0 has random weights:
+The trained small model is judged on scenes that neither calibration nor accuracy control saw. M0 has random weights:
 they do not change time or shares, and there is no accuracy to lose (its budget is 100 points).
 """
 
@@ -45,7 +45,7 @@ def nncf_alone(fp32: Artifact, calibration: Calibration) -> ov.CompiledModel:
 
     def inputs(index: int) -> Any:
         frame = calibration.dataset[index]
-        return pipe.inputs(frame.pictures(), frame.rig)
+        return pipe.inputs(frame.image_files(), frame.rig)
 
     model = ov.Core().read_model(fp32.path / IR)
     found = nncf.quantize(model, nncf.Dataset(calibration.calibrate, inputs), subset_size=len(calibration.calibrate))
@@ -57,8 +57,8 @@ def accuracy(pipes: dict[str, Pipeline], alone: ov.CompiledModel, held_out: NuSc
     metrics = {name: MIoU("camera") for name in (*pipes, "NNCF's defaults")}
     equal: dict[str, list[float]] = {name: [] for name in metrics}
     for frame in held_out:
-        truth, given = frame.load_labels(), next(iter(pipes.values())).inputs(frame.pictures(), frame.rig)
-        labels = {name: pipe(frame.pictures(), frame.rig).labels for name, pipe in pipes.items()}
+        truth, given = frame.load_labels(), next(iter(pipes.values())).inputs(frame.image_files(), frame.rig)
+        labels = {name: pipe(frame.image_files(), frame.rig).labels for name, pipe in pipes.items()}
         labels["NNCF's defaults"] = np.array(alone(given)["labels"])
         for name, found in labels.items():
             metrics[name].update(found, truth.semantics, truth.mask_camera)
@@ -69,14 +69,14 @@ def accuracy(pipes: dict[str, Pipeline], alone: ov.CompiledModel, held_out: NuSc
     }
 
 
-def timed(pipes: dict[str, Pipeline], drives: NuScenes, rounds: int) -> list[Any]:
-    frame = drives[0]
+def timed(pipes: dict[str, Pipeline], scenes: NuScenes, rounds: int) -> list[Any]:
+    frame = scenes[0]
     requests = {}
     for name, pipe in pipes.items():
         model = ov.Core().read_model(pipe.artifact.path / IR)
         settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": pipe.running.precision}
         requests[name] = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
-    given = next(iter(pipes.values())).inputs(frame.pictures(), frame.rig)
+    given = next(iter(pipes.values())).inputs(frame.image_files(), frame.rig)
     return take_turns(
         {name: lambda request=request: request.infer(given, share_inputs=True) for name, request in requests.items()},
         rounds=rounds,

@@ -1,6 +1,6 @@
 """PyTorch against ONNX and the IR, for each variant and precision, CPU and GPU plugin. `python -m benchmarks.parity`.
 
-Weights are random (seed 0) and the frames are of the drive that ships inside, with those before for a temporal network:
+Weights are random (seed 0) and the frames are of the scene that ships inside, with those before for a temporal network:
 what is measured is the conversion. Peak memory is that of a process that opens the fp32 artifact and runs one frame.
 A network too big for the machine is converted for its front camera alone (`--front-camera`), and the result says so.
 
@@ -18,9 +18,9 @@ from benchmarks.harness import RESULTS, peak_memory_of, save
 from occvino.artifact import IR, Artifact
 from occvino.conversion import convert
 from occvino.conversion.verify import expect, judge
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Moment
+from occvino.images.inputs import ImagesAndRig
 from occvino.machine import peak_memory_mib
 from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
@@ -30,16 +30,16 @@ from tests.gpu.compare import compare
 FRONT = "CAM_FRONT"
 
 
-def seen(frames: int, front_camera: bool) -> list[Moment]:
-    """The last frame of the shipped drive and those before it, pictures and rig, newest first."""
-    drive = shipped_drive()
-    last = len(drive) - 1
-    moments = [(frame.pictures(), frame.rig) for frame in (drive[last], *drive.previous(last, frames - 1))]
+def seen(frames: int, front_camera: bool) -> list[ImagesAndRig]:
+    """The last frame of the shipped scene and those before it, images and rig, newest first."""
+    scene = shipped_scene()
+    last = len(scene) - 1
+    frames = [(frame.image_files(), frame.rig) for frame in (scene[last], *scene.previous(last, frames - 1))]
     if not front_camera:
-        return list(moments)
+        return list(frames)
     # under a name that no variant knows, so that it is converted for this camera alone
-    only = [(pictures[FRONT], rig.select([FRONT]).cameras[0]) for pictures, rig in moments]
-    return [({"FRONT": picture}, Rig((replace(camera, name="FRONT"),))) for picture, camera in only]
+    only = [(images[FRONT], rig.select([FRONT]).cameras[0]) for images, rig in frames]
+    return [({"FRONT": image}, Rig((replace(camera, name="FRONT"),))) for image, camera in only]
 
 
 def measure(name: str, folder: Path, gpu_hints: list[str], front_camera: bool) -> dict[str, Any]:

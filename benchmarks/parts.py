@@ -2,7 +2,7 @@
 
 What is doubtful on a plugin is a part (Swin, 3D convolutions, stereo matching, gates, bags, state) and not its size.
 So each variant is converted with all its parts and frames but few channels and pixels (`tests.small.small_form`), with
-random weights, in fp32; temporal ones in all three forms, the streams over the three moments of the shipped drive.
+random weights, in fp32; temporal ones in all three forms, the streams over the three frames of the shipped scene.
 
 The CPU is held against PyTorch as `verify` does it, and the GPU plugin (tests/gpu/README.md) in f32 against the CPU by
 the same tolerances: stereo by what rounding alone does. In f16, run with --f16 and for all frames at once only, its

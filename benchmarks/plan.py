@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from benchmarks.harness import THREADS, save, show, take_turns
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.lift import PoolingPlan, frustum
 from occvino.variant import Variant
@@ -50,7 +50,7 @@ def official(calibration: Calibration, variant: Variant) -> tuple[torch.Tensor, 
 
 
 def contestants(variant: Variant) -> dict[str, Callable[[], Any]]:
-    calibration = shipped_drive()[0].rig.calibration(variant)
+    calibration = shipped_scene()[0].rig.calibration(variant)
     ours, theirs = PoolingPlan.from_calibration(calibration, variant), official(calibration, variant)
     np.testing.assert_allclose(ours.kept, theirs[1].numel(), atol=20)  # float32 at cell borders
     return {

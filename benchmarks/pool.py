@@ -18,7 +18,7 @@ from openvino import opset12, opset15
 from benchmarks import competitor
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.lift import PoolingPlan
 from occvino.variant import Variant
 from occvino.variants import get_variant
@@ -33,9 +33,9 @@ def compile_graph(
     parameters = [ops.parameter(array.shape, array.dtype, name=name) for name, array in inputs.items()]
     pooled = build(*(parameter.output(0) for parameter in parameters))
     channels = inputs["feat"].shape[-1]
-    picture = ops.transpose(ops.reshape(pooled, [1, 200, 200, channels], False), [0, 3, 1, 2])
+    image = ops.transpose(ops.reshape(pooled, [1, 200, 200, channels], False), [0, 3, 1, 2])
     settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = ov.Core().compile_model(ov.Model([picture], parameters), "CPU", settings)
+    compiled = ov.Core().compile_model(ov.Model([image], parameters), "CPU", settings)
     request = compiled.create_infer_request()
     arrays = list(inputs.values())
     return lambda: request.infer(arrays, share_inputs=True, share_outputs=True)[0]
@@ -78,14 +78,14 @@ def theirs(source: Path, prepared: Path, variant: Variant) -> Callable[[], np.nd
     depth, feat = tensors_for(variant)
     features = np.ascontiguousarray(feat.transpose(0, 3, 1, 2))
     pool = competitor.pool(source, prepared)
-    calibration = shipped_drive()[0].rig.calibration(variant)
+    calibration = shipped_scene()[0].rig.calibration(variant)
     geometry = pool.compute_geom(competitor.sample(np.zeros((6, 1, 1, 3), np.uint8), calibration))
     return lambda: pool.run_with_geom(depth, features, geometry)
 
 
 def contestants(variant: Variant, threads: int = THREADS) -> dict[str, Callable[[], Any]]:
     depth, feat = tensors_for(variant)
-    plan = PoolingPlan.from_rig(shipped_drive()[0].rig, variant)
+    plan = PoolingPlan.from_rig(shipped_scene()[0].rig, variant)
     lengths = np.diff(np.append(plan.interval_starts, plan.ranks_depth.size))
     real = plan.ranks_depth < plan.points
     # a scatter takes the points alone, as the official operator does, with no zero-weight entries

@@ -1,9 +1,9 @@
-"""Six whole pictures to the network's u8 tensor: in the graph against Pillow on one thread.
+"""Six raw images to the network's u8 tensor: in the graph against Pillow on one thread.
 
     occvino synth wide --scenes 10 --seed 2001 --frames 10 --width 800
     python -m benchmarks.preprocess --held-out wide --work work
 
-Timed for several sizes; the trained small model is judged on a synthetic set with pictures larger than it takes.
+Timed for several sizes; the trained small model is judged on a synthetic set with images larger than it takes.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from PIL import Image
 
 from benchmarks.harness import THREADS, Timing, save, show, take_turns
 from occvino.conversion import convert
-from occvino.conversion.raw_frames import resizing
+from occvino.conversion.raw_images import resizing
 from occvino.datasets.nuscenes import NuScenes
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.image_transform import ImageTransform
 from occvino.images.layout import ImageInput
 from occvino.metrics import MIoU
@@ -32,9 +32,9 @@ CASES = {"M0": ((900, 1600), (256, 704)), "occvino-nano": ((900, 1600), (128, 35
 """Whole and network size. `odd` shares no small factor with its result."""
 
 
-def pictures(size: tuple[int, int]) -> np.ndarray:
-    """Those of the shipped drive, enlarged: smooth, as camera pictures are."""
-    frame = shipped_drive()[0].load_images()
+def images(size: tuple[int, int]) -> np.ndarray:
+    """Those of the shipped scene, enlarged: smooth, as camera images are."""
+    frame = shipped_scene()[0].load_images()
     return np.stack([np.asarray(Image.fromarray(one).resize(size[::-1], Image.Resampling.BICUBIC)) for one in frame])
 
 
@@ -44,8 +44,8 @@ def by_pillow(frames: np.ndarray, transform: ImageTransform) -> np.ndarray:
 
 
 def contestants(size: tuple[int, int], taken: tuple[int, int]) -> dict[str, Callable[[], np.ndarray]]:
-    """From pictures of one (height, width) to what a network takes."""
-    frames, transform = pictures(size), ImageTransform.for_test(size, taken)
+    """From images of one (height, width) to what a network takes."""
+    frames, transform = images(size), ImageTransform.for_test(size, taken)
     model = resizing(ImageInput(size), transform, len(frames))
 
     def graph(threads: int) -> Callable[[], np.ndarray]:
@@ -57,7 +57,7 @@ def contestants(size: tuple[int, int], taken: tuple[int, int]) -> dict[str, Call
 
 
 def accuracy(held_out: NuScenes, work: Path) -> dict[str, Any]:
-    """MIoU of the trained small model on whole pictures that Pillow resizes, and that the graph does."""
+    """MIoU of the trained small model on raw images that Pillow resizes, and that the graph does."""
     camera = held_out[0].rig.cameras[0]
     size, weights = (camera.height, camera.width), shipped_weights("occvino-nano")
     forms = {PILLOW: None, GRAPH: ImageInput(size)}
@@ -72,7 +72,7 @@ def accuracy(held_out: NuScenes, work: Path) -> dict[str, Any]:
     metrics, equal = {name: MIoU("camera") for name in pipes}, []
     for frame in held_out:
         truth = frame.load_labels()
-        labels = [pipe(frame.pictures(), frame.rig).labels for pipe in pipes.values()]
+        labels = [pipe(frame.image_files(), frame.rig).labels for pipe in pipes.values()]
         for metric, found in zip(metrics.values(), labels, strict=True):
             metric.update(found, truth.semantics, truth.mask_camera)
         equal.append(float((labels[0] == labels[1]).mean()))

@@ -1,7 +1,7 @@
 """A long stream: does memory stay flat, and what does overlapping gain? `python -m benchmarks.soak ARTIFACT`.
 
-Frames of the drive that ships inside, over and over, each with its rig turned a little, so that every frame has a plan
-of its own. First a plain loop and a stream take turns on the same shots; then the stream runs on, and resident memory
+Images of the scene that ships inside, over and over, each with its rig turned a little, so that every frame has a plan
+of its own. First a plain loop and a stream take turns on the same frames; then the stream runs on, and resident memory
 is read after every tenth frame.
 """
 
@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import RESULTS, THREADS, save, show, take_turns
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.rig import Rig, turned
-from occvino.images.inputs import Frames
+from occvino.images.find import Images
 from occvino.runtime import Failure, Pipeline
 
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "soak.png"
 EVERY = 10
 WARM = 100
-"""Frames before memory is judged: allocators fill their pools first."""
+"""Images before memory is judged: allocators fill their pools first."""
 
 
-def shots(count: int) -> Iterator[tuple[Frames, Rig]]:
-    """Frame after frame of the drive; no two rigs are alike."""
-    drive = shipped_drive()
+def frames(count: int) -> Iterator[tuple[Images, Rig]]:
+    """Frame after frame of the scene; no two rigs are alike."""
+    scene = shipped_scene()
     for number in range(count):
-        frame = drive[number % len(drive)]
+        frame = scene[number % len(scene)]
         yield frame.pictures(), turned(frame.rig, 0.002 * (number + 1))
 
 
@@ -41,7 +41,7 @@ def resident_mib() -> float:
 def soak(pipeline: Pipeline, count: int, wrong: int) -> dict[str, Any]:
     """Stream `count` frames; each `wrong`-th is no frame at all."""
     given = (
-        OSError("no such frame") if number % wrong == wrong - 1 else shot for number, shot in enumerate(shots(count))
+        OSError("no such frame") if number % wrong == wrong - 1 else frame for number, frame in enumerate(frames(count))
     )
     memory, failures, start = [], 0, time.perf_counter()
     for index, result in enumerate(pipeline.stream(given)):
@@ -76,8 +76,8 @@ def plot(found: dict[str, Any], path: Path) -> None:
 
 def contestants(pipeline: Pipeline, count: int) -> dict[str, Callable[[], Any]]:
     return {
-        "plain loop": lambda: [pipeline(*shot) for shot in shots(count)],
-        "stream": lambda: list(pipeline.stream(shots(count))),
+        "plain loop": lambda: [pipeline(*frame) for frame in frames(count)],
+        "stream": lambda: list(pipeline.stream(frames(count))),
     }
 
 

@@ -37,7 +37,7 @@ def rows(found: Documents) -> Iterator[tuple[str, str, str, bool]]:
         ratio = median(frame, variant, name) / median(frame, variant, OURS)
         yield faster(f"tensor to labels, {variant}, against {name}", ratio, 1.06)
     ratio = median(found["preprocess"], "M0", PILLOW) / median(found["preprocess"], "M0", GRAPH)
-    yield faster("six whole pictures to the network's tensor, against Pillow on one thread", ratio, 4.0)
+    yield faster("six raw images to the network's tensor, against Pillow on one thread", ratio, 4.0)
     moved = median(plan, "M0", "PoolingPlan.from_calibration")
     yield "plan for a moved rig, 186k points", "10 ms or less", f"{moved:.1f} ms", moved <= 10
     yield from int8(found["int8"])

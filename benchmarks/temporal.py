@@ -1,7 +1,7 @@
 """A temporal model with all frames at once against its two streams: `python -m benchmarks.temporal VARIANT DIR`.
 
-Converts the three forms with random weights into DIR unless they are there, and runs them in turn over the drive that
-ships inside: pictures in memory to labels, in f32. Random weights do not tell what fast costs in accuracy.
+Converts the three forms with random weights into DIR unless they are there, and runs them in turn over the scene that
+ships inside: images in memory to labels, in f32. Random weights do not tell what fast costs in accuracy.
 """
 
 import json
@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.harness import RESULTS, THREADS, Timing, save, show
 from occvino.conversion import convert
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.geometry.temporal import FORMS
-from occvino.images.inputs import Moment
+from occvino.images.inputs import ImagesAndRig
 from occvino.runtime import Occupancy, Pipeline
 
 ROUNDS = 2
@@ -34,21 +34,21 @@ def pipelines(name: str, folder: Path) -> dict[str, Pipeline]:
 
 
 def run(name: str, folder: Path) -> tuple[list[Timing], dict[str, list[dict[str, float]]]]:
-    """Times of all moments after a first round, and of that round how far each moment is from all frames at once."""
-    pipes, drive = pipelines(name, folder), list(shipped_drive())
-    moments: list[Moment] = [(dict(zip(f.rig.names, f.load_images(), strict=True)), f.rig) for f in drive]
+    """Times of all frames after a first round, and of that round how far each frame is from all frames at once."""
+    pipes, scene = pipelines(name, folder), list(shipped_scene())
+    frames: list[ImagesAndRig] = [(dict(zip(f.rig.names, f.load_images(), strict=True)), f.rig) for f in scene]
     wanted = pipes["batch"].artifact.variant.frames - 1
     times: dict[str, list[float]] = defaultdict(list)
     apart: dict[str, list[dict[str, float]]] = defaultdict(list)
     for turn in range(1 + ROUNDS):
         for pipe in pipes.values():
             pipe.reset()
-        for index, moment in enumerate(moments):
+        for index, frame in enumerate(frames):
             results: dict[str, Occupancy] = {}
             for form, pipe in pipes.items():
-                past = moments[max(0, index - wanted) : index][::-1] if form == "batch" else ()
+                past = frames[max(0, index - wanted) : index][::-1] if form == "batch" else ()
                 start = time.perf_counter()
-                results[form] = pipe(*moment, past)
+                results[form] = pipe(*frame, past)
                 if turn:
                     times[form].append(1e3 * (time.perf_counter() - start))
             for form in () if turn else FORMS[1:]:

@@ -13,25 +13,25 @@ from torch import Tensor, nn
 
 from occvino.networks.depth_net import CameraDepthNet
 from occvino.networks.flashocc import FlashOcc, normalise
-from occvino.training.samples import Sample
+from occvino.training.examples import Example
 
 _GATE = 0.1
 """Of the gates' random first weights: they start near one half and learn to tell cameras apart."""
 _SIGMAS = 4.0
 
 
-def widened(model: FlashOcc, old: FlashOcc, samples: Iterable[Sample]) -> dict[str, Tensor]:
+def widened(model: FlashOcc, old: FlashOcc, examples: Iterable[Example]) -> dict[str, Tensor]:
     """State dict of `model`, whose variant is that of `old` with a depth net and one past frame.
 
     Args:
         model: with random weights, which are overwritten, and the camera scale of its training set, which is kept.
         old: trained, in eval mode.
-        samples: a few of the old variant, for the scale of its features.
+        examples: a few of the old variant, for the scale of its features.
     """
     necks, bevs = [], []
     with torch.inference_mode():
-        for sample in samples:
-            taps = old.taps(normalise(sample.images), *sample.inputs)
+        for example in examples:
+            taps = old.taps(normalise(example.images), *example.inputs)
             necks.append(taps["neck"])
             bevs.append(taps["bev"])
     neck, bev = torch.cat(necks).clone(), torch.cat(bevs).clone()

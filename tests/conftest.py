@@ -36,7 +36,7 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session")
 def real_frame() -> Path:
-    """Folder with six nuScenes pictures and calibration.json."""
+    """Folder with six nuScenes images and calibration.json."""
     if not (SHARED / "samples" / "nuscenes-0").is_dir():
         pytest.skip("the real frame (shared/samples) is not beside this checkout")
     return SHARED / "samples" / "nuscenes-0"
@@ -58,8 +58,8 @@ def rig() -> Rig:
 
 
 @pytest.fixture(scope="session")
-def frames(rig: Rig) -> dict[str, np.ndarray]:
-    """Noise pictures for `rig`."""
+def images(rig: Rig) -> dict[str, np.ndarray]:
+    """Noise images for `rig`."""
     rng = np.random.default_rng(0)
     return {
         camera.name: rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8) for camera in rig.cameras
@@ -100,8 +100,8 @@ def nano_variant():
 
 
 @pytest.fixture(scope="session")
-def drives(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set of one short drive with very small pictures. Tests copy it before they change it."""
-    out = tmp_path_factory.mktemp("synth") / "drives"
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of one short scene with very small images. Tests copy it before they change it."""
+    out = tmp_path_factory.mktemp("synth") / "scenes"
     assert list(synthesize(out, 1, SYNTH)) == ["scene-0001"]
     return out

@@ -46,7 +46,7 @@ SMALL = (
 def small_form(variant: Variant) -> Variant:
     """A variant with every part and frame of this one, so small that all plugins run it in seconds.
 
-    Its pictures are those of the shipped drive, resized and cropped as for any other. Channels and depth bins are
+    Its images are those of the shipped scene, resized and cropped as for any other. Channels and depth bins are
     multiples of 32: on others the GPU plugin's reference convolutions are wrong in f16 (tests/gpu/README.md).
     """
     heights = _HEIGHT if variant.volumetric else _PILLARS.lift_grid.z

@@ -12,7 +12,7 @@ from benchmarks.harness import Timing, take_turns
 from benchmarks.profile import counted
 from occvino.artifact import Artifact
 from occvino.conversion import convert
-from occvino.datasets.shipped import DRIVE
+from occvino.datasets.shipped import SCENE
 from occvino.networks.checkpoint import shipped_weights
 from occvino.variants import get_variant
 
@@ -69,7 +69,7 @@ def test_running_takes_less_memory_than_pytorch(m0):
 def test_int8_is_not_slower_than_fp32_which_is_not_slower_than_torch(tmp_path):
     weights = shipped_weights("occvino-nano")
     fp32 = convert("occvino-nano", weights, tmp_path / "fp32", precision="fp32")
-    int8 = convert("occvino-nano", weights, tmp_path / "int8", precision="int8", dataset=DRIVE, accuracy_budget=3.0)
+    int8 = convert("occvino-nano", weights, tmp_path / "int8", precision="int8", dataset=SCENE, accuracy_budget=3.0)
     inputs = inputs_for(fp32)
     running = {"fp32": openvino(fp32, inputs), "int8": openvino(int8, inputs), "torch": torch_eager(fp32, inputs)}
     found = best(take_turns(running, rounds=15, warmup=3))

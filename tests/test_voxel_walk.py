@@ -1,4 +1,4 @@
-"""The one walk: in plain numbers, in arrays and compiled, against its slow twin; and the twin against a list of borders."""
+"""The one walk, in NumPy and compiled, against its slow twin; and the twin against a list of borders."""
 
 import itertools
 import math

@@ -6,6 +6,8 @@ Names are imported when first used, so that running an IR needs neither torch no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from occvino.errors import warn
+
 # not lazily: importing the module of the same name later would put that module in the function's place
 from occvino.variants import variants
 
@@ -19,16 +21,16 @@ if TYPE_CHECKING:
     from occvino.geometry.lift import PoolingPlan
     from occvino.geometry.rig import Rig
     from occvino.networks import build
-    from occvino.runtime import Failure, Occupancy, Pipeline, Shot
+    from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 
 _HOME = {
     "Camera": "occvino.geometry.camera",
     "Failure": "occvino.runtime",
+    "Frame": "occvino.runtime",
     "Occupancy": "occvino.runtime",
     "Pipeline": "occvino.runtime",
     "PoolingPlan": "occvino.geometry.lift",
     "Rig": "occvino.geometry.rig",
-    "Shot": "occvino.runtime",
     "build": "occvino.networks",
     "convert": "occvino.conversion",
     "diagnose": "occvino.doctor",
@@ -38,11 +40,11 @@ _HOME = {
 __all__ = [
     "Camera",
     "Failure",
+    "Frame",
     "Occupancy",
     "Pipeline",
     "PoolingPlan",
     "Rig",
-    "Shot",
     "build",
     "convert",
     "diagnose",
@@ -51,7 +53,14 @@ __all__ = [
 ]
 
 
+_RENAMED = {"Shot": "Frame"}
+"""Names of before, which still work for one release."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        warn(f"occvino.{name} is called occvino.{_RENAMED[name]} now", DeprecationWarning)
+        name = _RENAMED[name]
     if name not in _HOME:
         raise AttributeError(f"module 'occvino' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

@@ -37,7 +37,7 @@ class Manifest:
 
     `temporal` is the form of a model of several frames (see `occvino.temporal`); a model of one frame has "batch".
     `quantization` says of an int8 artifact what stayed in floating point, why, and what it cost (docs/int8.md).
-    `image_input` is what whole pictures the IR takes; None if it takes them resized and cropped to `input_size`.
+    `image_input` is what raw images the IR takes; None if it takes them resized and cropped to `input_size`.
     """
 
     variant: str

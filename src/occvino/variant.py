@@ -112,10 +112,10 @@ class DepthNet:
 
 @dataclass(frozen=True)
 class Stereo:
-    """Depth from matching each frame with the one before it; needs one frame of pictures more than are lifted."""
+    """Depth from matching each frame with the one before it; needs one frame of images more than are lifted."""
 
     unseen_cost: float = 5.0
-    """Added to the matching cost where the official code takes the earlier picture not to see the point."""
+    """Added to the matching cost where the official code takes the earlier image not to see the point."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Variant:
 
     @property
     def frames(self) -> int:
-        """How many frames of pictures the network takes: the lifted ones, and with stereo one more to match with."""
+        """How many frames of images the network takes: the lifted ones, and with stereo one more to match with."""
         return self.lifted_frames + (self.stereo is not None)
 
     def points(self, cameras: int) -> int:

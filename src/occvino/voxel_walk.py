@@ -1,8 +1,8 @@
 """A ray through a regular grid, cell by cell (Amanatides and Woo, Eurographics 1987): the steps that all walks share.
 
-In cell units, the ray is at `start + t * direction`. On each axis `border` is the t at which the ray leaves its cell that
-way, and `width` the t from one border to the next. A walk goes over the border that comes first and adds that axis'
-width to it.
+In cell units, the ray is at `start + t * direction`. On each axis `border` is the t at which the ray leaves its cell
+that way, and `width` the t from one border to the next. A walk goes over the border that comes first and adds that
+axis' width to it.
 
 The functions take plain numbers as well as arrays: the metrics walk thousands of rays side by side in NumPy, and the
 synthetic world compiles the same lines with numba and walks one ray at a time. The slow readable twin is

@@ -30,12 +30,12 @@ from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.inputs import joint_calibration
 from occvino.geometry.lift import PoolingPlan
-from occvino.images.inputs import whole_pictures
+from occvino.images.inputs import raw_images
 from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.stages import CUTS
 from tests.cli.test_cli import occvino
-from tests.drives import moment
+from tests.sequences import make_frame
 from tests.small import known
 
 FEW = Budget(4, 60.0)
@@ -55,7 +55,7 @@ def here(monkeypatch):
 
 
 def folder(path, frames, rig):
-    """Pictures and rig as a deployer has them; gives the options that name them."""
+    """Images and rig as a deployer has them; gives the options that name them."""
     for name, array in frames.items():
         Image.fromarray(array).save(path / f"{name}.png")
     rig.save(path / "rig.json")
@@ -63,9 +63,9 @@ def folder(path, frames, rig):
 
 
 def small(name, out, **options):
-    """A small variant, and pictures of two cameras of its size."""
+    """A small variant, and images of two cameras of its size."""
     artifact = convert(name, None, out / name, precision="fp32", cameras=2, **options)
-    return Request(str(artifact.path), **folder(out, *moment(0)))
+    return Request(str(artifact.path), **folder(out, *make_frame(0)))
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,9 @@ class Toy:
     def reset(self):
         self.calls.append("reset")
 
-    def prepare(self, shot, pool=None):
-        self.calls.append(shot)
-        time.sleep(0.03 if shot >= WARM_UP else 0.2)
+    def prepare(self, frame, pool=None):
+        self.calls.append(frame)
+        time.sleep(0.03 if frame >= WARM_UP else 0.2)
 
     def infer(self, prepared):
         time.sleep(0.05)
@@ -123,12 +123,12 @@ def test_a_rig_that_stands_has_one_plan_and_one_that_moves_has_one_a_call(pillar
     made = []
     build = PoolingPlan.from_calibration
     monkeypatch.setattr(PoolingPlan, "from_calibration", lambda *given: made.append(given) or build(*given))
-    pipeline, scene = pillars.open(), pillars.scene()
-    time_calls(pipeline, scene.still(), FEW)
+    pipeline, workload = pillars.open(), pillars.workload()
+    time_calls(pipeline, workload.still(), FEW)
     assert len(made) == 1
-    time_calls(pipeline, scene.moving(), FEW)
+    time_calls(pipeline, workload.moving(), FEW)
     assert len(made) == 1 + WARM_UP + FEW.calls
-    time_plans(pipeline, scene.moving(), FEW)
+    time_plans(pipeline, workload.moving(), FEW)
     assert len(made) == 1 + WARM_UP + FEW.calls + 1 + FEW.calls
     fingerprints = {calibration.fingerprint() for calibration, _ in made}
     assert len(fingerprints) == 1 + WARM_UP + FEW.calls  # plans alone are of the same rigs as the calls
@@ -175,7 +175,7 @@ def test_a_stream_is_reset_before_each_run_and_never_cut(stream, here, recwarn):
     events = []
     finish = Pipeline.finish
     Pipeline.finish = lambda self, prepared, inferred: (
-        events.append((inferred.history.event, inferred.history.moments)) or finish(self, prepared, inferred)
+        events.append((inferred.history.event, inferred.history.frames)) or finish(self, prepared, inferred)
     )
     try:
         found = measure(stream, frames=4, seconds=5)
@@ -187,27 +187,27 @@ def test_a_stream_is_reset_before_each_run_and_never_cut(stream, here, recwarn):
     assert len(first) == 2 + 1 + 2 * found.to_dict()["throughput"]["turns"]  # two kinds, a warm-up, and each turn
     assert {event for event, _ in events} == {"start", None}
     assert all(
-        moments == min(index - max(i for i in first if i <= index), 2) for index, (_, moments) in enumerate(events)
+        frames == min(index - max(i for i in first if i <= index), 2) for index, (_, frames) in enumerate(events)
     )
-    assert "its plans depend on the moments before, and are made in infer" in printed(found)
+    assert "its plans depend on the frames before, and are made in infer" in printed(found)
     assert "infer with new plan" in printed(found)
 
 
-def test_all_frames_at_once_move_together_and_one_picture_for_all_is_told(tmp_path, here):
+def test_all_frames_at_once_move_together_and_one_image_for_all_is_told(tmp_path, here):
     request = small("small-4d", tmp_path, temporal="batch")
-    with pytest.warns(UserWarning, match="takes 3 moments a call and 1 are at hand"):
+    with pytest.warns(UserWarning, match="takes 3 frames a call and 1 are at hand"):
         found = measure(request, frames=1, seconds=1)
     assert found.pictures == str(tmp_path)
-    before = (moment(1), moment(2))
+    before = (make_frame(1), make_frame(2))
     with pytest.warns(UserWarning, match="at hand"):
-        scene = replace(request.scene(), past=before)
+        workload = replace(request.workload(), past=before)
     pipeline = request.open()
-    variant, still = pipeline.artifact.variant, [rig for _, rig in (moment(0), *before)]
-    given = [still, *([shot.rig, *(rig for _, rig in shot.past)] for shot in islice(scene.moving(), 2))]
+    variant, still = pipeline.artifact.variant, [rig for _, rig in (make_frame(0), *before)]
+    given = [still, *([frame.rig, *(rig for _, rig in frame.past)] for frame in islice(workload.moving(), 2))]
     assert len({joint_calibration(rigs, variant).fingerprint() for rigs in given}) == 3
     past = {Calibration.join([rig.calibration(variant) for rig in rigs[1:]]).fingerprint() for rigs in given}
     assert len(past) == 3
-    assert len(time_calls(pipeline, scene.moving(), FEW).whole) == FEW.calls
+    assert len(time_calls(pipeline, workload.moving(), FEW).whole) == FEW.calls
 
 
 @pytest.mark.parametrize("layout", ["rgb", "nv12"])
@@ -217,19 +217,19 @@ def test_the_drive_is_made_the_size_that_the_ir_resizes_itself(nano, tmp_path, r
     manifest = replace(nano.manifest, image_input=takes)
     shutil.copytree(nano.path, tmp_path / "whole")
     (tmp_path / "whole" / MANIFEST).write_text(manifest.to_json())
-    scene = Request(str(tmp_path / "whole")).scene()
-    assert scene.name == f"the drive that ships inside, made 900x1600 {layout}"
-    assert {(camera.height, camera.width) for camera in scene.rig.cameras} == {takes.size}
-    whole = whole_pictures([(scene.frames, scene.rig)], [scene.rig], takes)
+    workload = Request(str(tmp_path / "whole")).workload()
+    assert workload.name == f"the scene that ships inside, made 900x1600 {layout}"
+    assert {(camera.height, camera.width) for camera in workload.rig.cameras} == {takes.size}
+    whole = raw_images([(workload.frames, workload.rig)], [workload.rig], takes)
     assert whole.shape == (6, *takes.shape)
     assert (whole[0] != whole[1]).any() == (layout == "rgb")
     (tmp_path / "whole" / MANIFEST).write_text(replace(manifest, image_input=ImageInput((960, 1280))).to_json())
-    with pytest.raises(OccvinoError, match="takes pictures of 960x1280 rgb, and those of .* would be 720x1280: give"):
-        Request(str(tmp_path / "whole")).scene()
+    with pytest.raises(OccvinoError, match="takes images of 960x1280 rgb, and those of .* would be 720x1280: give"):
+        Request(str(tmp_path / "whole")).workload()
 
 
-def test_a_baked_rig_cannot_move(baked, rig, frames, tmp_path, here):
-    images = folder(tmp_path, frames, rig)["images"]
+def test_a_baked_rig_cannot_move(baked, rig, images, tmp_path, here):
+    images = folder(tmp_path, images, rig)["images"]
     found = measure(Request(str(baked.path), images=images), frames=2, seconds=1)
     assert found.moving is None
     assert found.to_dict()["new_plan"] is None
@@ -240,9 +240,9 @@ def test_a_baked_rig_cannot_move(baked, rig, frames, tmp_path, here):
 
 
 def test_a_frame_that_fails_ends_it(pillars):
-    pipeline, scene = pillars.open(), pillars.scene()
-    broken = replace(scene, frames="no/such/folder")
-    with pytest.raises(FrameError, match="there is no folder of pictures no/such/folder"):
+    pipeline, workload = pillars.open(), pillars.workload()
+    broken = replace(workload, frames="no/such/folder")
+    with pytest.raises(FrameError, match="there is no folder of images no/such/folder"):
         compare(pipeline, broken, 10.0, FEW)
 
 
@@ -323,8 +323,8 @@ def test_the_command_prints_json_alone_and_draws(nano, tmp_path):
     assert (told["running"]["threads"], told["running"]["precision"]) == (1, "f32")
     assert list(told["first_frame"]) == ["without_cache", "warm_cache", "cache_error"]
     assert told["first_frame"]["warm_cache"]["from_cache"] is True
-    with Image.open(tmp_path / "p.png") as picture:
-        assert picture.width > 1000
+    with Image.open(tmp_path / "p.png") as image:
+        assert image.width > 1000
 
 
 def test_the_command_shows_what_runs_first_and_then_the_table(pillars, here):

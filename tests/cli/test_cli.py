@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.images.decode import jpeg_decoder
 from occvino.runtime import Occupancy
 from occvino.variants import variants
@@ -25,10 +25,10 @@ def occvino(*arguments, check=None):
 
 
 @pytest.fixture(scope="module")
-def frame(tmp_path_factory, rig, frames):
-    """A folder as a deployer has it: six pictures and a rig."""
+def frame(tmp_path_factory, rig, images):
+    """A folder as a deployer has it: six images and a rig."""
     folder = tmp_path_factory.mktemp("frame")
-    for name, array in frames.items():
+    for name, array in images.items():
         Image.fromarray(array).save(folder / f"{name}.png")
     rig.save(folder / "rig.json")
     return folder
@@ -48,17 +48,17 @@ def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
     assert summary["voxels"] == occupancy.counts()
     assert summary["runs_on"].startswith("CPU -> CPU")
     assert f"JPEG by {jpeg_decoder()}" in summary["runs_on"]
-    with Image.open(tmp_path / "o" / "bev.png") as picture:
-        assert picture.width > 600
-        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+    with Image.open(tmp_path / "o" / "bev.png") as image:
+        assert image.width > 600
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
 
 
 def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_path):
     for name in "abcd":
-        shutil.copytree(frame, tmp_path / "drive" / name)
-    (tmp_path / "drive" / "b" / "CAM_FRONT.png").write_bytes(b"no picture")
-    (tmp_path / "drive" / "c" / "rig.json").write_text("{}")
-    common = ("run", nano.path, "--moments", tmp_path / "drive", "--out", tmp_path / "o")
+        shutil.copytree(frame, tmp_path / "scene" / name)
+    (tmp_path / "scene" / "b" / "CAM_FRONT.png").write_bytes(b"no image")
+    (tmp_path / "scene" / "c" / "rig.json").write_text("{}")
+    common = ("run", nano.path, "--frames", tmp_path / "scene", "--out", tmp_path / "o")
     done = occvino(*common, "--json", check=1)
     summary = json.loads(done.stdout)
     assert [each["name"] for each in summary["failed"]] == ["b", "c"]
@@ -67,7 +67,7 @@ def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_
     stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=CPU")]
     done = occvino(*common, "--limit", 1, *stages, "--precision", "f32", check=0)
     assert "pool: CPU -> CPU, f32" in done.stdout
-    assert "1 of 1 moments labelled" in done.stdout
+    assert "1 of 1 frames labelled" in done.stdout
     one = occvino(
         "run",
         nano.path,
@@ -87,18 +87,18 @@ def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_
 
 
 def test_run_streams_a_data_set(nano, tmp_path):
-    done = occvino("run", nano.path, "--dataset", DRIVE, "--limit", 2, "--out", tmp_path / "o", check=0)
-    assert "2 of 2 moments labelled" in done.stdout
-    frames = shipped_drive()
+    done = occvino("run", nano.path, "--dataset", SCENE, "--limit", 2, "--out", tmp_path / "o", check=0)
+    assert "2 of 2 frames labelled" in done.stdout
+    frames = shipped_scene()
     assert all((tmp_path / "o" / frames[i].scene / frames[i].token / "labels.npz").is_file() for i in range(2))
 
 
 def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
     for options, message in (
-        ((), "give one of --images, --moments and --dataset, not none"),
-        (("--images", frame, "--moments", tmp_path), "not images and moments"),
-        (("--images", frame, "--limit", 1), "--limit is for --moments and --dataset"),
-        (("--moments", frame), "holds no folders"),
+        ((), "give one of --images, --frames and --dataset, not none"),
+        (("--images", frame, "--frames", tmp_path), "not images and frames"),
+        (("--images", frame, "--limit", 1), "--limit is for --frames and --dataset"),
+        (("--frames", frame), "holds no folders"),
         (("--images", frame, "--stage", "pool"), "expected NAME=DEVICE, each name once"),
         (("--images", frame, "--stage", "pool=CPU"), "no device for encoder, trunk"),
     ):
@@ -214,9 +214,9 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
         ),
         (
             ("convert", "occvino-nano", "--out", "x", "--image-size", "network", "--image-layout", "bgr"),
-            "--image-layout bgr is of whole pictures of one size",
+            "--image-layout bgr is of raw images of one size",
         ),
-        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the drive that ships inside has 3, from 0"),
+        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the scene that ships inside has 3, from 0"),
         (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
         (("verify", "nowhere"), "nowhere is not an artifact"),
         (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
@@ -234,19 +234,19 @@ def test_wrong_use_exits_2_with_one_readable_message(arguments, words):
 
 
 @pytest.mark.slow
-def test_an_artifact_takes_whole_pictures_of_the_rig_or_of_nuscenes(frame, tmp_path):
-    """Converted on the command line; verified on the drive that ships inside, enlarged, and on the rig's own."""
+def test_an_artifact_takes_raw_images_of_the_rig_or_of_nuscenes(frame, tmp_path):
+    """Converted on the command line; verified on the scene that ships inside, enlarged, and on the rig's own."""
     for name, options, size in (("a", (), "900x1600"), ("b", ("--rig", frame / "rig.json"), "198x352")):
         done = occvino("convert", "occvino-nano", *options, "--out", tmp_path / name, check=0)
-        assert f"takes whole pictures of {size} rgb" in " ".join(done.stdout.split())
+        assert f"takes raw images of {size} rgb" in " ".join(done.stdout.split())
         own = ("--images", frame, "--rig", frame / "rig.json") if options else ()
         report = json.loads(occvino("verify", tmp_path / name, *own, "--json", check=0).stdout)
         assert report["ok"]
-        assert report["pictures"]["levels"] <= 1
+        assert report["images"]["levels"] <= 1
     refused = occvino("verify", tmp_path / "a", "--images", frame, "--rig", frame / "rig.json", check=2).stderr
     assert "convert again with --rig" in " ".join(refused.split())
     done = occvino("convert", "occvino-nano", "--image-size", "network", "--out", tmp_path / "c", check=0)
-    assert "takes pictures resized by Pillow" in " ".join(done.stdout.split())
+    assert "takes images resized by Pillow" in " ".join(done.stdout.split())
 
 
 def test_paths_are_printed_as_they_are(tmp_path):
@@ -275,7 +275,7 @@ def test_bad_frames_exit_2_and_write_nothing(nano, frame, tmp_path):
     done = occvino(
         "run", nano.path, "--images", tmp_path / "empty", "--rig", frame / "rig.json", "--out", tmp_path / "o", check=2
     )
-    assert "holds no picture of CAM_FRONT_LEFT" in " ".join(done.stderr.split())
+    assert "holds no image of CAM_FRONT_LEFT" in " ".join(done.stderr.split())
     assert not (tmp_path / "o").exists()
 
 

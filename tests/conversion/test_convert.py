@@ -30,9 +30,9 @@ def test_the_folder_holds_what_the_manifest_says(nano):
     assert {"occvino", "torch", "onnx", "openvino"} <= set(manifest.versions)
 
 
-def test_the_ir_loads_in_a_process_that_never_saw_occvino(nano, rig, frames, nano_variant, tmp_path):
+def test_the_ir_loads_in_a_process_that_never_saw_occvino(nano, rig, images, nano_variant, tmp_path):
     """Stock operators only: no extension, no torch, no occvino."""
-    inputs = {"images": network_images(frames, rig, nano_variant), **PoolingPlan.from_rig(rig, nano_variant).inputs()}
+    inputs = {"images": network_images(images, rig, nano_variant), **PoolingPlan.from_rig(rig, nano_variant).inputs()}
     np.savez(tmp_path / "in.npz", **inputs)
     code = f"""
 import sys
@@ -64,9 +64,9 @@ def test_inputs_and_shapes_of_the_ir(nano, nano_variant):
     assert "EmbeddingBagOffsetsSum" in {op.get_type_name() for op in model.get_ops()}
 
 
-def test_stock_onnxruntime_runs_the_onnx_file(nano, rig, frames, nano_variant):
+def test_stock_onnxruntime_runs_the_onnx_file(nano, rig, images, nano_variant):
     session = onnxruntime.InferenceSession(nano.path / "model.onnx", providers=["CPUExecutionProvider"])
-    inputs = {"images": network_images(frames, rig, nano_variant), **PoolingPlan.from_rig(rig, nano_variant).inputs()}
+    inputs = {"images": network_images(images, rig, nano_variant), **PoolingPlan.from_rig(rig, nano_variant).inputs()}
     labels, logits = session.run(["labels", "logits"], inputs)
     np.testing.assert_array_equal(labels, logits.argmax(-1))
 
@@ -77,18 +77,18 @@ def test_the_onnx_file_tells_nothing_of_the_machine(nano):
     onnx.checker.check_model(onnx.load(nano.path / "model.onnx"))
 
 
-def test_baked_calibration_is_a_constant_and_guarded(baked, rig, frames):
+def test_baked_calibration_is_a_constant_and_guarded(baked, rig, images):
     model = ov.Core().read_model(baked.path / "model.xml")
     assert [value.get_any_name() for value in model.inputs] == ["images"]
     pipeline = Pipeline(baked)
-    np.testing.assert_array_equal(pipeline(frames).labels, pipeline(frames, rig).labels)
+    np.testing.assert_array_equal(pipeline(images).labels, pipeline(images, rig).labels)
     with pytest.raises(ArtifactError, match="calibration of .* is baked in and this rig has another"):
-        pipeline(frames, Rig((*rig.cameras[:5], make_camera(rig.names[5], yaw=-109.0))))
+        pipeline(images, Rig((*rig.cameras[:5], make_camera(rig.names[5], yaw=-109.0))))
 
 
-def test_baked_and_input_calibration_give_the_same_logits(baked, nano, rig, frames):
+def test_baked_and_input_calibration_give_the_same_logits(baked, nano, rig, images):
     """The rig was baked in another camera order than the network's; stored weights differ, fp16 against fp32."""
-    found, expected = (Pipeline(artifact, precision="f32")(frames, rig).extras["logits"] for artifact in (baked, nano))
+    found, expected = (Pipeline(artifact, precision="f32")(images, rig).extras["logits"] for artifact in (baked, nano))
     assert np.quantile(np.abs(found - expected), 0.999) / expected.std() < 2e-2
 
 
@@ -115,11 +115,11 @@ def test_half_precision_keeps_what_is_small_as_it_was(nano, tmp_path):
 def test_other_camera_counts_convert_and_run(tmp_path):
     rig = Rig((make_camera("LEFT", 90.0), make_camera("RIGHT", -90.0)))
     artifact = convert("occvino-nano", None, tmp_path / "two", rig=rig)
-    pictures = [np.full((198, 352, 3), value, np.uint8) for value in (50, 200)]
-    occupancy = Pipeline(artifact)(pictures, rig)
+    images = [np.full((198, 352, 3), value, np.uint8) for value in (50, 200)]
+    occupancy = Pipeline(artifact)(images, rig)
     assert occupancy.labels.shape == (200, 200, 16)
     with pytest.raises(ArtifactError, match="the rig has cameras LEFT, UP; .* was converted for LEFT, RIGHT"):
-        Pipeline(artifact)(pictures, Rig((make_camera("LEFT"), make_camera("UP"))))
+        Pipeline(artifact)(images, Rig((make_camera("LEFT"), make_camera("UP"))))
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_an_altered_manifest_is_noticed(fresh):
             Artifact.open(fresh.path)
 
 
-def test_the_ir_runs_where_the_onnx_file_was_left_behind(fresh, rig, frames):
+def test_the_ir_runs_where_the_onnx_file_was_left_behind(fresh, rig, images):
     (fresh.path / "model.onnx").unlink()
-    assert Pipeline(fresh.path)(frames, rig).labels.any()
+    assert Pipeline(fresh.path)(images, rig).labels.any()
     with pytest.raises(ArtifactError, match=r"model\.onnx is missing"):
         fresh.checked("model.onnx")
 

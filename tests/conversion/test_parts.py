@@ -34,10 +34,10 @@ def _known():
         yield
 
 
-def drive(count, cameras=2):
-    """Pictures and rigs of a vehicle that comes 0.4 m forward a moment, newest first."""
+def scene(count, cameras=2):
+    """Images and rigs of a vehicle that comes 0.4 m forward a frame, newest first."""
     rng = np.random.default_rng(0)
-    moments = []
+    frames = []
     for index in range(count):
         at = pose([np.cos(0.01 * index), 0, 0, np.sin(0.01 * index)], [100 - 0.4 * index, 50, 0])
         rig = Rig(
@@ -46,15 +46,15 @@ def drive(count, cameras=2):
                 for side in range(cameras)
             )
         )
-        pictures = {name: rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for name in rig.names}
-        moments.append((pictures, rig))
-    return moments
+        images = {name: rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for name in rig.names}
+        frames.append((images, rig))
+    return frames
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
     variant = get_variant(name)
-    (frames, rig), *past = drive(variant.frames)
+    (frames, rig), *past = scene(variant.frames)
     artifact = convert(name, None, tmp_path / "out", precision="fp32", cameras=2)
     model = ov.Core().read_model(artifact.path / "model.xml")
     assert [value.get_any_name() for value in model.inputs] == list(input_names(variant))
@@ -69,7 +69,7 @@ def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
 
 
 def test_a_stereo_network_is_judged_by_what_rounding_does_to_it_and_wrong_ones_are_still_found(tmp_path):
-    (frames, rig), *past = drive(3)
+    (frames, rig), *past = scene(3)
     artifact = convert("small-stereo", None, tmp_path / "out", precision="fp32", cameras=2)
     expected = expect(artifact, frames, rig, past=past)
     right = judge(artifact, expected)
@@ -78,14 +78,14 @@ def test_a_stereo_network_is_judged_by_what_rounding_does_to_it_and_wrong_ones_a
     assert depth.floor is not None
     assert 0 < depth.floor.mean < 1e-3
     shifted = expected.inputs["warps"].copy()
-    shifted[:, :2, 2] += 0.5  # pixels of the network's picture, an eighth of one of the features'
+    shifted[:, :2, 2] += 0.5  # pixels of the network's image, an eighth of one of the features'
     for wrong in ({"warps": shifted}, {"warps": np.zeros_like(shifted)}):
         report = judge(artifact, replace(expected, inputs={**expected.inputs, **wrong}))
         assert report.first_divergence == "depth (IR)"
 
 
 def test_past_frames_count_and_the_current_one_stands_in_for_those_that_are_missing(tmp_path):
-    now, *past = drive(3)
+    now, *past = scene(3)
     pipeline = Pipeline(convert("small-4d", None, tmp_path / "out", cameras=2, outputs=("logits",)), precision="f32")
     logits = pipeline(*now, past).extras["logits"]
     alone = pipeline(*now).extras["logits"]
@@ -100,11 +100,11 @@ def test_past_frames_count_and_the_current_one_stands_in_for_those_that_are_miss
 
 def test_a_network_of_several_frames_cannot_be_baked(tmp_path):
     with pytest.raises(OccvinoError, match="small-4d takes 3 frames, whose geometry changes"):
-        convert("small-4d", None, tmp_path / "out", rig=drive(1)[0][1], bake_calibration=True)
+        convert("small-4d", None, tmp_path / "out", rig=scene(1)[0][1], bake_calibration=True)
 
 
 def test_a_baked_depth_net_keeps_its_camera_vectors(tmp_path):
-    ((frames, rig),) = drive(1)
+    ((frames, rig),) = scene(1)
     rig = Rig(tuple(replace(camera, ego2global=np.eye(4)) for camera in rig.cameras))
     options = {"rig": rig, "precision": "fp32", "outputs": ("logits",)}
     baked = convert("small-pano", None, tmp_path / "baked", bake_calibration=True, **options)
@@ -115,7 +115,7 @@ def test_a_baked_depth_net_keeps_its_camera_vectors(tmp_path):
 
 
 def test_a_mapping_reaches_the_instances_of_all_three_forms(tmp_path):
-    ((frames, rig),) = drive(1)
+    ((frames, rig),) = scene(1)
     model = build("small-pano")
     model.aux_centerness_head.task_heads[0].get_submodule("heatmap.1").bias.data.fill_(3)  # finds something everywhere
     torch.save(model.state_dict(), tmp_path / "sure.pth")

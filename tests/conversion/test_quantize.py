@@ -1,4 +1,4 @@
-"""INT8 on the trained small model, with the drive that ships inside: three frames calibrate and judge."""
+"""INT8 on the trained small model, with the scene that ships inside: three frames calibrate and judge."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from occvino.conversion import convert, quantize
 from occvino.conversion.floats import GEOMETRY, MATCHING, POOLED, kept_float
 from occvino.conversion.macs import by_kind, layers
 from occvino.conversion.verify import verify
-from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.errors import OccvinoError
 from occvino.images.layout import ImageInput
 from occvino.networks.checkpoint import shipped_weights
@@ -28,7 +28,7 @@ from tests.small import known
 def int8(tmp_path_factory) -> Artifact:
     out = tmp_path_factory.mktemp("int8") / "nano"
     weights = shipped_weights("occvino-nano")
-    return convert("occvino-nano", weights, out, precision="int8", dataset=DRIVE, accuracy_budget=3.0)
+    return convert("occvino-nano", weights, out, precision="int8", dataset=SCENE, accuracy_budget=3.0)
 
 
 def test_nearly_all_of_the_work_is_in_int8_and_the_report_says_what_is_not(int8):
@@ -43,7 +43,7 @@ def test_nearly_all_of_the_work_is_in_int8_and_the_report_says_what_is_not(int8)
         found["macs"]["all"]["macs"] - found["macs"]["all"]["int8_macs"]
     )
     assert 100 * (found["miou_fp32"] - found["miou_int8"]) <= 3.0
-    assert not found["validated_on_other_drives"]  # there is one drive only
+    assert not found["validated_on_other_drives"]  # there is one scene only
 
 
 def test_the_plugin_runs_in_int8_what_the_ir_says(int8):
@@ -53,8 +53,8 @@ def test_the_plugin_runs_in_int8_what_the_ir_says(int8):
 
 
 def test_it_is_smaller_runs_and_is_shown(int8, nano):
-    frame = shipped_drive()[0]
-    assert Pipeline(int8)(frame.pictures(), frame.rig).labels.any()
+    frame = shipped_scene()[0]
+    assert Pipeline(int8)(frame.image_files(), frame.rig).labels.any()
     assert (int8.path / "model.bin").stat().st_size < 0.3 * (nano.path / "model.bin").stat().st_size
     console = Console(record=True, width=200)
     print_manifest(console, int8)
@@ -64,24 +64,24 @@ def test_it_is_smaller_runs_and_is_shown(int8, nano):
 
 
 def test_verify_has_a_tolerance_of_its_own_for_it(int8):
-    frame = shipped_drive()[0]
-    report = verify(int8, frame.pictures(), frame.rig)
+    frame = shipped_scene()[0]
+    report = verify(int8, frame.image_files(), frame.rig)
     assert report.ok, report.first_divergence
     assert 0.85 < report.ir_labels < 0.9999
     assert report.onnx_labels > 0.9999
 
 
 @pytest.mark.slow
-def test_whole_pictures_reach_the_same_int8_network(int8, tmp_path):
-    """The part that resizes them is not quantised: pictures and labels are those of Pillow and the network alone."""
-    frame, weights = shipped_drive()[0], shipped_weights("occvino-nano")
+def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
+    """The part that resizes them is not quantised: images and labels are those of Pillow and the network alone."""
+    frame, weights = shipped_scene()[0], shipped_weights("occvino-nano")
     size = frame.rig.cameras[0].height, frame.rig.cameras[0].width
-    options = {"precision": "int8", "dataset": DRIVE, "accuracy_budget": 3.0}
+    options = {"precision": "int8", "dataset": SCENE, "accuracy_budget": 3.0}
     whole = convert("occvino-nano", weights, tmp_path / "whole", image_input=ImageInput(size), **options)
     assert whole.manifest.quantization == Artifact.open(int8.path).manifest.quantization
-    report = verify(whole, frame.pictures(), frame.rig)
+    report = verify(whole, frame.image_files(), frame.rig)
     assert report.ok, report.first_divergence
-    found = [Pipeline(artifact, precision="f32")(frame.pictures(), frame.rig).labels for artifact in (whole, int8)]
+    found = [Pipeline(artifact, precision="f32")(frame.image_files(), frame.rig).labels for artifact in (whole, int8)]
     assert (found[0] == found[1]).mean() > 0.999
 
 
@@ -90,7 +90,7 @@ def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monk
     """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do."""
     monkeypatch.setattr(quantize, "kept_float", lambda _model: {})
     weights = shipped_weights("occvino-nano")
-    found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=DRIVE, accuracy_budget=0.5)
+    found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=SCENE, accuracy_budget=0.5)
     report = found.manifest.quantization
     assert report is not None
     reverted = [group for group in report["floats"] if group["by"] == "reverted"]
@@ -102,10 +102,10 @@ def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monk
     ("options", "message"),
     [
         ({"precision": "int8"}, "int8 needs frames with ground truth"),
-        ({"precision": "fp16", "dataset": DRIVE}, "dataset, calibration_frames and accuracy_budget are for int8"),
-        ({"precision": "int8", "dataset": DRIVE, "calibration_frames": 0}, "0 calibration frames"),
-        ({"precision": "int8", "dataset": DRIVE, "accuracy_budget": -1.0}, "an accuracy budget of -1"),
-        ({"precision": "int8", "dataset": DRIVE, "cameras": 2}, "CAM_0"),
+        ({"precision": "fp16", "dataset": SCENE}, "dataset, calibration_frames and accuracy_budget are for int8"),
+        ({"precision": "int8", "dataset": SCENE, "calibration_frames": 0}, "0 calibration frames"),
+        ({"precision": "int8", "dataset": SCENE, "accuracy_budget": -1.0}, "an accuracy budget of -1"),
+        ({"precision": "int8", "dataset": SCENE, "cameras": 2}, "CAM_0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(tmp_path, options, message):
@@ -116,22 +116,22 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path, options, message):
 
 def test_a_baked_calibration_and_a_streaming_form_are_refused(tmp_path, rig):
     with pytest.raises(OccvinoError, match="cannot go with bake_calibration"):
-        convert("occvino-nano", None, tmp_path / "a", precision="int8", dataset=DRIVE, rig=rig, bake_calibration=True)
+        convert("occvino-nano", None, tmp_path / "a", precision="int8", dataset=SCENE, rig=rig, bake_calibration=True)
     name = "panoptic-flashocc-r50-depth4d"
     with pytest.raises(OccvinoError, match="temporal='exact' cannot be quantised yet"):
-        convert(name, None, tmp_path / "a", precision="int8", dataset=DRIVE, temporal="exact")
+        convert(name, None, tmp_path / "a", precision="int8", dataset=SCENE, temporal="exact")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_data_set_without_ground_truth_is_refused(tmp_path):
-    drive = shutil.copytree(DRIVE, tmp_path / "drive", ignore=shutil.ignore_patterns("gts"))
+    scene = shutil.copytree(SCENE, tmp_path / "scene", ignore=shutil.ignore_patterns("gts"))
     with pytest.raises(OccvinoError, match="needs Occ3D's ground truth"):
-        convert("occvino-nano", None, tmp_path / "out", precision="int8", dataset=drive)
+        convert("occvino-nano", None, tmp_path / "out", precision="int8", dataset=scene)
     assert not (tmp_path / "out").exists()
 
 
 def test_frames_that_judge_nothing_are_an_error(int8):
-    calibration = quantize.Calibration.choose(DRIVE, int8.manifest.cameras, frames=1)
+    calibration = quantize.Calibration.choose(SCENE, int8.manifest.cameras, frames=1)
     with pytest.raises(OccvinoError, match="mIoU is no number on the .* frames that judge"):
         quantize._check(float("nan"), float("nan"), (), (), calibration)
 
@@ -147,19 +147,19 @@ def test_a_budget_that_cannot_be_met_names_the_loss_and_leaves_nothing(tmp_path,
 
     monkeypatch.setattr(quantize, "_run_nncf", pretend)
     with pytest.raises(OccvinoError, match=r"int8 loses \d+\.\d+ points of mIoU \(90\.00 to .* and the budget is 0\.3"):
-        convert("occvino-nano", None, tmp_path / "out", precision="int8", dataset=DRIVE)
+        convert("occvino-nano", None, tmp_path / "out", precision="int8", dataset=SCENE)
     assert not list(tmp_path.iterdir())
 
 
-def test_calibration_and_validation_share_no_drive(int8):
-    class Drives(type(shipped_drive())):
-        """Six frames of two drives."""
+def test_calibration_and_validation_share_no_scene(int8):
+    class Scenes(type(shipped_scene())):
+        """Six frames of two scenes."""
 
         def __init__(self):
-            frames = list(shipped_drive())
-            self._set([*frames, *(replace(f, token=f"{f.token}-b", scene="scene-0002") for f in frames)], "two drives")
+            frames = list(shipped_scene())
+            self._set([*frames, *(replace(f, token=f"{f.token}-b", scene="scene-0002") for f in frames)], "two scenes")
 
-    found = quantize.Calibration.choose(Drives(), int8.manifest.cameras, frames=2)
+    found = quantize.Calibration.choose(Scenes(), int8.manifest.cameras, frames=2)
     assert found.calibrate == (0, 2)
     assert found.validate == (3, 5)
 

@@ -25,7 +25,7 @@ from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Occupancy, Pipeline, SceneCutWarning
 from occvino.variants import get_variant
-from tests.drives import batch, drive, moment
+from tests.sequences import batch, make_frame, sequence
 from tests.small import known
 
 STREAMS = [
@@ -54,11 +54,11 @@ def pipeline(artifact):
     return Pipeline(artifact, precision="f32")
 
 
-def allowed(reference, moment, past):
+def allowed(reference, frame, past):
     """As `verify` has it: a stereo network may be off by a few times what one last place of its warps does to it."""
     if not reference.variant.stereo:
         return TOLERANCES["fp32"]
-    logits, moved = (batch(reference, moment, past, rounded=rounded)["logits"].numpy() for rounded in (False, True))
+    logits, moved = (batch(reference, frame, past, rounded=rounded)["logits"].numpy() for rounded in (False, True))
     return TOLERANCES["fp32"].over(Error.between(moved, logits))
 
 
@@ -73,25 +73,25 @@ def assert_same(found, expected, tolerance):
 
 
 def test_looking_at_inputs_with_a_past_leaves_what_is_remembered(pipeline, artifact):
-    moments = drive(4)
+    frames = sequence(4)
     other = Pipeline(artifact, precision="f32")
-    for each in moments[:3]:
+    for each in frames[:3]:
         pipeline(*each)
         other(*each)
-    pipeline.inputs(*moments[1], past=[moments[0]])
-    np.testing.assert_array_equal(pipeline(*moments[3]).labels, other(*moments[3]).labels)
+    pipeline.inputs(*frames[1], past=[frames[0]])
+    np.testing.assert_array_equal(pipeline(*frames[3]).labels, other(*frames[3]).labels)
 
 
 def test_leaving_a_stream_that_is_ahead_forgets(pipeline, artifact):
-    moments = drive(7)
-    results = pipeline.stream(moments, window=5)
+    frames = sequence(7)
+    results = pipeline.stream(frames, window=5)
     for _ in range(2):
         assert next(results)
-    time.sleep(1)  # for later moments to be inferred
+    time.sleep(1)  # for later frames to be inferred
     results.close()
-    found = pipeline(*moments[2])
+    found = pipeline(*frames[2])
     assert found.history.event == "start"
-    np.testing.assert_array_equal(found.labels, Pipeline(artifact, precision="f32")(*moments[2]).labels)
+    np.testing.assert_array_equal(found.labels, Pipeline(artifact, precision="f32")(*frames[2]).labels)
 
 
 def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):
@@ -107,31 +107,31 @@ def test_the_graph_is_static_stock_and_takes_its_own_state_back(artifact):
 
 
 def test_the_stream_gives_what_pytorch_gives_of_all_frames_at_once(artifact, pipeline):
-    """The fast one as far as it can: at once fired cameras, and no second moment of a scene with stereo."""
+    """The fast one as far as it can: at once fired cameras, and no second frame of a scene with stereo."""
     variant, exact = artifact.variant, artifact.manifest.temporal == "exact"
     reference, frames = build(variant.name), variant.frames
     for scene in ("a", "b"):
-        seen = drive(frames + 1, apart=0.1 if exact else 0.0, start=500.0 if scene == "b" else 0.0, seed=ord(scene))
-        for index, (pictures, rig) in enumerate(seen):
+        seen = sequence(frames + 1, apart=0.1 if exact else 0.0, start=500.0 if scene == "b" else 0.0, seed=ord(scene))
+        for index, (images, rig) in enumerate(seen):
             past = seen[max(0, index - frames + 1) : index][::-1]
-            found = pipeline(pictures, rig, scene=scene, time=100 + index / 2)
+            found = pipeline(images, rig, scene=scene, time=100 + index / 2)
             if exact or index != 1 or not variant.stereo:
-                expected = batch(reference, (pictures, rig), past)["logits"].numpy()
-                assert_same(found.extras["logits"], expected, allowed(reference, (pictures, rig), past))
+                expected = batch(reference, (images, rig), past)["logits"].numpy()
+                assert_same(found.extras["logits"], expected, allowed(reference, (images, rig), past))
             assert found.history is not None
-            assert found.history.moments == min(index, found.history.wanted)
+            assert found.history.frames == min(index, found.history.wanted)
             assert found.history.event == (None if index else "start" if scene == "a" else "scene")
             assert set(found.extras) == {"logits", "depth"}
 
 
 def test_past_moments_that_are_given_are_run_first_and_nothing_else_is_remembered(artifact, pipeline):
-    seen = drive(artifact.variant.frames)
+    seen = sequence(artifact.variant.frames)
     expected = [pipeline(*each) for each in seen][-1]
-    for each in drive(3, seed=5):
+    for each in sequence(3, seed=5):
         pipeline(*each)
     found = pipeline(*seen[-1], past=seen[-2::-1])
     np.testing.assert_array_equal(found.extras["logits"], expected.extras["logits"])
-    following = moment(len(seen))
+    following = make_frame(len(seen))
     after = pipeline(*following)
     assert after.history == expected.history
     with pytest.raises(FrameError, match="past frames for a network that takes"):
@@ -143,9 +143,9 @@ def test_past_moments_that_are_given_are_run_first_and_nothing_else_is_remembere
 
 
 def test_after_a_reset_or_a_cut_it_is_as_if_nothing_had_been(artifact, pipeline):
-    first, far = moment(0), moment(0, start=900.0, seed=1)
+    first, far = make_frame(0), make_frame(0, start=900.0, seed=1)
     alone = {name: Pipeline(artifact, precision="f32")(*each) for name, each in {"first": first, "far": far}.items()}
-    for each in drive(3, seed=9):
+    for each in sequence(3, seed=9):
         pipeline(*each)
     pipeline.reset()
     np.testing.assert_array_equal(pipeline(*first).extras["logits"], alone["first"].extras["logits"])
@@ -153,25 +153,25 @@ def test_after_a_reset_or_a_cut_it_is_as_if_nothing_had_been(artifact, pipeline)
         cut = pipeline(*far)
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(cut.extras["logits"], alone["far"].extras["logits"])
-    assert (cut.history.event, cut.history.moments) == ("cut", 0)
+    assert (cut.history.event, cut.history.frames) == ("cut", 0)
 
 
 def test_a_call_that_fails_leaves_the_memory_as_it_was(artifact, pipeline):
-    first, second = drive(2)
+    first, second = sequence(2)
     pipeline(*first)
     expected = pipeline(*second)
     pipeline.reset()
     pipeline(*first)
-    with pytest.raises(FrameError, match="no picture of CAM_1"):
+    with pytest.raises(FrameError, match="no image of CAM_1"):
         pipeline({"CAM_0": second[0]["CAM_0"]}, second[1])
     np.testing.assert_array_equal(pipeline(*second).extras["logits"], expected.extras["logits"])
 
 
 def test_results_are_not_overwritten_by_later_calls(pipeline):
-    seen = drive(5)
+    seen = sequence(5)
     results = [pipeline(*each) for each in seen]
     kept = [{name: array.copy() for name, array in result.extras.items()} for result in results]
-    for each in drive(4, seed=3, start=2.0):
+    for each in sequence(4, seed=3, start=2.0):
         pipeline(*each)
     for result, copies in zip(results, kept, strict=True):
         for name, array in copies.items():
@@ -194,19 +194,19 @@ def test_an_artifact_of_an_older_format_says_so(fresh):
         Artifact.open(fresh.path)
 
 
-def test_a_model_without_a_past_takes_scene_and_time_and_has_no_history(nano, rig, frames):
+def test_a_model_without_a_past_takes_scene_and_time_and_has_no_history(nano, rig, images):
     pipeline = Pipeline(nano)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = pipeline(frames, rig, scene="a", time=1.0)
+        result = pipeline(images, rig, scene="a", time=1.0)
         pipeline.reset()
-        pipeline(frames, rig, scene="b", time=0.0)
+        pipeline(images, rig, scene="b", time=0.0)
     assert result.history is None
     assert get_variant("occvino-nano").frames == 1
 
 
 def test_verify_follows_a_stream_and_holds_it_against_all_frames_at_once(artifact):
-    (frames, rig), *past = drive(artifact.variant.frames)[::-1]
+    (frames, rig), *past = sequence(artifact.variant.frames)[::-1]
     report = verify(artifact, frames, rig, past=past)
     assert report.ok, report.first_divergence
     assert [tap.name for tap in report.taps] == list(tap_names(artifact.variant, artifact.manifest.temporal))
@@ -219,24 +219,24 @@ def test_verify_follows_a_stream_and_holds_it_against_all_frames_at_once(artifac
 
 def test_onnx_runtime_streams_as_openvino_does(artifact, pipeline):
     onnx, reference = OnnxPipeline(artifact), build(artifact.variant.name)
-    seen = drive(3)
-    for index, (pictures, rig) in enumerate(seen):
-        found, expected = (form(pictures, rig, scene="a", time=index / 2) for form in (onnx, pipeline))
+    seen = sequence(3)
+    for index, (images, rig) in enumerate(seen):
+        found, expected = (form(images, rig, scene="a", time=index / 2) for form in (onnx, pipeline))
         past = seen[max(0, index - reference.variant.frames + 1) : index][::-1]
-        tolerance = both(allowed(reference, (pictures, rig), past))
+        tolerance = both(allowed(reference, (images, rig), past))
         assert_same(found.extras["logits"], expected.extras["logits"], tolerance)
         assert found.history == expected.history
-    now, past = moment(2, seed=7), drive(2, seed=7)[::-1]
+    now, past = make_frame(2, seed=7), sequence(2, seed=7)[::-1]
     found, expected = (form(*now, past=past) for form in (onnx, pipeline))
     assert_same(found.extras["logits"], expected.extras["logits"], both(allowed(reference, now, past)))
 
 
 def test_the_command_takes_moments_before(artifact, tmp_path):
     folders = []
-    for index, (pictures, rig) in enumerate(drive(artifact.variant.frames)):
+    for index, (images, rig) in enumerate(sequence(artifact.variant.frames)):
         folders.append(tmp_path / str(index))
         folders[-1].mkdir()
-        for name, array in pictures.items():
+        for name, array in images.items():
             Image.fromarray(array).save(folders[-1] / f"{name}.png")
         rig.save(folders[-1] / "rig.json")
     *past, now = folders

@@ -29,8 +29,8 @@ def rehash(artifact: Artifact) -> Artifact:
     return Artifact.open(artifact.path)
 
 
-def test_a_good_artifact_agrees_at_every_tap(fresh, rig, frames):
-    report = verify(fresh, frames, rig)
+def test_a_good_artifact_agrees_at_every_tap(fresh, rig, images):
+    report = verify(fresh, images, rig)
     assert report.ok
     assert [tap.name for tap in report.taps] == list(TAPS)
     assert all(0 <= tap.ir.mean < 1e-5 and tap.onnx.mean < 1e-5 for tap in report.taps)
@@ -43,7 +43,7 @@ def test_a_good_artifact_agrees_at_every_tap(fresh, rig, frames):
     assert recorded["ir_labels"] == report.ir_labels
 
 
-def test_a_changed_weight_is_found_at_the_first_tap_it_reaches(fresh, rig, frames, tmp_path):
+def test_a_changed_weight_is_found_at_the_first_tap_it_reaches(fresh, rig, images, tmp_path):
     """The input of the trunk's last operation is scaled in the IR: taps before it stay right, the trunk does not."""
     path = fresh.path / "model.xml"
     model = ov.Core().read_model(path)
@@ -53,19 +53,19 @@ def test_a_changed_weight_is_found_at_the_first_tap_it_reaches(fresh, rig, frame
     ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=False)
     for name in ("model.xml", "model.bin"):
         (fresh.path / name).write_bytes((tmp_path / name).read_bytes())
-    report = verify(rehash(fresh), frames, rig)
+    report = verify(rehash(fresh), images, rig)
     assert not report.ok
     assert report.first_divergence == "trunk (IR)"
     assert all(tap.onnx_ok for tap in report.taps)
 
 
-def test_a_changed_onnx_file_is_found_at_the_backbone(fresh, rig, frames):
+def test_a_changed_onnx_file_is_found_at_the_backbone(fresh, rig, images):
     path = fresh.path / "model.onnx"
     proto = onnx.load(path)
     weight = next(tensor for tensor in proto.graph.initializer if "img_backbone.layer4.1.conv2" in tensor.name)
     weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(1.1), weight.name))
     onnx.save(proto, path)
-    report = verify(rehash(fresh), frames, rig)
+    report = verify(rehash(fresh), images, rig)
     assert report.first_divergence == "backbone (ONNX)"
     assert all(tap.ir_ok for tap in report.taps)
 
@@ -83,7 +83,7 @@ def altered_ir(monkeypatch, change):
     monkeypatch.setattr(module, "_run_ir", altered)
 
 
-def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, frames, monkeypatch):
+def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, images, monkeypatch):
     """The competitor's mistake: points below the first bin's lower edge are dropped."""
     run_ir = module._run_ir
     variant = fresh.variant
@@ -97,42 +97,42 @@ def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, frames, monkeypa
 
     monkeypatch.setattr(module, "_run_ir", floored)
     assert 0.05 < below.mean() < 0.9
-    assert verify(fresh, frames, rig).first_divergence == "bev (IR)"
+    assert verify(fresh, images, rig).first_divergence == "bev (IR)"
 
 
-def test_a_bev_that_is_wrong_in_one_cell_of_a_hundred_is_found_in_half_precision_too(baked, rig, frames, monkeypatch):
+def test_a_bev_that_is_wrong_in_one_cell_of_a_hundred_is_found_in_half_precision_too(baked, rig, images, monkeypatch):
     def forget(taps, _labels):
         taps["bev"][..., ::10, ::10] = 0
 
     altered_ir(monkeypatch, forget)
-    assert verify(baked, frames, rig).first_divergence == "bev (IR)"
+    assert verify(baked, images, rig).first_divergence == "bev (IR)"
 
 
-def test_labels_that_part_are_found_though_every_tap_agrees(fresh, rig, frames, monkeypatch):
+def test_labels_that_part_are_found_though_every_tap_agrees(fresh, rig, images, monkeypatch):
     def relabel(_taps, labels):
         labels.reshape(-1)[::100] += 1
 
     altered_ir(monkeypatch, relabel)
-    report = verify(fresh, frames, rig)
+    report = verify(fresh, images, rig)
     assert all(tap.ir_ok for tap in report.taps)
     assert report.first_divergence == "labels (IR)"
     assert report.ir_labels == pytest.approx(0.99, abs=1e-3)
 
 
-def test_values_that_are_not_finite_never_pass_and_are_valid_json(fresh, rig, frames, monkeypatch):
+def test_values_that_are_not_finite_never_pass_and_are_valid_json(fresh, rig, images, monkeypatch):
     def overflow(taps, _labels):
         taps["trunk"][0, 0, 0, 0] = np.inf
 
     altered_ir(monkeypatch, overflow)
-    report = verify(fresh, frames, rig)
+    report = verify(fresh, images, rig)
     assert report.first_divergence == "trunk (IR)"
     assert "Infinity" not in json.dumps(report.to_dict())
 
 
-def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, frames):
+def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, images):
     far = Rig(tuple(replace(c, sensor2ego=pose([1, 0, 0, 0], [0, 0, 500.0])) for c in rig.cameras))
     with pytest.warns(EmptyPlanWarning):
-        report = verify(fresh, frames, far)
+        report = verify(fresh, images, far)
     assert not report.ok
     assert (
         report.first_divergence
@@ -140,13 +140,13 @@ def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, frames):
     )
 
 
-def test_a_result_that_cannot_be_recorded_is_still_given(fresh, rig, frames, monkeypatch):
+def test_a_result_that_cannot_be_recorded_is_still_given(fresh, rig, images, monkeypatch):
     def refuse(*_):
         raise OutputError("cannot write occvino.json: read-only")
 
     monkeypatch.setattr(Artifact, "with_parity", refuse)
     with pytest.warns(UserWarning, match="the result is not recorded in the manifest: cannot write"):
-        assert verify(fresh, frames, rig).ok
+        assert verify(fresh, images, rig).ok
 
 
 def test_an_artifact_that_was_converted_again_keeps_its_manifest(fresh):
@@ -156,21 +156,21 @@ def test_an_artifact_that_was_converted_again_keeps_its_manifest(fresh):
         fresh.with_parity({"ok": True})
 
 
-def test_half_precision_weights_and_a_baked_plan_are_within_their_tolerance(baked, rig, frames):
-    report = verify(baked, frames, rig)
+def test_half_precision_weights_and_a_baked_plan_are_within_their_tolerance(baked, rig, images):
+    report = verify(baked, images, rig)
     assert report.ok
     assert max(tap.ir.mean for tap in report.taps) > 1e-5  # the rounding is really there
     assert max(tap.onnx.mean for tap in report.taps) < 1e-5
 
 
-def test_the_checkpoint_must_be_the_one_that_was_converted(tmp_path, rig, frames):
+def test_the_checkpoint_must_be_the_one_that_was_converted(tmp_path, rig, images):
     for name, seed in (("a.pth", 1), ("b.pth", 2)):
         torch.save(build("occvino-nano", seed=seed).state_dict(), tmp_path / name)
     artifact = convert("occvino-nano", tmp_path / "a.pth", tmp_path / "out")
     assert artifact.manifest.weights == {"path": str(tmp_path / "a.pth"), "sha256": sha256(tmp_path / "a.pth")}
     with pytest.raises(ArtifactError, match=r"b\.pth is not the checkpoint that was converted"):
-        verify(artifact, frames, rig, checkpoint=tmp_path / "b.pth")
+        verify(artifact, images, rig, checkpoint=tmp_path / "b.pth")
     (tmp_path / "a.pth").rename(tmp_path / "moved.pth")
     with pytest.raises(ArtifactError, match=r"a\.pth that was converted is not there: give it with --checkpoint"):
-        verify(artifact, frames, rig)
-    assert verify(artifact, frames, rig, checkpoint=tmp_path / "moved.pth").ok
+        verify(artifact, images, rig)
+    assert verify(artifact, images, rig, checkpoint=tmp_path / "moved.pth").ok

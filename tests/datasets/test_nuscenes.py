@@ -15,13 +15,13 @@ from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES
 
 
 @pytest.fixture
-def own(drives, tmp_path):
+def own(scenes, tmp_path):
     """A copy that a test may spoil."""
-    return shutil.copytree(drives, tmp_path / "drives")
+    return shutil.copytree(scenes, tmp_path / "scenes")
 
 
-def test_frames_of_a_set(drives):
-    dataset = NuScenes(drives)
+def test_frames_of_a_set(scenes):
+    dataset = NuScenes(scenes)
     assert len(dataset) == 2
     assert list(dataset.scenes) == ["scene-0001"]
     for frame in dataset:
@@ -40,8 +40,8 @@ def test_frames_of_a_set(drives):
     assert dataset.find(second.token) == 1
 
 
-def test_past_frames_and_the_start_of_a_scene(drives):
-    dataset = NuScenes(drives)
+def test_past_frames_and_the_start_of_a_scene(scenes):
+    dataset = NuScenes(scenes)
     first, second = dataset
     assert dataset.previous(1, 1) == (first,)
     assert dataset.previous(1, 3) == (first, second, second)  # the current frame stands in
@@ -49,8 +49,8 @@ def test_past_frames_and_the_start_of_a_scene(drives):
     assert dataset.previous(-1, 1) == (first,)
 
 
-def test_lidar_lands_on_labelled_voxels(drives):
-    frame = NuScenes(drives)[0]
+def test_lidar_lands_on_labelled_voxels(scenes):
+    frame = NuScenes(scenes)[0]
     points = frame.load_lidar()[:, :3] @ frame.lidar2ego[:3, :3].T + frame.lidar2ego[:3, 3]
     index = np.floor((points - (-40, -40, -1)) / 0.4).astype(int)
     index = index[((index >= 0) & (index < (200, 200, 16))).all(1)]
@@ -59,8 +59,8 @@ def test_lidar_lands_on_labelled_voxels(drives):
     assert (frame.load_labels().semantics[tuple(index.T)] != 17).mean() > 0.85
 
 
-def test_lidar_depth_agrees_with_the_pictures_geometry(drives):
-    frame = NuScenes(drives)[0]
+def test_lidar_depth_agrees_with_the_images_geometry(scenes):
+    frame = NuScenes(scenes)[0]
     pixels = frame.lidar_pixels()
     assert len(pixels) == 6
     for camera, found in zip(frame.rig.cameras, pixels, strict=True):
@@ -71,8 +71,8 @@ def test_lidar_depth_agrees_with_the_pictures_geometry(drives):
     assert 2 < np.median(front[front[:, 1] > 50, 2]) < 12
 
 
-def test_ray_origins(drives):
-    dataset = NuScenes(drives)
+def test_ray_origins(scenes):
+    dataset = NuScenes(scenes)
     for index, frame in enumerate(dataset):
         origins = dataset.ray_origins(index)
         assert origins.shape == (2, 3)
@@ -81,24 +81,24 @@ def test_ray_origins(drives):
         np.testing.assert_allclose(origins[1 - index], other[:3, 3], atol=1e-4)
 
 
-def test_truth_scores_one_through_files(drives):
-    labels = NuScenes(drives)[0].load_labels()
+def test_truth_scores_one_through_files(scenes):
+    labels = NuScenes(scenes)[0].load_labels()
     metric = MIoU()
     metric.update(labels.semantics, labels.semantics, labels.mask_camera)
     assert metric.compute() == 1.0
 
 
-def test_other_cameras_in_another_order(drives):
-    frame = NuScenes(drives, cameras=("CAM_BACK", "CAM_FRONT"))[0]
+def test_other_cameras_in_another_order(scenes):
+    frame = NuScenes(scenes, cameras=("CAM_BACK", "CAM_FRONT"))[0]
     assert frame.rig.names == ("CAM_BACK", "CAM_FRONT")
     assert frame.images[0].parent.name == "CAM_BACK"
     with pytest.raises(DatasetError, match="has no CAM_TOP"):
-        NuScenes(drives, cameras=("CAM_TOP",))
+        NuScenes(scenes, cameras=("CAM_TOP",))
 
 
-def infos_of(drives) -> dict:
+def infos_of(scenes) -> dict:
     """What BEVDet's converter makes of our tables, by its own field names."""
-    tables = {p.stem: {r["token"]: r for r in json.loads(p.read_text())} for p in (drives / "v1.0-synth").glob("*")}
+    tables = {p.stem: {r["token"]: r for r in json.loads(p.read_text())} for p in (scenes / "v1.0-synth").glob("*")}
     infos = []
     for sample in tables["sample"].values():
         info = {"token": sample["token"], "timestamp": sample["timestamp"], "sweeps": [], "cams": {}}
@@ -129,10 +129,10 @@ def infos_of(drives) -> dict:
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_info_files_give_the_same_frames_as_tables(drives, tmp_path, protocol):
+def test_info_files_give_the_same_frames_as_tables(scenes, tmp_path, protocol):
     path = tmp_path / "bevdetv2-nuscenes_infos_val.pkl"
-    path.write_bytes(pickle.dumps(infos_of(drives), protocol))
-    ours, theirs = NuScenes(drives), NuScenes.from_infos(path, drives)
+    path.write_bytes(pickle.dumps(infos_of(scenes), protocol))
+    ours, theirs = NuScenes(scenes), NuScenes.from_infos(path, scenes)
     assert len(ours) == len(theirs) == 2
     for a, b in zip(ours, theirs, strict=True):
         assert (a.token, a.scene, a.timestamp, a.images, a.labels) == (
@@ -151,13 +151,13 @@ def test_info_files_give_the_same_frames_as_tables(drives, tmp_path, protocol):
 
 
 @pytest.mark.parametrize(("field", "value"), [("occ_path", "../../etc"), ("lidar_path", "samples/../../../etc/passwd")])
-def test_info_files_cannot_point_outside_the_set(drives, tmp_path, field, value):
-    document = infos_of(drives)
+def test_info_files_cannot_point_outside_the_set(scenes, tmp_path, field, value):
+    document = infos_of(scenes)
     document["infos"][0][field] = value
     path = tmp_path / "infos.pkl"
     path.write_bytes(pickle.dumps(document))
     with pytest.raises(DatasetError, match="which is not in a folder"):
-        NuScenes.from_infos(path, drives)
+        NuScenes.from_infos(path, scenes)
 
 
 def test_missing_tables(own):
@@ -192,8 +192,8 @@ def test_missing_and_wrong_pictures(own):
     Image.new("RGB", (10, 10)).save(frame.images[2])
     with pytest.raises(FrameError, match="is 10x10 pixels and its record says 96x54"):
         frame.load_images()
-    frame.images[1].write_bytes(b"no picture")
-    with pytest.raises(FrameError, match="cannot read the picture"):
+    frame.images[1].write_bytes(b"no image")
+    with pytest.raises(FrameError, match="cannot read the image"):
         frame.load_images()
     frame.images[0].unlink()
     with pytest.raises(FrameError, match=r"CAM_FRONT_LEFT.* is missing"):
@@ -241,12 +241,12 @@ def test_wrong_lidar(own):
         frame.load_lidar()
 
 
-def test_scenes_by_name(drives):
-    assert len(NuScenes(drives, scenes=["scene-0001"])) == 2
+def test_scenes_by_name(scenes):
+    assert len(NuScenes(scenes, scenes=["scene-0001"])) == 2
     with pytest.raises(DatasetError, match="no scene scene-0099; there is scene-0001"):
-        NuScenes(drives, scenes=["scene-0099"])
+        NuScenes(scenes, scenes=["scene-0099"])
     with pytest.raises(DatasetError, match="has no frame 'abc'"):
-        NuScenes(drives).find("abc")
+        NuScenes(scenes).find("abc")
 
 
 def test_class_names_are_those_of_occ3d():

@@ -24,7 +24,7 @@ def poses(devkit: NuScenes, token: str) -> tuple[dict, dict, dict]:
 
 
 def walk_sample(devkit: NuScenes, sample: dict) -> int:
-    """Look at one key frame: poses, pictures, and how many boxes the devkit sees in them."""
+    """Look at one key frame: poses, images, and how many boxes the devkit sees in them."""
     check(len(sample["data"]) == 7, f"{sample['token']} has {sorted(sample['data'])}")
     seen = 0
     for channel, token in sample["data"].items():
@@ -63,7 +63,7 @@ def camera_time_spread(devkit: NuScenes, sample: dict) -> float:
 
 
 def lidar_on_picture(devkit: NuScenes, sample: dict) -> float:
-    """Share of lidar points in front of CAM_FRONT that project into its picture."""
+    """Share of lidar points in front of CAM_FRONT that project into its image."""
     data, sensor, ego = poses(devkit, sample["data"]["CAM_FRONT"])
     _, lidar, lidar_ego = poses(devkit, sample["data"]["LIDAR_TOP"])
     cloud = LidarPointCloud.from_file(devkit.get_sample_data_path(sample["data"]["LIDAR_TOP"]))
@@ -105,7 +105,7 @@ def main(root: Path) -> None:
         check(chain == instance["nbr_annotations"], f"chain of instance {instance['token']}")
     check(abs(points[0] - points[1]) < 0.05 * points[1], f"{points[0]} points in boxes, tables say {points[1]}")
     print(
-        f"{len(devkit.scene)} scenes, {samples} samples, {boxes} boxes in pictures, {points[0]} lidar points in boxes "
+        f"{len(devkit.scene)} scenes, {samples} samples, {boxes} boxes in images, {points[0]} lidar points in boxes "
         f"(tables: {points[1]}); "
         f"the vehicle moves {min(spread):.3f} to {max(spread):.3f} m between exposures"
     )

@@ -29,7 +29,7 @@ def marked_lines():
 
 
 def moved_rig():
-    """Every camera turned by 0.4 rad and the picture changed: another plan, so other lengths and other cells."""
+    """Every camera turned by 0.4 rad and the image changed: another plan, so other lengths and other cells."""
     rig = detector.rig()
     turn = torch.tensor(0.4)
     yaw = torch.eye(4)

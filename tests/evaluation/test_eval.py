@@ -1,4 +1,4 @@
-"""Evaluation on the drive that ships inside, with the model that ships inside."""
+"""Evaluation on the scene that ships inside, with the model that ships inside."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from benchmarks.baseline import best_constant
 from occvino.conversion import convert
 from occvino.datasets.occ3d import Occ3DLabels
-from occvino.datasets.shipped import DRIVE, shipped_drive
+from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import load_engine
 from occvino.evaluation.predictions import Predictions, load_labels
@@ -40,7 +40,7 @@ def labels(trained, tmp_path_factory):
         precision = "f32" if engine == "openvino" else None
         label, runs_on = load_engine(engine, trained, device="CPU", precision=precision, checkpoint=None)
         predictions = Predictions(tmp_path_factory.mktemp("labels") / engine, {"runs_on": runs_on})
-        assert len(list(predictions.fill(shipped_drive(), range(3), label))) == 3
+        assert len(list(predictions.fill(shipped_scene(), range(3), label))) == 3
         folders[engine] = predictions
     return folders
 
@@ -54,17 +54,17 @@ def test_an_evaluation_may_go_on_with_another_jpeg_decoder(trained, monkeypatch)
 
 
 def test_the_three_forms_label_alike(labels):
-    drive = shipped_drive()
+    scene = shipped_scene()
     for engine in ("onnxruntime", "openvino"):
-        found = score(labels[engine], drive, range(3), against=labels["torch"].folder)
+        found = score(labels[engine], scene, range(3), against=labels["torch"].folder)
         assert found.equal_labels > 0.9999
 
 
-def test_the_trained_model_beats_what_no_picture_is_needed_for(labels):
+def test_the_trained_model_beats_what_no_image_is_needed_for(labels):
     """Against a baseline fitted to the truth of these very frames, which makes the bar higher than it should be."""
-    drive = shipped_drive()
-    constant, _, _ = best_constant(drive, list(drive), drive_grid(), masked=True)
-    assert score(labels["openvino"], drive, range(3)).miou > 2 * constant
+    scene = shipped_scene()
+    constant, _, _ = best_constant(scene, list(scene), drive_grid(), masked=True)
+    assert score(labels["openvino"], scene, range(3)).miou > 2 * constant
 
 
 def drive_grid():
@@ -75,11 +75,11 @@ def drive_grid():
 
 @pytest.mark.parametrize("masked", [True, False])
 def test_the_score_is_the_metric_of_the_labels_on_disk(labels, masked):
-    drive, metric = shipped_drive(), MIoU("camera" if masked else None)
-    for frame in drive:
+    scene, metric = shipped_scene(), MIoU("camera" if masked else None)
+    for frame in scene:
         truth = frame.load_labels()
         metric.update(load_labels(labels["torch"].path(frame)), truth.semantics, truth.mask_camera)
-    found = score(labels["torch"], drive, range(3), masked=masked)
+    found = score(labels["torch"], scene, range(3), masked=masked)
     assert found.miou == metric.compute()
     assert found.frames == 3
     assert sum(found.voxels.values()) == metric.confusion.sum()
@@ -89,7 +89,7 @@ class Told:
     """An engine that knows the answer of the frame it is asked next, and gives the objects in it `ids`, if that is."""
 
     def __init__(self, ids=None):
-        self.order, self.ids = iter(shipped_drive()), ids
+        self.order, self.ids = iter(shipped_scene()), ids
 
     def __call__(self, frames, rig, past):
         truth = next(self.order).load_labels()
@@ -103,19 +103,19 @@ class Told:
 
 def test_perfect_labels_score_one(tmp_path):
     predictions = Predictions(tmp_path / "perfect", {"runs_on": "the truth"})
-    list(predictions.fill(shipped_drive(), range(3), Told()))
-    found = score(predictions, shipped_drive(), range(3), masked=False, rays=True)
+    list(predictions.fill(shipped_scene(), range(3), Told()))
+    found = score(predictions, shipped_scene(), range(3), masked=False, rays=True)
     assert found.miou == 1.0
     assert found.rays["RayIoU@1"] == 1.0
     assert "RayPQ" not in found.rays
 
 
 def test_instances_are_scored_where_both_sides_have_them(tmp_path, monkeypatch):
-    drive, scores = shipped_drive(), {}
+    scene, scores = shipped_scene(), {}
     for name, ids in (("right", lambda true: true + FIRST_ID), ("all one", lambda true: np.full_like(true, FIRST_ID))):
         predictions = Predictions(tmp_path / name, {"runs_on": name})
-        list(predictions.fill(drive, range(3), Told(ids)))
-        scores[name] = score(predictions, drive, range(3), masked=False, rays=True).rays
+        list(predictions.fill(scene, range(3), Told(ids)))
+        scores[name] = score(predictions, scene, range(3), masked=False, rays=True).rays
     assert scores["right"]["RayPQ"] == scores["right"]["RayIoU"] == 1.0
     assert scores["all one"]["RayPQ"] < 1.0
     assert scores["all one"]["RayIoU"] == 1.0
@@ -123,14 +123,14 @@ def test_instances_are_scored_where_both_sides_have_them(tmp_path, monkeypatch):
     load = Occ3DLabels.load
     monkeypatch.setattr(Occ3DLabels, "load", lambda path: replace(load(path), instances=None))
     with pytest.warns(UserWarning, match="the ground truth of 3 frames has no instance ids"):
-        assert "RayPQ" not in score(predictions, drive, range(3), rays=True).rays
+        assert "RayPQ" not in score(predictions, scene, range(3), rays=True).rays
 
 
 def test_an_interrupted_run_goes_on(labels, tmp_path):
-    drive, folder = shipped_drive(), tmp_path / "labels"
+    scene, folder = shipped_scene(), tmp_path / "labels"
     shutil.copytree(labels["torch"].folder, folder)
     predictions = Predictions(folder, {"runs_on": "PyTorch, CPU, f32"})
-    predictions.path(drive[1]).unlink()
+    predictions.path(scene[1]).unlink()
     asked = []
 
     def label(frames, rig, past):
@@ -138,9 +138,9 @@ def test_an_interrupted_run_goes_on(labels, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(predictions.fill(drive, range(3), label))
-    assert [list(frames.values()) for frames in asked] == [list(drive[1].images)]
-    assert not predictions.path(drive[1]).exists()
+        list(predictions.fill(scene, range(3), label))
+    assert [list(frames.values()) for frames in asked] == [list(scene[1].images)]
+    assert not predictions.path(scene[1]).exists()
 
 
 def test_labels_of_something_else_are_not_mixed_in(labels, tmp_path):
@@ -159,7 +159,7 @@ def test_a_damaged_file_of_labels_is_named(tmp_path):
 
 
 def test_a_network_of_several_frames_is_given_those_before(tmp_path):
-    drive, given = shipped_drive(), []
+    scene, given = shipped_scene(), []
 
     def label(frames, rig, past):
         given.append([next(iter(frames.values())), *(next(iter(files.values())) for files, _ in past)])
@@ -167,8 +167,8 @@ def test_a_network_of_several_frames_is_given_those_before(tmp_path):
 
     for index, expected in ((2, (2, 1, 0)), (0, (0, 0, 0))):  # at the start of a scene the current frame stands in
         with pytest.raises(KeyboardInterrupt):
-            list(Predictions(tmp_path / str(index), {}).fill(drive, [index], label, frames=3))
-        assert given[-1] == [drive[each].images[0] for each in expected]
+            list(Predictions(tmp_path / str(index), {}).fill(scene, [index], label, takes=3))
+        assert given[-1] == [scene[each].images[0] for each in expected]
 
 
 def test_labels_on_another_grid_are_refused(tmp_path):
@@ -177,7 +177,7 @@ def test_labels_on_another_grid_are_refused(tmp_path):
 
     predictions = Predictions(tmp_path / "coarse", {})
     with pytest.raises(OccvinoError, match=r"shape \(100, 100, 16\), Occ3D's ground truth has \(200, 200, 16\)"):
-        list(predictions.fill(shipped_drive(), range(3), lambda frames, rig, past: Coarse()))
+        list(predictions.fill(shipped_scene(), range(3), lambda frames, rig, past: Coarse()))
 
 
 def test_options_that_contradict_are_refused(trained, nano):
@@ -193,7 +193,7 @@ def test_options_that_contradict_are_refused(trained, nano):
 
 
 def test_the_command_prints_a_table_or_json_and_goes_on(trained, tmp_path):
-    common = ("eval", trained.path, "--dataset", DRIVE, "--out", tmp_path / "o", "--precision", "f32")
+    common = ("eval", trained.path, "--dataset", SCENE, "--out", tmp_path / "o", "--precision", "f32")
     table = occvino(*common, "--limit", 1, "--rays", check=0).stdout
     assert "driveable_surface" in table
     assert "mIoU" in table
@@ -206,21 +206,21 @@ def test_the_command_prints_a_table_or_json_and_goes_on(trained, tmp_path):
 
 
 def test_a_baked_artifact_is_scored_with_its_own_calibration_and_says_so(tmp_path):
-    drive = shipped_drive()
+    scene = shipped_scene()
     baked = convert(
         "occvino-nano",
         shipped_weights("occvino-nano"),
         tmp_path / "baked",
         precision="fp32",
-        rig=drive[0].rig,
+        rig=scene[0].rig,
         bake_calibration=True,
     )
-    done = occvino("eval", baked.path, "--dataset", DRIVE, "--out", tmp_path / "o", "--limit", 2, check=0)
+    done = occvino("eval", baked.path, "--dataset", SCENE, "--out", tmp_path / "o", "--limit", 2, check=0)
     assert "The calibration is baked in" in done.stdout
 
 
 class Remembers:
-    """A stream whose labels tell which moments it has seen: the last three of their scene."""
+    """A stream whose labels tell which frames it has seen: the last three of their scene."""
 
     memory = object()
 
@@ -239,17 +239,17 @@ class Remembers:
 
 
 def test_a_stream_is_walked_in_order_and_an_interrupted_one_gives_the_same_labels(tmp_path):
-    drive, whole = shipped_drive(), Predictions(tmp_path / "whole", {})
+    scene, whole = shipped_scene(), Predictions(tmp_path / "whole", {})
     labeller = Remembers()
-    list(whole.fill(drive, range(3), labeller, frames=3))
-    assert labeller.calls == [(drive[i].images[0].name, 0, drive[i].timestamp / 1e6) for i in range(3)]
+    list(whole.fill(scene, range(3), labeller, takes=3))
+    assert labeller.calls == [(scene[i].images[0].name, 0, scene[i].timestamp / 1e6) for i in range(3)]
     for gone in ((2,), (1,), (0, 2), (1, 2)):
         folder = tmp_path / "-".join(map(str, gone))
         shutil.copytree(whole.folder, folder)
         resumed, labeller = Predictions(folder, {}), Remembers()
         for index in gone:
-            resumed.path(drive[index]).unlink()
-        list(resumed.fill(drive, range(3), labeller, frames=3))
+            resumed.path(scene[index]).unlink()
+        list(resumed.fill(scene, range(3), labeller, takes=3))
         assert [past for _, past, _ in labeller.calls] == [i if i - 1 not in gone else 0 for i in gone]
-        for frame in drive:
+        for frame in scene:
             np.testing.assert_array_equal(resumed.load(frame), whole.load(frame))

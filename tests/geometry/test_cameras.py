@@ -46,8 +46,8 @@ def test_official_image_transform_of_a_nuscenes_picture():
     assert ImageTransform.for_test((900, 1600), (512, 1408)).crop == (0, 280, 1408, 792)
 
 
-def test_a_picture_too_flat_for_the_network_is_refused():
-    with pytest.raises(RigError, match="1600x300 picture .* at least 582 rows"):
+def test_a_image_too_flat_for_the_network_is_refused():
+    with pytest.raises(RigError, match="1600x300 image .* at least 582 rows"):
         ImageTransform.for_test((300, 1600), (256, 704))
 
 
@@ -107,7 +107,7 @@ def test_from_nuscenes_reads_the_records_of_an_info_file():
         ({"sensor2ego": np.diag([-1.0, 1, 1, 1])}, "CAM_X: the 3x3 part of sensor2ego mirrors"),
         ({"ego2global": np.full((4, 4), np.inf)}, "CAM_X: ego2global holds a value that is not finite"),
         ({"ego2global": np.ones((4, 4))}, "CAM_X: the 3x3 part of ego2global is not a rotation"),
-        ({"width": 0}, "CAM_X: the picture is 0x198"),
+        ({"width": 0}, "CAM_X: the image is 0x198"),
     ],
 )
 def test_a_camera_that_cannot_be_is_refused_by_name(change, message):

@@ -22,8 +22,8 @@ STEREO = replace(SMALL, name="stereo", depth_net=DepthNet(), past_frames=1, ster
 
 
 @st.composite
-def drives(draw, frames) -> Calibration:
-    """The cameras of one random rig at several moments: poses on a map drift, and sensors stay where they are."""
+def scenes(draw, frames) -> Calibration:
+    """The cameras of one random rig at several frames: poses on a map drift, and sensors stay where they are."""
     first = draw(calibrations())
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     moved = []
@@ -35,7 +35,7 @@ def drives(draw, frames) -> Calibration:
 
 
 @settings(max_examples=30, deadline=None)
-@given(drives(3))
+@given(scenes(3))
 def test_camera_vectors_equal_the_reference(calibration):
     cameras = len(calibration) // 3
     found = geometry.camera_vectors(calibration, FOUR_D)
@@ -51,7 +51,7 @@ def geometry_reference_size():
 
 
 @settings(max_examples=30, deadline=None)
-@given(drives(3), st.integers(0, 2**32 - 1))
+@given(scenes(3), st.integers(0, 2**32 - 1))
 def test_stereo_warps_equal_the_reference(calibration, seed):
     """Two lifted frames, each matched with the one before it."""
     cameras = len(calibration) // 3
@@ -68,7 +68,7 @@ def test_stereo_warps_equal_the_reference(calibration, seed):
 
 
 @settings(max_examples=20, deadline=None)
-@given(drives(3))
+@given(scenes(3))
 def test_a_plan_of_several_frames_is_each_frames_own_behind_the_other(calibration):
     """The same as one plan each, with the key frame's ego for all: cells, weights and rows are offset by the frame."""
     plan = PoolingPlan.from_calibration(calibration, FOUR_D)
@@ -91,7 +91,7 @@ def test_a_plan_of_several_frames_is_each_frames_own_behind_the_other(calibratio
 def test_cameras_that_do_not_divide_among_the_frames_are_an_error(rig):
     calibration = rig.calibration(FLAT)
     with pytest.raises(RigError, match="calibration of 4 cameras for four-d, which takes 3 frames"):
-        geometry.network_inputs(calibration.first(4), FLAT)
+        geometry.Geometry.of(calibration.first(4), FLAT)
 
 
 def test_frames_of_other_cameras_or_another_number_are_refused(rig):

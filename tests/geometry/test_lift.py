@@ -38,7 +38,7 @@ def _unit(q):
 
 @st.composite
 def calibrations(draw) -> Calibration:
-    """Random rigs of 1 to 4 cameras with turned, flipped and scaled pictures and an augmented BEV."""
+    """Random rigs of 1 to 4 cameras with turned, flipped and scaled images and an augmented BEV."""
     n = draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     intrinsics = np.zeros((n, 3, 3))

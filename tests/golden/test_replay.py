@@ -1,4 +1,4 @@
-"""The recorded cases of the official code, and the same on real pictures through the command line's own path."""
+"""The recorded cases of the official code, and the same on real images through the command line's own path."""
 
 import json
 
@@ -26,7 +26,7 @@ MODELS = (
 )
 CASES = [case for model in MODELS for case in (f"{model}.A_noise", f"{model}.B_noise")]
 BY_HAND = ["flashocc-stbase-4d-stereo.A_noise"]
-"""Eighteen pictures of 512x1408 through Swin-B: too much for CI; see docs/variants.md."""
+"""Eighteen images of 512x1408 through Swin-B: too much for CI; see docs/variants.md."""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 from occvino.artifact import Artifact
 from occvino.conversion.tolerances import Error
 from tests.gpu import fakegpu
-from tests.gpu.moments import run
+from tests.gpu.frames import run
 
 
 class GpuPluginError(RuntimeError):
@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(artifact: Artifact, device: str = "GPU", hint: str = "f32") -> Comparison:
-    """Run both; the artifact must give logits. A stream is run over three moments, and all of them are compared.
+    """Run both; the artifact must give logits. A stream is run over three frames, and all of them are compared.
 
     Raises:
         GpuPluginError: it does not compile or run there; with the plugin's own words.

@@ -20,7 +20,7 @@ def main() -> None:
     if "GPU" not in (devices := ov.Core().available_devices):
         raise SystemExit(f"the GPU plugin sees no device: {devices}")
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    from tests.gpu.moments import run
+    from tests.gpu.frames import run
 
     np.savez(out, **run(artifact, device, hint))
 

@@ -17,19 +17,19 @@ import fakegpu
 def main() -> None:
     layer, artifact, out = sys.argv[1:]
     fakegpu.activate(Path(layer))
-    from occvino.datasets.shipped import moments_for
+    from occvino.datasets.shipped import frames_for
     from occvino.errors import DeviceError
     from occvino.runtime import Pipeline
 
-    frames, rig = moments_for(artifact)[0]
+    frames, rig = frames_for(artifact)[0]
     dark = {name: np.asarray(_open(path)) // 4 for name, path in frames.items()}
-    shots = [(frames, rig), (dark, rig), ("no such folder", rig)]
+    frames = [(frames, rig), (dark, rig), ("no such folder", rig)]
     whole = Pipeline(artifact, precision="f32")
-    expected = [whole(*shot) for shot in shots[:2]]
+    expected = [whole(*frame) for frame in frames[:2]]
     told = {}
     pipeline = Pipeline(artifact, stages={"encoder": "CPU", "pool": "GPU", "trunk": "GPU"}, precision="f32")
     told["split"] = pipeline.running.to_dict()
-    found = list(pipeline.stream(shots))
+    found = list(pipeline.stream(frames))
     told["failure"] = str(found[2])
     told["auto"] = Pipeline(artifact, "AUTO:GPU,CPU", precision="f32").running.to_dict()
     told["throughput"] = Pipeline(artifact, "GPU", precision="f32", hint="throughput").running.to_dict()

@@ -16,7 +16,7 @@ from PIL import Image
 from occvino.errors import FrameError
 from occvino.images import decode as decoding
 from occvino.images.decode import jpeg_decoder, read, read_into
-from occvino.images.inputs import network_images, whole_pictures
+from occvino.images.inputs import network_images, raw_images
 from occvino.images.layout import ImageInput
 from tests.conftest import make_camera
 
@@ -30,10 +30,10 @@ def noise(height, width, channels, seed, cell=1):
     return np.ascontiguousarray(large)
 
 
-def encoded(picture, mode="RGB", **options):
+def encoded(image, mode="RGB", **options):
     file = io.BytesIO()
-    picture = picture[..., 0] if mode == "L" else picture
-    Image.fromarray(picture, mode).save(file, "JPEG", **options)
+    image = image[..., 0] if mode == "L" else image
+    Image.fromarray(image, mode).save(file, "JPEG", **options)
     return file.getvalue()
 
 
@@ -85,7 +85,7 @@ def test_pixels_are_pillows(height, width, seed, cell, mode, options):
     np.testing.assert_array_equal(out[..., ::-1], by_pillow(jpeg))
 
 
-def test_real_pictures_too(real_frame, only_fast):
+def test_real_images_too(real_frame, only_fast):
     files = sorted(real_frame.glob("*.jpg"))
     assert len(files) == 6
     for file in files:
@@ -94,7 +94,7 @@ def test_real_pictures_too(real_frame, only_fast):
 
 
 def test_colours_that_were_never_turned_and_turned_pictures(only_fast):
-    """RGB stored as it is; and Pillow does not turn a picture as its EXIF says, so nobody does."""
+    """RGB stored as it is; and Pillow does not turn an image as its EXIF says, so nobody does."""
     turned = Image.Exif()
     turned[0x0112] = 6
     for options in ({"keep_rgb": True}, {"exif": turned}):
@@ -102,13 +102,13 @@ def test_colours_that_were_never_turned_and_turned_pictures(only_fast):
         np.testing.assert_array_equal(np.asarray(read(jpeg, camera_of(jpeg))), by_pillow(jpeg))
 
 
-def test_other_pictures_are_pillows(monkeypatch):
+def test_other_images_are_pillows(monkeypatch):
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: pytest.fail("went to simplejpeg"))
     cmyk = encoded(noise(20, 30, 4, 2, 8), "CMYK", quality=95)
     png = io.BytesIO()
     Image.fromarray(noise(20, 30, 3, 3)).save(png, "PNG")
-    for picture in (cmyk, png.getvalue()):
-        np.testing.assert_array_equal(np.asarray(read(picture, camera_of(picture))), by_pillow(picture))
+    for image in (cmyk, png.getvalue()):
+        np.testing.assert_array_equal(np.asarray(read(image, camera_of(image))), by_pillow(image))
 
 
 def outcome(jpeg, camera):
@@ -138,34 +138,34 @@ def test_a_file_that_is_cut_off_is_an_error_and_never_half_a_picture(decoder, tm
     camera, file = camera_of(whole), tmp_path / "CAM_FRONT.jpg"
     for share in (0.02, 0.3, 0.9, 0.999):
         file.write_bytes(whole[: int(len(whole) * share)])
-        for frame, name in ((file, r"CAM_FRONT\.jpg"), (file.read_bytes(), "the picture of CAM_FRONT")):
-            with pytest.raises(FrameError, match=f"{name} cannot be read as a picture"):
+        for frame, name in ((file, r"CAM_FRONT\.jpg"), (file.read_bytes(), "the image of CAM_FRONT")):
+            with pytest.raises(FrameError, match=f"{name} cannot be read as an image"):
                 read(frame, camera)
-            with pytest.raises(FrameError, match=f"{name} cannot be read as a picture"):
+            with pytest.raises(FrameError, match=f"{name} cannot be read as an image"):
                 read_into(np.empty((198, 352, 3), np.uint8), frame, camera, "rgb")
 
 
 def test_files_that_are_not_there_or_of_another_size_end_alike(decoder, tmp_path):
     camera = make_camera("CAM_FRONT", width=1600, height=900)
-    with pytest.raises(FrameError, match=r"none\.jpg cannot be read as a picture: .*No such file"):
+    with pytest.raises(FrameError, match=r"none\.jpg cannot be read as an image: .*No such file"):
         read(tmp_path / "none.jpg", camera)
     for frame in (encoded(noise(450, 800, 3, 6, 8)), encoded(noise(180, 320, 3, 6, 8))):
         with pytest.raises(FrameError, match="the rig says 1600x900: rescale"):
             read_into(np.empty((900, 1600, 3), np.uint8), frame, camera, "rgb")
 
 
-def test_frames_are_the_same_with_and_without_it(rig, frames, nano_variant, tmp_path, monkeypatch):
+def test_frames_are_the_same_with_and_without_it(rig, images, nano_variant, tmp_path, monkeypatch):
     whole = ImageInput((198, 352), "bgr")
-    for name, picture in frames.items():
-        (tmp_path / f"{name}.jpg").write_bytes(encoded(picture, quality=90))
-    given = {name: (tmp_path / f"{name}.jpg").read_bytes() for name in frames}
+    for name, image in images.items():
+        (tmp_path / f"{name}.jpg").write_bytes(encoded(image, quality=90))
+    given = {name: (tmp_path / f"{name}.jpg").read_bytes() for name in images}
 
-    def taken(pictures):
-        moments = [(pictures, rig), ({**pictures, "CAM_BACK": pictures["CAM_FRONT"]}, rig)]
-        moments.append(moments[0])
-        return network_images(pictures, rig, nano_variant), whole_pictures(moments, [rig] * 3, whole)
+    def taken(images):
+        frames = [(images, rig), ({**images, "CAM_BACK": images["CAM_FRONT"]}, rig)]
+        frames.append(frames[0])
+        return network_images(images, rig, nano_variant), raw_images(frames, [rig] * 3, whole)
 
-    fast, from_files = taken(given), taken({name: tmp_path / f"{name}.jpg" for name in frames})
+    fast, from_files = taken(given), taken({name: tmp_path / f"{name}.jpg" for name in images})
     monkeypatch.setattr(decoding, "simplejpeg", None)
     for found in (fast, from_files):
         for one, other in zip(found, taken(given), strict=True):
@@ -176,7 +176,7 @@ def test_frames_are_the_same_with_and_without_it(rig, frames, nano_variant, tmp_
     assert (fast[1][6:12] != expected).any()
 
 
-def test_whole_pictures_are_decoded_in_place(rig, frames, monkeypatch):
+def test_raw_images_are_decoded_in_place(rig, images, monkeypatch):
     places, decode = [], simplejpeg.decode_jpeg
 
     def watched(jpeg, order, buffer):
@@ -184,9 +184,9 @@ def test_whole_pictures_are_decoded_in_place(rig, frames, monkeypatch):
         return decode(jpeg, order, buffer=buffer)
 
     monkeypatch.setattr(simplejpeg, "decode_jpeg", watched)
-    jpegs = {name: encoded(picture) for name, picture in frames.items()}
-    out = whole_pictures([(jpegs, rig)], [rig], ImageInput((198, 352)))
-    assert [np.shares_memory(place, picture) for place, picture in zip(places, out, strict=True)] == [True] * 6
+    jpegs = {name: encoded(image) for name, image in images.items()}
+    out = raw_images([(jpegs, rig)], [rig], ImageInput((198, 352)))
+    assert [np.shares_memory(place, image) for place, image in zip(places, out, strict=True)] == [True] * 6
 
 
 def test_which_one_decodes_is_told(decoder):
@@ -204,17 +204,17 @@ sys.modules["simplejpeg"] = None
 import numpy as np, occvino
 from occvino.decoding import jpeg_decoder, read
 from tests.conftest import make_camera
-picture = read({str(tmp_path / "a.jpg")!r}, make_camera("CAM_FRONT", width=30, height=20))
-print(jpeg_decoder().split()[0], np.asarray(picture).astype(int).sum())
+image = read({str(tmp_path / "a.jpg")!r}, make_camera("CAM_FRONT", width=30, height=20))
+print(jpeg_decoder().split()[0], np.asarray(image).astype(int).sum())
 """
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert told.split() == ["Pillow", str(by_pillow(jpeg).astype(int).sum())]
 
 
-def test_a_picture_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant, tmp_path):
-    picture = noise(198, 352, 3, 8, 8)
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    expected = network_images([picture] * 6, rig, nano_variant)
+def test_a_image_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant, tmp_path):
+    image = noise(198, 352, 3, 8, 8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    expected = network_images([image] * 6, rig, nano_variant)
     with ThreadPoolExecutor(6) as pool:
         for _ in range(20):
             lazy = Image.open(tmp_path / "a.png")

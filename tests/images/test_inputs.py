@@ -21,7 +21,7 @@ def write(frames, folder, suffix=".png"):
         Image.fromarray(array).save(folder / f"{name}{suffix}")
 
 
-def test_real_pictures_equal_the_official_canvas(real_frame, golden):
+def test_real_images_equal_the_official_canvas(real_frame, golden):
     """u8 for u8: Pillow's bicubic, then the crop, then R, G, B."""
     rig = Rig.load(real_frame / "calibration.json").select(NUSCENES_CAMERAS)
     with np.load(golden / "real_canvas_uint8.npz") as recorded:
@@ -30,44 +30,44 @@ def test_real_pictures_equal_the_official_canvas(real_frame, golden):
         )
 
 
-def test_folder_mapping_sequence_and_images_give_the_same(rig, frames, nano_variant, tmp_path):
-    write(frames, tmp_path)
+def test_folder_mapping_sequence_and_images_give_the_same(rig, images, nano_variant, tmp_path):
+    write(images, tmp_path)
     from_folder = network_images(tmp_path, rig, nano_variant)
     assert from_folder.shape == (6, 128, 352, 3)
     assert from_folder.dtype == np.uint8
     forms = [
-        frames,
-        {name: tmp_path / f"{name}.png" for name in frames},
-        [frames[name] for name in rig.names],
-        [Image.fromarray(frames[name]) for name in rig.names],
+        images,
+        {name: tmp_path / f"{name}.png" for name in images},
+        [images[name] for name in rig.names],
+        [Image.fromarray(images[name]) for name in rig.names],
     ]
     for form in forms:
         np.testing.assert_array_equal(network_images(form, rig, nano_variant), from_folder)
 
 
-def test_nuscenes_file_names_are_found(rig, frames, nano_variant, tmp_path):
-    for name, array in frames.items():
+def test_nuscenes_file_names_are_found(rig, images, nano_variant, tmp_path):
+    for name, array in images.items():
         (tmp_path / name).mkdir()
         Image.fromarray(array).save(tmp_path / name / f"n015__{name}__1533201470448696.png")
     np.testing.assert_array_equal(
-        network_images(tmp_path, rig, nano_variant), network_images(frames, rig, nano_variant)
+        network_images(tmp_path, rig, nano_variant), network_images(images, rig, nano_variant)
     )
 
 
-def test_a_missing_camera_is_named(rig, frames, nano_variant, tmp_path):
-    write(frames, tmp_path)
+def test_a_missing_camera_is_named(rig, images, nano_variant, tmp_path):
+    write(images, tmp_path)
     (tmp_path / "CAM_BACK.png").unlink()
-    with pytest.raises(FrameError, match="holds no picture of CAM_BACK: CAM_BACK.jpg is expected"):
+    with pytest.raises(FrameError, match="holds no image of CAM_BACK: CAM_BACK.jpg is expected"):
         network_images(tmp_path, rig, nano_variant)
-    with pytest.raises(FrameError, match="no picture of CAM_BACK; there are CAM_BACK_LEFT"):
-        network_images({name: frames[name] for name in frames if name != "CAM_BACK"}, rig, nano_variant)
-    with pytest.raises(FrameError, match="5 pictures for a rig of 6 cameras"):
-        network_images(list(frames.values())[:5], rig, nano_variant)
-    with pytest.raises(FrameError, match="there is no folder of pictures"):
+    with pytest.raises(FrameError, match="no image of CAM_BACK; there are CAM_BACK_LEFT"):
+        network_images({name: images[name] for name in images if name != "CAM_BACK"}, rig, nano_variant)
+    with pytest.raises(FrameError, match="5 images for a rig of 6 cameras"):
+        network_images(list(images.values())[:5], rig, nano_variant)
+    with pytest.raises(FrameError, match="there is no folder of images"):
         network_images(tmp_path / "nowhere", rig, nano_variant)
 
 
-def test_a_picture_of_another_size_says_how_to_rescale():
+def test_a_image_of_another_size_says_how_to_rescale():
     rig = Rig((make_camera("CAM_BACK", width=1600, height=900),))
     variant = get_variant("occvino-nano")
     with pytest.raises(FrameError, match=r"is 1280x720, the rig says 1600x900: .* Rig\.scaled\(0\.8\)"):
@@ -76,41 +76,41 @@ def test_a_picture_of_another_size_says_how_to_rescale():
         network_images([np.zeros((800, 1280, 3), np.uint8)], rig, variant)
 
 
-def test_a_picture_that_cannot_be_read_is_named(rig, frames, nano_variant, tmp_path):
-    write(frames, tmp_path, ".jpg")
+def test_a_image_that_cannot_be_read_is_named(rig, images, nano_variant, tmp_path):
+    write(images, tmp_path, ".jpg")
     whole = (tmp_path / "CAM_FRONT.jpg").read_bytes()
-    for broken in (whole[: len(whole) // 2], b"not a picture", b""):
+    for broken in (whole[: len(whole) // 2], b"not an image", b""):
         (tmp_path / "CAM_FRONT.jpg").write_bytes(broken)
-        with pytest.raises(FrameError, match=r"CAM_FRONT\.jpg cannot be read as a picture"):
+        with pytest.raises(FrameError, match=r"CAM_FRONT\.jpg cannot be read as an image"):
             network_images(tmp_path, rig, nano_variant)
 
 
-def test_an_array_that_is_no_picture_is_named(rig, frames, nano_variant):
-    grey = {**frames, "CAM_BACK": frames["CAM_BACK"][..., 0]}
-    with pytest.raises(FrameError, match=r"the picture of CAM_BACK is uint8 \[198, 352\], expected uint8"):
+def test_an_array_that_is_no_image_is_named(rig, images, nano_variant):
+    grey = {**images, "CAM_BACK": images["CAM_BACK"][..., 0]}
+    with pytest.raises(FrameError, match=r"the image of CAM_BACK is uint8 \[198, 352\], expected uint8"):
         network_images(grey, rig, nano_variant)
-    scaled = {**frames, "CAM_BACK": frames["CAM_BACK"] / 255}
-    with pytest.raises(FrameError, match="the picture of CAM_BACK is float64"):
+    scaled = {**images, "CAM_BACK": images["CAM_BACK"] / 255}
+    with pytest.raises(FrameError, match="the image of CAM_BACK is float64"):
         network_images(scaled, rig, nano_variant)
 
 
-def test_deep_pictures_and_other_things_are_refused(rig, frames, nano_variant):
+def test_deep_images_and_other_things_are_refused(rig, images, nano_variant):
     deep = Image.fromarray(np.full((198, 352), 30_000, np.uint16))
-    with pytest.raises(FrameError, match="the picture of CAM_BACK has pixels of mode I;16, expected 8-bit"):
-        network_images({**frames, "CAM_BACK": deep}, rig, nano_variant)
-    with pytest.raises(FrameError, match="the picture of CAM_BACK is a NoneType, expected a file"):
-        network_images({**frames, "CAM_BACK": None}, rig, nano_variant)
+    with pytest.raises(FrameError, match="the image of CAM_BACK has pixels of mode I;16, expected 8-bit"):
+        network_images({**images, "CAM_BACK": deep}, rig, nano_variant)
+    with pytest.raises(FrameError, match="the image of CAM_BACK is a NoneType, expected a file"):
+        network_images({**images, "CAM_BACK": None}, rig, nano_variant)
 
 
-def test_upper_case_suffixes_are_found(rig, frames, nano_variant, tmp_path):
-    write(frames, tmp_path, ".PNG")
+def test_upper_case_suffixes_are_found(rig, images, nano_variant, tmp_path):
+    write(images, tmp_path, ".PNG")
     assert network_images(tmp_path, rig, nano_variant).shape == (6, 128, 352, 3)
 
 
-def test_two_pictures_of_one_camera_are_refused(rig, frames, nano_variant, tmp_path):
-    write(frames, tmp_path)
-    write(frames, tmp_path, ".jpg")
-    with pytest.raises(FrameError, match="holds 2 pictures of CAM_FRONT_LEFT"):
+def test_two_images_of_one_camera_are_refused(rig, images, nano_variant, tmp_path):
+    write(images, tmp_path)
+    write(images, tmp_path, ".jpg")
+    with pytest.raises(FrameError, match="holds 2 images of CAM_FRONT_LEFT"):
         network_images(tmp_path, rig, nano_variant)
 
 
@@ -149,7 +149,7 @@ def test_side_by_side_is_a_loop_with_more_hands(delays, wrong, threads, from_wit
         assert under_way == 0, "something goes on after the end"
 
 
-def test_cameras_are_read_by_two_at_a_time_if_there_are_two(rig, frames, nano_variant, monkeypatch):
+def test_cameras_are_read_by_two_at_a_time_if_there_are_two(rig, images, nano_variant, monkeypatch):
     """Nobody gets on before another one is there."""
     from occvino.images import decode as decoding
     from occvino.images import inputs as preprocess
@@ -157,14 +157,14 @@ def test_cameras_are_read_by_two_at_a_time_if_there_are_two(rig, frames, nano_va
     two = threading.Barrier(2, timeout=20)
     monkeypatch.setattr(preprocess, "read", lambda *given: (two.wait(), decoding.read(*given))[1])
     with ThreadPoolExecutor(1) as pool:
-        images = network_images(frames, rig, nano_variant, pool)
+        images = network_images(images, rig, nano_variant, pool)
     monkeypatch.undo()
-    np.testing.assert_array_equal(images, network_images(frames, rig, nano_variant))
+    np.testing.assert_array_equal(images, network_images(images, rig, nano_variant))
 
 
-def test_of_several_bad_pictures_the_first_camera_is_told(rig, frames, nano_variant):
-    bad = {**frames, rig.names[1]: b"", rig.names[4]: b"no"}
+def test_of_several_bad_images_the_first_camera_is_told(rig, images, nano_variant):
+    bad = {**images, rig.names[1]: b"", rig.names[4]: b"no"}
     with ThreadPoolExecutor(3) as pool:
         for _ in range(20):
-            with pytest.raises(FrameError, match=f"the picture of {rig.names[1]} cannot be read"):
+            with pytest.raises(FrameError, match=f"the image of {rig.names[1]} cannot be read"):
                 network_images(bad, rig, nano_variant, pool)

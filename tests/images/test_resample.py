@@ -19,11 +19,11 @@ def test_the_weights_are_those_of_the_reference(source, size):
 @given(st.integers(8, 40), st.floats(0.2, 1.0), st.integers(0, 2**16))
 def test_the_reference_is_pillow_where_both_sides_shrink_alike(half, scale, seed):
     """Pillow may take the columns first where that is cheaper; the pipeline never resizes so."""
-    picture = np.random.default_rng(seed).integers(0, 256, (half, 2 * half, 3), dtype=np.uint8)
+    image = np.random.default_rng(seed).integers(0, 256, (half, 2 * half, 3), dtype=np.uint8)
     height = max(1, int(half * scale))
     size = height, 2 * height
-    expected = Image.fromarray(picture).resize(size[::-1], Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(resample_reference.resize(picture, size), np.asarray(expected))
+    expected = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(resample_reference.resize(image, size), np.asarray(expected))
 
 
 @pytest.mark.parametrize("length", [1, 7, 100])

@@ -25,9 +25,9 @@ def same(a: float, b: float) -> bool:
 
 @relaxed
 @given(FRAMES, st.sampled_from(["camera", "lidar", None]))
-def test_agrees_with_the_reference(frames, mask):
+def test_agrees_with_the_reference(images, mask):
     fast, slow = MIoU(mask), reference.MIoU(mask)
-    for prediction, truth, seen in frames:
+    for prediction, truth, seen in images:
         fast.update(prediction, truth, seen)
         slow.update(prediction, truth, seen)
     assert same(fast.compute(), slow.compute())
@@ -48,11 +48,11 @@ def test_the_truth_itself_scores_one_and_absent_classes_do_not_count(labels):
 
 @relaxed
 @given(FRAMES)
-def test_one_large_frame_equals_many_small_ones(frames):
+def test_one_large_frame_equals_many_small_ones(images):
     one, many = MIoU("camera"), MIoU("camera")
-    for frame in frames:
+    for frame in images:
         many.update(*frame)
-    one.update(*(np.concatenate(parts) for parts in zip(*frames, strict=True)))
+    one.update(*(np.concatenate(parts) for parts in zip(*images, strict=True)))
     assert np.array_equal(one.confusion, many.confusion)
     many.reset()
     assert many.frames == 0

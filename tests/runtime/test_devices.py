@@ -22,13 +22,13 @@ BEHIND = ["CPU", "HETERO:CPU", "AUTO", "AUTO:CPU"]
 
 
 @pytest.mark.parametrize("device", BEHIND)
-def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, frames, device):
+def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, images, device):
     asked = {"precision": "f32", "threads": 1, "hint": "throughput", "streams": 1}
     pipeline, plain = Pipeline(nano, device, **asked), Pipeline(nano, precision="f32")
     running = pipeline.running
     assert running.devices == ("CPU",)
     assert {name: getattr(running, name) for name in asked} == asked
-    np.testing.assert_array_equal(pipeline(frames, rig).labels, plain(frames, rig).labels)
+    np.testing.assert_array_equal(pipeline(images, rig).labels, plain(images, rig).labels)
 
 
 @pytest.mark.parametrize("device", BEHIND)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from occvino.errors import FrameError
 from occvino.geometry.rig import Rig, UnknownPoseWarning
 from occvino.geometry.temporal import MISSING
-from occvino.images.inputs import moments
+from occvino.images.inputs import with_past
 from occvino.runtime.memory import DroppedFrameWarning, Limits, Memory, SceneCutWarning
-from tests.drives import at, moment
+from tests.sequences import at, make_frame
 from tests.small import SMALL
 
 FOUR_D = next(variant for variant in SMALL if variant.name == "small-4d")
@@ -21,12 +21,12 @@ STEREO = next(variant for variant in SMALL if variant.name == "small-stereo")
 
 
 def rig_at(metres, yaw=0.0):
-    _, rig = moment(0)
+    _, rig = make_frame(0)
     return Rig(tuple(replace(camera, ego2global=at(metres, yaw)) for camera in rig.cameras))
 
 
 def step(memory, rig, number, scene=None, time=None):
-    """One moment whose state is filled with a number; gives what it was given of the past."""
+    """One frame whose state is filled with a number; gives what it was given of the past."""
     recalled = memory.recall(rig, scene, time)
     given = {name: np.array(value) for name, value in recalled.inputs.items()}
     state = memory.room()
@@ -39,7 +39,7 @@ def step(memory, rig, number, scene=None, time=None):
 @given(st.lists(st.sampled_from(["step", "scene", "reset", "back", "fail"]), min_size=1, max_size=20))
 @settings(max_examples=60, deadline=None)
 def test_each_input_is_the_state_of_so_many_moments_ago_and_no_other_scene(actions):
-    """Against the plainest twin: a list of the numbers of all moments since the last start."""
+    """Against the plainest twin: a list of the numbers of all frames since the last start."""
     for variant, temporal in ((FOUR_D, "exact"), (FOUR_D, "fast"), (STEREO, "exact"), (STEREO, "fast")):
         memory, since_start, time, scene = Memory(variant, temporal, 2), [], 0.0, 0
         for number, action in enumerate(actions, start=1):
@@ -60,7 +60,7 @@ def test_each_input_is_the_state_of_so_many_moments_ago_and_no_other_scene(actio
             newest_first = since_start[::-1]
             slots = len(given[MISSING])
             assert given[MISSING].tolist() == [age > len(since_start) for age in range(1, slots + 1)]
-            assert recalled.history.moments == min(len(since_start), slots)
+            assert recalled.history.frames == min(len(since_start), slots)
             for name, (_, age) in memory._inputs.items():
                 expected = newest_first[age - 1] if age <= len(newest_first) else 0
                 assert (given[name] == expected).all(), name
@@ -78,7 +78,7 @@ def test_arrays_go_round_and_none_is_copied():
                 assert recalled.inputs[name] is recalled.past[age - 1].state[kind]
         seen |= {id(array) for array in state.values()}
         memory.keep(recalled, state)
-        assert number < 3 or len(seen) == 2 * 3  # two kinds of state, of two moments and the one under way
+        assert number < 3 or len(seen) == 2 * 3  # two kinds of state, of two frames and the one under way
 
 
 def test_the_current_rig_stands_in_with_its_frame():
@@ -105,7 +105,7 @@ def test_a_moment_that_cannot_follow_is_reported_and_the_past_forgotten(then, me
     step(memory, rig_at(0.4), 2, None, 0.5)
     with pytest.warns(SceneCutWarning, match=message):
         recalled, given = step(memory, then[0], 3, *then[1:])
-    assert (recalled.history.event, recalled.history.moments) == ("cut", 0)
+    assert (recalled.history.event, recalled.history.frames) == ("cut", 0)
     assert given[MISSING].all()
 
 
@@ -115,7 +115,7 @@ def test_another_scene_is_told_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         history = step(memory, rig_at(900), 2, "b", 0.5)[0].history
-    assert (history.event, history.moments) == ("scene", 0)
+    assert (history.event, history.frames) == ("scene", 0)
     assert "scene b follows a" in history.message
 
 
@@ -136,20 +136,20 @@ def test_rigs_that_never_say_where_they_are_are_warned_of():
     with pytest.warns(UnknownPoseWarning, match="as if the vehicle stood still"):
         step(memory, nowhere, 1)
     with pytest.warns(UnknownPoseWarning):
-        moments({}, nowhere, [({}, nowhere)], 3)
+        with_past({}, nowhere, [({}, nowhere)], 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        moments({}, nowhere, [], 3)
-        moments({}, nowhere, [({}, rig_at(0))], 3)
+        with_past({}, nowhere, [], 3)
+        with_past({}, nowhere, [({}, rig_at(0))], 3)
 
 
 def test_dropped_frames_are_reported_and_the_past_is_used():
     memory = Memory(FOUR_D, "exact", 2)
     for index in range(4):
         assert step(memory, rig_at(index), index, "a", 0.5 * index)[0].history.event in ("start", None)
-    with pytest.warns(DroppedFrameWarning, match=r"1\.5 s since the moment before, 0\.5 s are usual: 2 seem"):
+    with pytest.warns(DroppedFrameWarning, match=r"1\.5 s since the frame before, 0\.5 s are usual: 2 seem"):
         recalled, _ = step(memory, rig_at(4), 4, "a", 3.0)
-    assert (recalled.history.event, recalled.history.moments) == ("dropped", 2)
+    assert (recalled.history.event, recalled.history.frames) == ("dropped", 2)
 
 
 def test_limits_are_the_users():

@@ -22,11 +22,11 @@ def pipeline(nano):
     return Pipeline(nano.path, precision="f32")
 
 
-def test_labels_are_those_of_pytorch(pipeline, rig, frames):
+def test_labels_are_those_of_pytorch(pipeline, rig, images):
     from occvino.conversion.torch_pipeline import TorchPipeline
 
-    occupancy = pipeline(frames, rig)
-    expected = TorchPipeline("occvino-nano", None)(frames, rig)
+    occupancy = pipeline(images, rig)
+    expected = TorchPipeline("occvino-nano", None)(images, rig)
     assert (occupancy.labels == expected.labels).mean() > 0.9999
     # labels that were one class per height would agree whatever the network did
     commonest = [np.bincount(level.reshape(-1)).argmax() for level in np.moveaxis(occupancy.labels, 2, 0)]
@@ -35,28 +35,28 @@ def test_labels_are_those_of_pytorch(pipeline, rig, frames):
     assert occupancy.extras["depth"].shape == (6, 44, 8, 22)
 
 
-def test_different_frames_give_different_labels(pipeline, rig, frames):
-    dark = {name: frame // 4 for name, frame in frames.items()}
-    assert (pipeline(frames, rig).labels != pipeline(dark, rig).labels).any()
+def test_different_frames_give_different_labels(pipeline, rig, images):
+    dark = {name: frame // 4 for name, frame in images.items()}
+    assert (pipeline(images, rig).labels != pipeline(dark, rig).labels).any()
 
 
-def test_results_are_not_overwritten_by_the_next_call(pipeline, rig, frames):
-    first = pipeline(frames, rig)
+def test_results_are_not_overwritten_by_the_next_call(pipeline, rig, images):
+    first = pipeline(images, rig)
     kept = first.labels.copy()
-    pipeline({name: frame // 4 for name, frame in frames.items()}, rig)
+    pipeline({name: frame // 4 for name, frame in images.items()}, rig)
     np.testing.assert_array_equal(first.labels, kept)
 
 
-def test_camera_order_of_the_rig_does_not_matter(pipeline, rig, frames):
+def test_camera_order_of_the_rig_does_not_matter(pipeline, rig, images):
     shuffled = rig.select(reversed(rig.names))
-    np.testing.assert_array_equal(pipeline(frames, shuffled).labels, pipeline(frames, rig).labels)
-    in_order = [frames[name] for name in shuffled.names]
-    np.testing.assert_array_equal(pipeline(in_order, shuffled).labels, pipeline(frames, rig).labels)
+    np.testing.assert_array_equal(pipeline(images, shuffled).labels, pipeline(images, rig).labels)
+    in_order = [images[name] for name in shuffled.names]
+    np.testing.assert_array_equal(pipeline(in_order, shuffled).labels, pipeline(images, rig).labels)
     from occvino.conversion.torch_pipeline import TorchPipeline
 
     torch_pipeline = TorchPipeline("occvino-nano", None)
-    np.testing.assert_array_equal(torch_pipeline(in_order, shuffled).labels, torch_pipeline(frames, rig).labels)
-    with pytest.raises(FrameError, match="5 pictures for a rig of 6 cameras"):
+    np.testing.assert_array_equal(torch_pipeline(in_order, shuffled).labels, torch_pipeline(images, rig).labels)
+    with pytest.raises(FrameError, match="5 images for a rig of 6 cameras"):
         pipeline(in_order[:5], shuffled)
 
 
@@ -68,18 +68,18 @@ def test_the_plan_is_kept_until_the_rig_moves(pipeline, rig):
     assert not np.array_equal(pipeline.plan(moved).ranks_depth, plan.ranks_depth)
 
 
-def test_a_moved_rig_moves_the_labels(pipeline, rig, frames):
+def test_a_moved_rig_moves_the_labels(pipeline, rig, images):
     moved = Rig(tuple(make_camera(camera.name, yaw=0.0) for camera in rig.cameras))
-    assert (pipeline(frames, moved).labels != pipeline(frames, rig).labels).mean() > 0.05
+    assert (pipeline(images, moved).labels != pipeline(images, rig).labels).mean() > 0.05
 
 
-def test_a_rig_that_misses_the_grid_warns_and_gives_labels_of_nothing(pipeline, rig, frames):
+def test_a_rig_that_misses_the_grid_warns_and_gives_labels_of_nothing(pipeline, rig, images):
     from dataclasses import replace
 
     far = Rig(tuple(replace(camera, sensor2ego=_lifted(camera.sensor2ego)) for camera in rig.cameras))
     with pytest.warns(EmptyPlanWarning, match="the BEV is all zero"):
-        one = pipeline(frames, far)
-    two = pipeline({name: frame // 4 for name, frame in frames.items()}, far)
+        one = pipeline(images, far)
+    two = pipeline({name: frame // 4 for name, frame in images.items()}, far)
     np.testing.assert_array_equal(one.labels, two.labels)
 
 
@@ -89,9 +89,9 @@ def _lifted(matrix):
     return lifted
 
 
-def test_a_rig_is_needed_unless_baked(pipeline, frames):
+def test_a_rig_is_needed_unless_baked(pipeline, images):
     with pytest.raises(ArtifactError, match="takes the calibration as an input: give the rig"):
-        pipeline(frames)
+        pipeline(images)
 
 
 def test_what_runs_is_read_back(pipeline):
@@ -106,12 +106,12 @@ def test_what_decodes_jpeg_files_is_told(pipeline, monkeypatch):
     assert pipeline.running.to_dict()["jpeg_decoder"] == f"Pillow {PIL.__version__}"
 
 
-def test_a_call_reads_cameras_side_by_side_and_leaves_no_thread(pipeline, rig, frames, monkeypatch):
+def test_a_call_reads_cameras_side_by_side_and_leaves_no_thread(pipeline, rig, images, monkeypatch):
     read, two = preprocess.read, threading.Barrier(2, timeout=20)
     monkeypatch.setattr(preprocess, "read", lambda *given: (two.wait(), read(*given))[1])
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     before = threading.active_count()
-    pipeline(frames, rig)
+    pipeline(images, rig)
     assert threading.active_count() == before
 
 
@@ -150,8 +150,8 @@ def test_an_old_openvino_is_refused():
     check_release("custom_master_build")
 
 
-def test_occupancy_round_trips_through_its_file(pipeline, rig, frames, tmp_path):
-    occupancy = pipeline(frames, rig)
+def test_occupancy_round_trips_through_its_file(pipeline, rig, images, tmp_path):
+    occupancy = pipeline(images, rig)
     occupancy.save(tmp_path / "labels.npz")
     loaded = Occupancy.load(tmp_path / "labels.npz")
     np.testing.assert_array_equal(loaded.labels, occupancy.labels)

@@ -7,9 +7,9 @@ import openvino as ov
 import pytest
 
 from occvino.errors import DeviceError
-from occvino.runtime import Pipeline, Shot
+from occvino.runtime import Frame, Pipeline
 from occvino.runtime.stages import CUTS, split
-from tests.runtime.test_stream import shots
+from tests.runtime.test_stream import frames
 
 ON_CPU = dict.fromkeys(CUTS, "CPU")
 
@@ -51,22 +51,22 @@ def test_the_model_stays_as_it_is(model):
     assert edges() == before
 
 
-def test_a_split_run_gives_the_same_bits(nano, rig, frames):
+def test_a_split_run_gives_the_same_bits(nano, rig, images):
     """In f32. In bf16 or f16 the plugin fuses across a cut and rounds elsewhere."""
     whole, parts = Pipeline(nano, precision="f32"), Pipeline(nano, stages=ON_CPU, precision="f32")
     assert parts.parallel == 3
-    given = list(shots(rig, frames, 5))
-    prepared = parts.prepare(Shot(*given[0]))
+    given = list(frames(rig, images, 5))
+    prepared = parts.prepare(Frame(*given[0]))
     assert all(seconds > 0 for seconds in parts.infer(prepared).seconds.values())
     assert list(parts.infer(prepared).seconds) == list(CUTS)
     assert list(whole.infer(prepared).seconds) == [""]
-    for found, expected in zip(parts.stream(given), (whole(*shot) for shot in given), strict=True):
+    for found, expected in zip(parts.stream(given), (whole(*frame) for frame in given), strict=True):
         np.testing.assert_array_equal(found.labels, expected.labels)
         for name in ("logits", "depth"):
             np.testing.assert_array_equal(found.extras[name], expected.extras[name])
 
 
-def test_frames_follow_one_another_through_the_stages(nano, rig, frames):
+def test_frames_follow_one_another_through_the_stages(nano, rig, images):
     """While the trunk has one frame, the encoder has a later one."""
     pipeline = Pipeline(nano, stages=ON_CPU)
     busy, seen, lock = [], set(), threading.Lock()
@@ -87,7 +87,7 @@ def test_frames_follow_one_another_through_the_stages(nano, rig, frames):
 
     for name, stage in pipeline._network._stages.items():
         stage._requests.put(Watched(stage._requests.get(), name))
-    list(pipeline.stream(shots(rig, frames, 8)))
+    list(pipeline.stream(frames(rig, images, 8)))
     assert any({"encoder", "trunk"} <= set(names) for names in seen)
     assert all(len(set(names)) == len(names) for names in seen), "a stage has one infer request here"
 

@@ -18,8 +18,8 @@ from PIL import Image
 from occvino.errors import FrameError, OccvinoError
 from occvino.geometry.rig import Rig
 from occvino.images import inputs as preprocess
-from occvino.runtime import Failure, Occupancy, Pipeline, Shot
-from occvino.runtime.shot import Inferred, Prepared
+from occvino.runtime import Failure, Frame, Occupancy, Pipeline
+from occvino.runtime.frame import Inferred, Prepared
 from occvino.runtime.stream import stream
 from occvino.variants import get_variant
 from tests.conftest import make_camera
@@ -29,7 +29,7 @@ NANO = get_variant("occvino-nano")
 
 @dataclass
 class Toy:
-    """Three steps that take random times and fail where they are told to. A shot is its number."""
+    """Three steps that take random times and fail where they are told to. A frame is its number."""
 
     parallel: int = 1
     fails: dict[int, str] = field(default_factory=dict)
@@ -45,12 +45,12 @@ class Toy:
         if self.fails.get(number) == step:
             raise RuntimeError(f"{step} of {number}")
 
-    def prepare(self, shot, pool=None):
-        self._work(shot.frames, "prepare")
-        return Prepared(shot, {}, None)
+    def prepare(self, frame, pool=None):
+        self._work(frame.frames, "prepare")
+        return Prepared(frame, {}, None)
 
     def infer(self, prepared):
-        number = prepared.shot.frames
+        number = prepared.frame.frames
         with self.lock:
             self.inferred.append(number)
             self.at_once += 1
@@ -64,7 +64,7 @@ class Toy:
         return Inferred({"labels": np.full(1, number)})
 
     def finish(self, prepared, inferred):
-        self._work(prepared.shot.frames, "finish")
+        self._work(prepared.frame.frames, "finish")
         return Occupancy(inferred.outputs["labels"], NANO.class_names, NANO.occupancy_grid)
 
     def reset(self):
@@ -107,7 +107,7 @@ def test_order_window_and_failures_hold_whatever_the_timing(count, parallel, win
         for number in range(count):
             drawn += 1
             assert drawn - taken <= (window or 2 * parallel + (workers or 8)), "the source was drained ahead"
-            yield Shot(number)
+            yield Frame(number)
 
     results = stream(toy, source(), window=window, workers=workers)
     for result in results:
@@ -133,13 +133,13 @@ def test_the_steps_overlap():
     toy = Toy()
     toy._work = lambda number, step: time.sleep(0.02)
     start = time.perf_counter()
-    assert len(list(stream(toy, map(Shot, range(30)), workers=2))) == 30
+    assert len(list(stream(toy, map(Frame, range(30)), workers=2))) == 30
     assert time.perf_counter() - start < 30 * 0.02 * 2
 
 
 def test_inferences_run_side_by_side_where_the_device_wants_that():
     toy = Toy(parallel=3, longest=0.01)
-    list(stream(toy, map(Shot, range(30))))
+    list(stream(toy, map(Frame, range(30))))
     assert toy.most_at_once == 3
 
 
@@ -149,8 +149,8 @@ def test_a_result_goes_out_before_a_slow_source_is_asked_again():
     def camera():
         for number in range(3):
             asked.append(number)
-            yield Shot(number)
-            time.sleep(0.1)  # the next picture takes its time, and by then the last result is there
+            yield Frame(number)
+            time.sleep(0.1)  # the next image takes its time, and by then the last result is there
 
     for number, _ in enumerate(stream(Toy(), camera(), window=5)):
         assert asked[-1] <= number + 1
@@ -158,7 +158,7 @@ def test_a_result_goes_out_before_a_slow_source_is_asked_again():
 
 def test_an_error_of_the_source_comes_after_the_results_before_it():
     def source():
-        yield from map(Shot, range(5))
+        yield from map(Frame, range(5))
         raise OSError("the disk is gone")
 
     taken = []
@@ -175,7 +175,7 @@ def test_an_interrupt_ends_everything_at_once(where):
         for number in range(100):
             if where == "source" and number == 7:
                 raise KeyboardInterrupt
-            yield Shot(number)
+            yield Frame(number)
 
     if where == "finish":
         toy.finish = lambda prepared, inferred: (_ for _ in ()).throw(KeyboardInterrupt)
@@ -194,7 +194,7 @@ def test_an_interrupt_ends_everything_at_once(where):
 
 def test_leaving_the_loop_is_enough_and_drops_what_waits():
     toy = Toy(longest=0.01)
-    for _ in stream(toy, map(Shot, range(100)), window=20):
+    for _ in stream(toy, map(Frame, range(100)), window=20):
         break
     gc.collect()
     assert not threads()
@@ -211,17 +211,17 @@ def test_a_failure_that_is_kept_keeps_no_pictures():
     class Picture:
         pass
 
-    def prepare(shot, pool=None):
-        picture = Picture()
-        held.append(weakref.ref(picture))
+    def prepare(frame, pool=None):
+        image = Picture()
+        held.append(weakref.ref(image))
         try:
             raise ValueError("inner")
         except ValueError as error:
-            raise FrameError(f"bad {type(picture).__name__}") from error
+            raise FrameError(f"bad {type(image).__name__}") from error
 
     held, toy = [], Toy()
     toy.prepare = prepare
-    (failure,) = stream(toy, [Shot(0)])
+    (failure,) = stream(toy, [Frame(0)])
     gc.collect()
     assert held[0]() is None
     assert failure.error.__traceback__ is not None, "where it happened is still told"
@@ -234,7 +234,7 @@ def test_a_source_may_give_what_it_caught_and_goes_on():
             try:
                 if number % 2:
                     raise OSError(f"camera lost {number}")
-                yield Shot(number)
+                yield Frame(number)
             except OSError as error:
                 yield error
 
@@ -247,12 +247,12 @@ def test_a_source_may_give_what_it_caught_and_goes_on():
 def test_an_error_that_is_its_own_cause_is_a_failure_like_any():
     error = FrameError("round and round")
     error.__cause__ = error
-    assert [bool(result) for result in stream(Toy(), [error, Shot(1)])] == [False, True]
+    assert [bool(result) for result in stream(Toy(), [error, Frame(1)])] == [False, True]
 
 
 def test_what_was_taken_one_by_one_is_still_remembered_after_leaving():
     toy = Toy()
-    results = stream(toy, map(Shot, range(9)), window=1)
+    results = stream(toy, map(Frame, range(9)), window=1)
     taken = [next(results).labels[0] for _ in range(3)]
     results.close()
     assert taken == [0, 1, 2]
@@ -264,7 +264,7 @@ def test_nonsense_is_refused_before_anything_starts():
         with pytest.raises(OccvinoError, match="expected 1 or more"):
             stream(Toy(), [], **wrong)
     (failure,) = stream(Toy(), ["CAM_FRONT.jpg"])
-    assert "a stream takes Shot(frames, rig, ...) or (frames, rig), not str" in str(failure)
+    assert "a stream takes Frame(frames, rig, ...) or (frames, rig), not str" in str(failure)
 
 
 @pytest.fixture(scope="module")
@@ -276,32 +276,32 @@ def moved(rig, yaw):
     return Rig((make_camera(rig.names[0], yaw=yaw), *rig.cameras[1:]))
 
 
-def shots(rig, frames, count):
-    """Another picture and another rig each time."""
+def frames(rig, frames, count):
+    """Another image and another rig each time."""
     for number in range(count):
-        pictures = {name: np.roll(frame, 30 * number, axis=1) for name, frame in frames.items()}
-        yield pictures, moved(rig, 55.0 - 3 * number)
+        images = {name: np.roll(frame, 30 * number, axis=1) for name, frame in frames.items()}
+        yield images, moved(rig, 55.0 - 3 * number)
 
 
-def test_a_stream_gives_what_calls_give(pipeline, rig, frames):
-    expected = [pipeline(*shot) for shot in shots(rig, frames, 6)]
+def test_a_stream_gives_what_calls_give(pipeline, rig, images):
+    expected = [pipeline(*frame) for frame in frames(rig, images, 6)]
     assert (expected[0].labels != expected[5].labels).any()
-    for found, wanted in zip(pipeline.stream(shots(rig, frames, 6)), expected, strict=True):
+    for found, wanted in zip(pipeline.stream(frames(rig, images, 6)), expected, strict=True):
         np.testing.assert_array_equal(found.labels, wanted.labels)
         np.testing.assert_array_equal(found.extras["logits"], wanted.extras["logits"])
 
 
-def test_streams_side_by_side_label_alike(nano, rig, frames):
+def test_streams_side_by_side_label_alike(nano, rig, images):
     fast = Pipeline(nano.path, precision="f32", hint="throughput", streams=2)
     assert fast.parallel == 2
     one = Pipeline(nano.path, precision="f32")
-    for found, shot in zip(fast.stream(shots(rig, frames, 6)), shots(rig, frames, 6), strict=True):
-        assert (found.labels == one(*shot).labels).mean() > 0.9999
+    for found, frame in zip(fast.stream(frames(rig, images, 6)), frames(rig, images, 6), strict=True):
+        assert (found.labels == one(*frame).labels).mean() > 0.9999
 
 
-def test_a_bad_picture_a_bad_rig_and_a_device_error_fail_in_their_places(pipeline, rig, frames, monkeypatch):
+def test_a_bad_image_a_bad_rig_and_a_device_error_fail_in_their_places(pipeline, rig, images, monkeypatch):
     other = Rig(tuple(make_camera(f"CAM_{number}") for number in range(6)))
-    good, small = (frames, rig), {**frames, rig.names[2]: frames[rig.names[2]][:100]}
+    good, small = (images, rig), {**images, rig.names[2]: images[rig.names[2]][:100]}
     run = pipeline._network
 
     def network(inputs, *places):
@@ -310,11 +310,11 @@ def test_a_bad_picture_a_bad_rig_and_a_device_error_fail_in_their_places(pipelin
         return run(inputs, *places)
 
     monkeypatch.setattr(pipeline, "_network", network)
-    dark = {name: np.full_like(frame, 77) for name, frame in frames.items()}
-    given = [good, (small, rig), good, (list(frames.values()), other), (dark, rig), ("nowhere", rig), good]
+    dark = {name: np.full_like(frame, 77) for name, frame in images.items()}
+    given = [good, (small, rig), good, (list(images.values()), other), (dark, rig), ("nowhere", rig), good]
     results = list(pipeline.stream(given))
     wrong = {1: "is 352x100, the rig says 352x198", 3: "the rig has cameras CAM_0", 4: "the device is lost"}
-    wrong[5] = "there is no folder of pictures nowhere"
+    wrong[5] = "there is no folder of images nowhere"
     for index, result in enumerate(results):
         if index in wrong:
             assert isinstance(result, Failure)
@@ -325,7 +325,7 @@ def test_a_bad_picture_a_bad_rig_and_a_device_error_fail_in_their_places(pipelin
 
 
 def jpegs(frames, count):
-    """Pictures of several moments as their cameras send them."""
+    """Images of several frames as their cameras send them."""
     for number in range(count):
         sent = {}
         for name, frame in frames.items():
@@ -336,25 +336,25 @@ def jpegs(frames, count):
 
 
 def watch_cameras(monkeypatch, seen):
-    """`seen` is called with each picture that is read, before it is."""
+    """`seen` is called with each image that is read, before it is."""
     read = preprocess.read
     monkeypatch.setattr(preprocess, "read", lambda frame, camera: (seen(frame), read(frame, camera))[1])
 
 
-def test_later_jpegs_are_decoded_while_the_device_runs_earlier_ones(pipeline, rig, frames, monkeypatch):
-    """The first inference does not end before the second moment is being read."""
-    moments, second = list(jpegs(frames, 3)), threading.Event()
-    expected = [pipeline(sent, rig).labels for sent in moments]
-    watch_cameras(monkeypatch, lambda frame: frame in moments[1].values() and second.set())
+def test_later_jpegs_are_decoded_while_the_device_runs_earlier_ones(pipeline, rig, images, monkeypatch):
+    """The first inference does not end before the second frame is being read."""
+    frames, second = list(jpegs(images, 3)), threading.Event()
+    expected = [pipeline(sent, rig).labels for sent in frames]
+    watch_cameras(monkeypatch, lambda frame: frame in frames[1].values() and second.set())
     run = pipeline._network
     monkeypatch.setattr(pipeline, "_network", lambda *given: run(*given) if second.wait(20) else pytest.fail("alone"))
-    for found, wanted in zip(pipeline.stream([(sent, rig) for sent in moments], workers=1), expected, strict=True):
+    for found, wanted in zip(pipeline.stream([(sent, rig) for sent in frames], workers=1), expected, strict=True):
         np.testing.assert_array_equal(found.labels, wanted)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("window", [1, None])
-def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, frames, monkeypatch, window, workers):
+def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, images, monkeypatch, window, workers):
     at_once, most, lock = 0, 0, threading.Lock()
 
     def seen(_):
@@ -367,18 +367,20 @@ def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, frame
             at_once -= 1
 
     watch_cameras(monkeypatch, seen)
-    given = [(sent, rig) for sent in jpegs(frames, 3)]
+    given = [(sent, rig) for sent in jpegs(images, 3)]
     assert all(pipeline.stream(given, window=window, workers=workers))
     assert most == workers
 
 
-def test_calls_and_streams_of_one_object_do_not_mix(pipeline, rig, frames):
+def test_calls_and_streams_of_one_object_do_not_mix(pipeline, rig, images):
     """From several threads at a time, as a server would."""
-    expected = [pipeline(*shot).labels for shot in shots(rig, frames, 4)]
+    expected = [pipeline(*frame).labels for frame in frames(rig, images, 4)]
     wrong = []
 
     def work(seed):
-        results = pipeline.stream(shots(rig, frames, 4)) if seed % 2 else (pipeline(*s) for s in shots(rig, frames, 4))
+        results = (
+            pipeline.stream(frames(rig, images, 4)) if seed % 2 else (pipeline(*s) for s in frames(rig, images, 4))
+        )
         wrong.extend(i for i, (f, e) in enumerate(zip(results, expected, strict=True)) if (f.labels != e).any())
 
     workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occvino.synth.layout import Ground
-from occvino.synth.render import NOTHING, Scene, _hit, cast
+from occvino.synth.render import NOTHING, Solids, _hit, cast
 from occvino.synth.shapes import Kind, Material, Part, Shapes
 from occvino.synth.voxels import _inside
 
@@ -72,7 +72,7 @@ def test_columns_find_what_a_search_through_all_finds(parts, seed):
     directions = rng.normal(size=(60, 3)) * (1, 1, 0.2)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     ground = Ground(np.zeros((4, 4), np.uint8), (0.0, 0.0))
-    distance, found = cast(Scene.of(shapes, ground), origin, directions, 80.0)
+    distance, found = cast(Solids.of(shapes, ground), origin, directions, 80.0)
     for d, t, index in zip(directions, distance, found, strict=True):
         limit = min(80.0, -origin[2] / d[2] if d[2] < 0 else np.inf)
         hits = [_hit(g, int(tag[0]), origin, d, limit) for g, tag in zip(shapes.geometry, shapes.tags, strict=True)]

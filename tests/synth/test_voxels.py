@@ -4,11 +4,11 @@ import pytest
 from occvino.geometry.camera import Camera
 from occvino.geometry.transforms import pose
 from occvino.synth.layout import Ground
-from occvino.synth.render import GROUND, Scene, cast
+from occvino.synth.render import GROUND, Solids, cast
 from occvino.synth.rig import make_rig
 from occvino.synth.shapes import FREE, LABEL, Kind, Material, Part, Shapes
 from occvino.synth.voxels import camera_mask, label_voxels, lidar_mask
-from occvino.synth.world import Drive
+from occvino.synth.world import SyntheticScene
 from occvino.variant import OCC3D_CLASSES
 from occvino.variants import get_variant
 
@@ -77,7 +77,7 @@ def test_cameras_see_what_is_in_front_and_not_what_is_behind_a_wall():
     assert not seen[voxel(15, 0, 0)]
     assert seen[voxel(15, 12, 1.5)]  # beside it
     assert not seen[voxel(-5, 0, 1.5)]  # behind the camera
-    assert not seen[voxel(5, 12, 1.5)]  # outside the picture: 45 degrees to each side
+    assert not seen[voxel(5, 12, 1.5)]  # outside the image: 45 degrees to each side
     assert not seen[:, :, 0].any()  # under the ground
 
 
@@ -96,21 +96,21 @@ def test_lidar_passes_air_and_ends_at_walls():
 
 
 @pytest.fixture(scope="module")
-def drive() -> Drive:
-    return Drive.make(11, 0, 0.5)
+def scene() -> SyntheticScene:
+    return SyntheticScene.make(11, 0, 0.5)
 
 
-def test_what_rays_hit_is_labelled(drive):
-    ego2global = drive.ego2global(0.2)
-    shapes = drive.shapes_at(0.2)
-    semantics, _ = label_voxels(shapes, drive.ground, ego2global, GRID)
+def test_what_rays_hit_is_labelled(scene):
+    ego2global = scene.ego2global(0.2)
+    shapes = scene.shapes_at(0.2)
+    semantics, _ = label_voxels(shapes, scene.ground, ego2global, GRID)
     camera = make_rig(np.random.default_rng(0), 352).mounts[1].camera(ego2global)
     sensor2global = camera.ego2global @ camera.sensor2ego
     v, u = np.indices((60, 176)) * 2.0 + 78
     rays = np.stack([u - 78, v, np.ones_like(u)], -1).reshape(-1, 3) @ np.linalg.inv(camera.intrinsics).T
     rays = rays @ sensor2global[:3, :3].T
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    distance, found = cast(Scene.of(shapes, drive.ground), sensor2global[:3, 3].copy(), rays, 60.0)
+    distance, found = cast(Solids.of(shapes, scene.ground), sensor2global[:3, 3].copy(), rays, 60.0)
     points = sensor2global[:3, 3] + rays * (distance + 1e-3)[:, None]
     index = np.floor(((points - ego2global[:3, 3]) @ ego2global[:3, :3] - GRID.lower) / GRID.step).astype(int)
     inside = ((index >= 0) & (index < GRID.shape)).all(1) & (distance < 60)

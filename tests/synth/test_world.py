@@ -6,46 +6,46 @@ from occvino.synth.rig import make_rig, rotation_zyx
 from occvino.synth.shapes import FREE, GROUND_LABEL
 from occvino.synth.tables import quaternion
 from occvino.synth.voxels import label_voxels
-from occvino.synth.world import Drive
+from occvino.synth.world import SyntheticScene
 from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES, Axis, Grid
 
 ABOUT_THE_CAMERAS = Grid(Axis(-0.8, 2.4, 0.4), Axis(-0.8, 0.8, 0.4), Axis(0.6, 2.2, 0.4))
 
 
 @pytest.fixture(scope="module")
-def some_drives() -> list[Drive]:
-    return [Drive.make(21, index, 3.0) for index in range(4)]
+def some_scenes() -> list[SyntheticScene]:
+    return [SyntheticScene.make(21, index, 3.0) for index in range(4)]
 
 
-def test_the_same_seed_gives_the_same_drive(some_drives):
-    again = Drive.make(21, 1, 3.0)
-    first, second = some_drives[1].shapes_at(1.3), again.shapes_at(1.3)
+def test_the_same_seed_gives_the_same_scene(some_scenes):
+    again = SyntheticScene.make(21, 1, 3.0)
+    first, second = some_scenes[1].shapes_at(1.3), again.shapes_at(1.3)
     assert np.array_equal(first.geometry, second.geometry)
     assert np.array_equal(first.colour, second.colour)
-    assert np.array_equal(some_drives[1].ground.material, again.ground.material)
-    assert not np.array_equal(some_drives[0].ego2global(0), again.ego2global(0))
+    assert np.array_equal(some_scenes[1].ground.material, again.ground.material)
+    assert not np.array_equal(some_scenes[0].ego2global(0), again.ego2global(0))
 
 
-def test_every_class_occurs(some_drives):
-    names = {actor.name for drive in some_drives for actor in drive.actors}
-    ground = {OCC3D_CLASSES[i] for drive in some_drives for i in np.unique(GROUND_LABEL[drive.ground.material])}
+def test_every_class_occurs(some_scenes):
+    names = {actor.name for scene in some_scenes for actor in scene.actors}
+    ground = {OCC3D_CLASSES[i] for scene in some_scenes for i in np.unique(GROUND_LABEL[scene.ground.material])}
     assert names | ground == set(OCC3D_CLASSES[:-1])
 
 
-def test_nothing_stands_where_the_vehicle_drives(some_drives):
-    for drive in some_drives:
+def test_nothing_stands_where_the_vehicle_drives(some_scenes):
+    for scene in some_scenes:
         for t in (0.0, 1.5, 3.0):
-            semantics, _ = label_voxels(drive.shapes_at(t), drive.ground, drive.ego2global(t), ABOUT_THE_CAMERAS)
+            semantics, _ = label_voxels(scene.shapes_at(t), scene.ground, scene.ego2global(t), ABOUT_THE_CAMERAS)
             assert (semantics == FREE).all()
 
 
-def test_things_move_and_the_rest_stands(some_drives):
-    for drive in some_drives:
-        for actor in drive.actors:
-            moved = np.hypot(*np.subtract(drive.pose_of(actor, 2.0), drive.pose_of(actor, 0.0))[:2])
+def test_things_move_and_the_rest_stands(some_scenes):
+    for scene in some_scenes:
+        for actor in scene.actors:
+            moved = np.hypot(*np.subtract(scene.pose_of(actor, 2.0), scene.pose_of(actor, 0.0))[:2])
             assert moved == 0 or actor.motion.moves
             assert moved < 60
-    assert any(a.motion.moves for drive in some_drives for a in drive.actors)
+    assert any(a.motion.moves for scene in some_scenes for a in scene.actors)
 
 
 def test_cameras_are_those_of_nuscenes_and_differ_a_little():

@@ -17,34 +17,34 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_an_interrupted_drive_is_written_again_to_the_same_bytes(drives, tmp_path):
-    copy = tmp_path / "drives"
-    shutil.copytree(drives, copy)
-    (copy / ".drives" / "scene-0001.json").unlink()
+def test_an_interrupted_drive_is_written_again_to_the_same_bytes(scenes, tmp_path):
+    copy = tmp_path / "scenes"
+    shutil.copytree(scenes, copy)
+    (copy / ".scenes" / "scene-0001.json").unlink()
     for folder in ("v1.0-synth", "gts", "maps", "samples"):
         shutil.rmtree(copy / folder)
-    picture = copy / next(drives.glob("samples/CAM_FRONT/*.jpg")).relative_to(drives)
-    picture.parent.mkdir(parents=True)
-    picture.write_bytes(b"half a pic")
+    image = copy / next(scenes.glob("samples/CAM_FRONT/*.jpg")).relative_to(scenes)
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"half a pic")
     list(synthesize(copy, 1, SYNTH))
-    assert contents(copy) == contents(drives)
+    assert contents(copy) == contents(scenes)
 
 
-def test_finished_drives_are_kept(drives, tmp_path):
-    copy = tmp_path / "drives"
-    shutil.copytree(drives, copy)
-    picture = next(copy.glob("samples/CAM_FRONT/*.jpg"))
-    picture.write_bytes(b"mine")
+def test_finished_drives_are_kept(scenes, tmp_path):
+    copy = tmp_path / "scenes"
+    shutil.copytree(scenes, copy)
+    image = next(copy.glob("samples/CAM_FRONT/*.jpg"))
+    image.write_bytes(b"mine")
     list(synthesize(copy, 1, SYNTH))
-    assert picture.read_bytes() == b"mine"
+    assert image.read_bytes() == b"mine"
 
 
-def test_never_writes_into_another_folder(drives, tmp_path):
+def test_never_writes_into_another_folder(scenes, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputError, match="is not a synthetic set"):
         list(synthesize(tmp_path, 1, SYNTH))
     with pytest.raises(OutputError, match="holds a set made with"):
-        list(synthesize(drives, 1, SynthSettings(seed=12, frames=2, width=96)))
+        list(synthesize(scenes, 1, SynthSettings(seed=12, frames=2, width=96)))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -61,8 +61,8 @@ def test_refuses_no_scenes(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_every_token_in_the_tables_leads_somewhere(drives):
-    tables = {p.stem: json.loads(p.read_text()) for p in (drives / "v1.0-synth").glob("*.json")}
+def test_every_token_in_the_tables_leads_somewhere(scenes):
+    tables = {p.stem: json.loads(p.read_text()) for p in (scenes / "v1.0-synth").glob("*.json")}
     assert len(tables) == 13
     tokens = {name: {record["token"] for record in records} for name, records in tables.items()}
     for name, records in tables.items():
@@ -76,19 +76,19 @@ def test_every_token_in_the_tables_leads_somewhere(drives):
                 elif field in ("prev", "next") and value:
                     assert value in tokens[name], f"{name}.{field}"
     files = {data["filename"] for data in tables["sample_data"]}
-    assert all((drives / name).is_file() for name in files)
+    assert all((scenes / name).is_file() for name in files)
     assert len(files) == 7 * SYNTH.frames
 
 
-def test_command(drives):
+def test_command(scenes):
     import typer
 
     app = typer.Typer()
     app.command()(synth)
-    arguments = [str(drives), "--scenes", "1", "--seed", "11", "--frames", "2", "--width", "96"]
+    arguments = [str(scenes), "--scenes", "1", "--seed", "11", "--frames", "2", "--width", "96"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 drives of 2 key frames" in result.output
+    assert "1 scenes of 2 key frames" in result.output
 
 
 @pytest.mark.parametrize(

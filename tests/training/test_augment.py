@@ -1,4 +1,4 @@
-"""Whatever is done to a picture or to the bird's-eye view, the matrices say it."""
+"""Whatever is done to an image or to the bird's-eye view, the matrices say it."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occvino.geometry.calibration import Calibration
-from occvino.training.augment import BevChange, PictureChange
-from occvino.training.samples import NO_DEPTH, depth_bins
+from occvino.training.augment import BevChange, ImageChange
+from occvino.training.examples import NO_DEPTH, depth_bins
 from occvino.variants import get_variant
 
 NANO = get_variant("occvino-nano")
@@ -16,10 +16,10 @@ NANO = get_variant("occvino-nano")
 @given(seed=st.integers(0, 10_000), u=st.integers(120, 230), v=st.integers(120, 170))
 @settings(max_examples=40, deadline=None)
 def test_a_dot_lands_where_the_matrices_put_it(seed, u, v):
-    change = PictureChange.random((198, 352), NANO.input_size, np.random.default_rng(seed))
-    picture = np.zeros((198, 352, 3), np.uint8)
-    picture[v - 3 : v + 4, u - 3 : u + 4] = 255
-    moved = change.apply(picture)[:, :, 0].astype(float)
+    change = ImageChange.random((198, 352), NANO.input_size, np.random.default_rng(seed))
+    image = np.zeros((198, 352, 3), np.uint8)
+    image[v - 3 : v + 4, u - 3 : u + 4] = 255
+    moved = change.apply(image)[:, :, 0].astype(float)
     assert moved.shape == NANO.input_size
     rotation, shift = change.matrices()
     expected = (rotation @ [u, v, 1.0] + shift)[:2]
@@ -50,7 +50,7 @@ def test_depth_bins_equal_their_plain_twin():
         )
         for _ in range(cameras)
     )
-    matrices = [PictureChange.random((198, 352), NANO.input_size, rng).matrices() for _ in range(cameras)]
+    matrices = [ImageChange.random((198, 352), NANO.input_size, rng).matrices() for _ in range(cameras)]
     calibration = Calibration(
         np.tile(np.eye(4), (cameras, 1, 1)),
         np.tile(np.eye(4), (cameras, 1, 1)),
@@ -84,10 +84,10 @@ def test_without_points_every_pixel_is_unknown():
     assert (depth_bins((np.empty((0, 3), np.float32),), calibration, NANO) == NO_DEPTH).all()
 
 
-def test_a_picture_without_changes_is_the_test_time_one():
+def test_a_image_without_changes_is_the_test_time_one():
     from occvino.geometry.image_transform import ImageTransform
 
     base = ImageTransform.for_test((396, 704), NANO.input_size)
-    rotation, shift = PictureChange(base).matrices()
+    rotation, shift = ImageChange(base).matrices()
     assert rotation[0, 0] == pytest.approx(base.scale)
     np.testing.assert_allclose(shift, [-base.crop[0], -base.crop[1], 0])

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.shipped import shipped_scene
 from occvino.errors import CheckpointError
 from occvino.networks import build
+from occvino.training.examples import load_example, random_cameras, samples_of
 from occvino.training.loop import TrainError, Training, TrainSettings
 from occvino.training.losses import LossSettings
-from occvino.training.samples import load_sample, moments_of, random_cameras
 from occvino.variants import get_variant
 from tests.small import known, small_form
 
-FRAMES = moments_of(shipped_drive(), get_variant("occvino-nano"))
+FRAMES = samples_of(shipped_scene(), get_variant("occvino-nano"))
 SETTINGS = TrainSettings("occvino-nano", steps=3, batch=1, warmup=2, losses=LossSettings(depth=0))
 
 
@@ -70,9 +70,9 @@ def test_the_exported_weights_fit_the_model(whole, tmp_path):
 def test_statistics_that_half_precision_cannot_hold_are_exported(tmp_path):
     variant = small_form(get_variant("panoptic-flashocc-r50-depth4d"))
     with known(variant):
-        training = Training(TrainSettings(variant.name), moments_of(shipped_drive(), variant), tmp_path)
+        training = Training(TrainSettings(variant.name), samples_of(shipped_scene(), variant), tmp_path)
         name = "img_view_transformer.depth_net.bn.running_var"
-        training.averaged.module.get_buffer(name).fill_(132_380.0)  # of the image shift, pictures 704 pixels wide
+        training.averaged.module.get_buffer(name).fill_(132_380.0)  # of the image shift, images 704 pixels wide
         training.export(tmp_path / "w.safetensors")
         found = build(variant.name, tmp_path / "w.safetensors").get_buffer(name)
     assert found.tolist() == [132_380.0] * 27
@@ -122,7 +122,7 @@ def test_a_model_of_two_frames_learns_from_first_weights_and_frozen_parts_do_not
         settings = TrainSettings(
             variant.name, steps=1, batch=1, warmup=0, losses=LossSettings(depth=0), frozen=("img_backbone",)
         )
-        training = Training(settings, moments_of(shipped_drive(), variant), tmp_path)
+        training = Training(settings, samples_of(shipped_scene(), variant), tmp_path)
         first = {name: value.clone() for name, value in build(variant.name, seed=5).state_dict().items()}
         training.begin_with(first)
         (line,) = training.run()
@@ -139,14 +139,14 @@ def test_a_model_of_two_frames_learns_from_first_weights_and_frozen_parts_do_not
 
 def test_after_many_steps_no_camera_is_far_from_those_of_the_training(tmp_path):
     variant = small_form(get_variant("panoptic-flashocc-r50-depth4d"))
-    frames, rng = moments_of(shipped_drive(), variant), np.random.default_rng(0)
+    frames, rng = samples_of(shipped_scene(), variant), np.random.default_rng(0)
     with known(variant):
         training = Training(TrainSettings(variant.name), frames, tmp_path)
     norm = training.model.get_submodule("img_view_transformer.depth_net.bn")
     spread = []
     for step in range(200):  # what 200 steps do to this part
         spread.append(norm(torch.from_numpy(random_cameras(frames[step % len(frames)], variant, rng))))
-    without_changes = [load_sample(each, variant, None, with_depth=False).inputs[3] for each in frames]
+    without_changes = [load_example(each, variant, None, with_depth=False).inputs[3] for each in frames]
     assert norm.eval()(torch.cat(without_changes)).abs().max() < 10
     differing = torch.cat(spread).var(0) > 0.5
     bev = slice(10, 15)  # mirrored or not, along x and y: the others are 0 and 1 for all

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occvino.training.examples import NO_DEPTH
 from occvino.training.losses import class_weights, cross_entropy, depth_loss, lovasz_softmax
-from occvino.training.samples import NO_DEPTH
 
 
 @given(seed=st.integers(0, 1000), voxels=st.integers(1, 60), classes=st.integers(2, 5))

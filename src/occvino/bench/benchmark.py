@@ -35,7 +35,7 @@ class Benchmark:
         artifact: its folder.
         variant: its model.
         stored: precision of its weights.
-        pictures: where they are from.
+        images: where they are from.
         running: what really ran.
         still: calls with the rig as before.
         moving: calls with another rig each; None where the calibration is baked in.
@@ -49,7 +49,7 @@ class Benchmark:
     artifact: str
     variant: str
     stored: str
-    pictures: str
+    images: str
     running: Running
     still: Calls
     moving: Calls | None
@@ -65,7 +65,7 @@ class Benchmark:
             "artifact": self.artifact,
             "variant": self.variant,
             "stored_precision": self.stored,
-            "pictures": self.pictures,
+            "images": self.images,
             "running": self.running.to_dict(),
             "machine": machine(),
             "versions": versions(),
@@ -109,24 +109,24 @@ def measure(
     begin = time.perf_counter()
     budgets = {name: Budget(frames, share * seconds) for name, share in SHARES.items()}
     progress("opening")
-    scene = request.scene()
+    workload = request.workload()
     pipeline = request.open()
     opened(pipeline)
     progress(f"calls, the rig as before: at most {frames}")
-    still = time_calls(pipeline, scene.still(), budgets["still"])
+    still = time_calls(pipeline, workload.still(), budgets["still"])
     moving = plans = None
-    if scene.movable:
+    if workload.movable:
         progress("calls, another rig each")
-        moving = time_calls(pipeline, scene.moving(), budgets["moving"])
-        plans = time_plans(pipeline, scene.moving(), budgets["plans"])
+        moving = time_calls(pipeline, workload.moving(), budgets["moving"])
+        plans = time_plans(pipeline, workload.moving(), budgets["plans"])
     progress("stream against a plain loop")
-    throughput = compare(pipeline, scene, still.whole.mean, budgets["streams"])
+    throughput = compare(pipeline, workload, still.whole.mean, budgets["streams"])
     manifest, running, remembers = pipeline.artifact.manifest, pipeline.running, pipeline.memory is not None
     del pipeline  # its threads and memory are not to be in the way of the next processes
     progress("first frames, in processes of their own")
     starts = time_starts(request)
     took = time.perf_counter() - begin
-    about = request.artifact, manifest.variant, manifest.precision, scene.name, running
+    about = request.artifact, manifest.variant, manifest.precision, workload.name, running
     return Benchmark(*about, still, moving, plans, throughput, starts, remembers, took)
 
 

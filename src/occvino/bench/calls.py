@@ -8,7 +8,7 @@ from typing import Any
 
 from occvino.bench.times import Times
 from occvino.geometry.rig import Rig
-from occvino.runtime import Pipeline, Shot
+from occvino.runtime import Frame, Pipeline
 
 WARM_UP = 2
 """Calls before those that count: memory is allocated then, and the plan of a rig that stands is made."""
@@ -33,7 +33,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of one kind: pictures to labels, and by step.
+    """Calls of one kind: images to labels, and by step.
 
     `steps` are "prepare", "infer" and "finish" of the `Pipeline`; `stages` are those of a split network.
     """
@@ -50,25 +50,25 @@ class Calls:
         }
 
 
-def time_calls(pipeline: Pipeline, shots: Iterator[Shot], budget: Budget) -> Calls:
+def time_calls(pipeline: Pipeline, frames: Iterator[Frame], budget: Budget) -> Calls:
     """Call after call; what the pipeline remembers is forgotten first.
 
     Raises:
         OccvinoError: as a call.
     """
     pipeline.reset()
-    for shot in islice(shots, WARM_UP):
-        _timed(pipeline, shot)
-    rows = budget.take(lambda: _timed(pipeline, next(shots)))
+    for frame in islice(frames, WARM_UP):
+        _timed(pipeline, frame)
+    rows = budget.take(lambda: _timed(pipeline, next(frames)))
     steps = {name: Times.of_seconds(row[name] for row, _ in rows) for name in rows[0][0]}
     stages = {name: Times.of_seconds(row[name] for _, row in rows) for name in rows[0][1] if name}
     return Calls(Times.of_seconds(sum(row.values()) for row, _ in rows), steps, stages)
 
 
-def _timed(pipeline: Pipeline, shot: Shot) -> tuple[dict[str, float], dict[str, float]]:
+def _timed(pipeline: Pipeline, frame: Frame) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds of the three steps that a call is, and of the stages of its network."""
     start = time.perf_counter()
-    prepared = pipeline.prepare(shot)
+    prepared = pipeline.prepare(frame)
     read = time.perf_counter()
     inferred = pipeline.infer(prepared)
     ran = time.perf_counter()
@@ -77,9 +77,9 @@ def _timed(pipeline: Pipeline, shot: Shot) -> tuple[dict[str, float], dict[str, 
     return steps, dict(inferred.seconds)
 
 
-def time_plans(pipeline: Pipeline, shots: Iterable[Shot], budget: Budget) -> Times:
-    """New pooling plans, one for each shot, with what else calibration gives the network; nothing is run."""
-    rigs = (_rigs(pipeline, shot) for shot in shots)
+def time_plans(pipeline: Pipeline, frames: Iterable[Frame], budget: Budget) -> Times:
+    """New pooling plans, one for each frame, with what else calibration gives the network; nothing is run."""
+    rigs = (_rigs(pipeline, frame) for frame in frames)
 
     def measure() -> float:
         given = next(rigs)
@@ -91,7 +91,7 @@ def time_plans(pipeline: Pipeline, shots: Iterable[Shot], budget: Budget) -> Tim
     return Times.of_seconds(budget.take(measure))
 
 
-def _rigs(pipeline: Pipeline, shot: Shot) -> list[Rig]:
-    """Of as many moments as the network takes; the first stands in for those that are missing."""
-    given = [pipeline.artifact.match(rig) for rig in (shot.rig, *(rig for _, rig in shot.past)) if rig is not None]
+def _rigs(pipeline: Pipeline, frame: Frame) -> list[Rig]:
+    """Of as many frames as the network takes; the first stands in for those that are missing."""
+    given = [pipeline.artifact.match(rig) for rig in (frame.rig, *(rig for _, rig in frame.past)) if rig is not None]
     return given + given[:1] * (pipeline.artifact.variant.frames - len(given))

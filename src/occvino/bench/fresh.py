@@ -102,13 +102,13 @@ def main() -> None:
 
 
 def _start(request: Request, cache: str | None) -> Start:
-    shot = next(request.scene().still())
+    frame = next(request.workload().still())
     begin = time.perf_counter()
     pipeline = request.open(cache=cache)
     opened = time.perf_counter()
-    pipeline(shot.frames, shot.rig, shot.past)
+    pipeline(frame.images, frame.rig, frame.past)
     first = time.perf_counter()
-    pipeline(shot.frames, shot.rig, shot.past)
+    pipeline(frame.images, frame.rig, frame.past)
     second = time.perf_counter()
     took = (1e3 * (opened - begin), 1e3 * (first - begin), 1e3 * (second - first))
     return Start(*took, peak_memory_mib(), pipeline.running.from_cache)

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 from occvino.bench.calls import Budget
-from occvino.bench.request import Scene
-from occvino.runtime import Failure, Pipeline, Shot
+from occvino.bench.request import Workload
+from occvino.runtime import Failure, Frame, Pipeline
 
 FRAMES = 12
 """Frames of one turn where they are quick; filling and draining the stream counts."""
@@ -41,7 +41,7 @@ class Throughput:
         }
 
 
-def compare(pipeline: Pipeline, scene: Scene, call_ms: float, budget: Budget) -> Throughput:
+def compare(pipeline: Pipeline, workload: Workload, call_ms: float, budget: Budget) -> Throughput:
     """Let the two take turns, the rig as before. `call_ms`: what one call takes, for the length of a turn.
 
     Raises:
@@ -51,9 +51,9 @@ def compare(pipeline: Pipeline, scene: Scene, call_ms: float, budget: Budget) ->
     frames = min(budget.calls, max(3, min(affordable, FRAMES + 2 * pipeline.parallel)))
 
     def turn() -> tuple[float, float]:
-        return _rate(frames, _loop(pipeline, scene, frames)), _rate(frames, _stream(pipeline, scene, frames))
+        return _rate(frames, _loop(pipeline, workload, frames)), _rate(frames, _stream(pipeline, workload, frames))
 
-    for _ in _stream(pipeline, scene, 2):  # its threads, and what they allocate
+    for _ in _stream(pipeline, workload, 2):  # its threads, and what they allocate
         pass
     turns = Budget(max(3, budget.calls // frames), budget.seconds).take(turn)
     loop, stream = zip(*turns, strict=True)
@@ -67,18 +67,18 @@ def _rate(frames: int, results: Iterable[object]) -> float:
     return frames / (time.perf_counter() - start)
 
 
-def _loop(pipeline: Pipeline, scene: Scene, frames: int) -> Iterable[object]:
+def _loop(pipeline: Pipeline, workload: Workload, frames: int) -> Iterable[object]:
     pipeline.reset()
-    return (pipeline(shot.frames, shot.rig, shot.past) for shot in _some(scene, frames))
+    return (pipeline(frame.images, frame.rig, frame.past) for frame in _some(workload, frames))
 
 
-def _stream(pipeline: Pipeline, scene: Scene, frames: int) -> Iterable[object]:
+def _stream(pipeline: Pipeline, workload: Workload, frames: int) -> Iterable[object]:
     pipeline.reset()
-    for result in pipeline.stream(_some(scene, frames)):
+    for result in pipeline.stream(_some(workload, frames)):
         if isinstance(result, Failure):
             raise result.error
         yield result
 
 
-def _some(scene: Scene, frames: int) -> Iterable[Shot]:
-    return islice(scene.still(), frames)
+def _some(workload: Workload, frames: int) -> Iterable[Frame]:
+    return islice(workload.still(), frames)

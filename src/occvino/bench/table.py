@@ -69,11 +69,11 @@ def _start_name(name: str, start: Start) -> str:
 
 def _notes(found: Benchmark) -> Iterator[str]:
     yield (
-        f"Pictures: {found.pictures}. prepare reads them, resizes them unless the IR does, and makes the plan where "
+        f"Images: {found.images}. prepare reads them, resizes them unless the IR does, and makes the plan where "
         "the rig moved; infer is the device; finish makes the result."
     )
     if found.remembers:
-        yield "The artifact is a stream: its plans depend on the moments before, and are made in infer."
+        yield "The artifact is a stream: its plans depend on the frames before, and are made in infer."
     if found.plans is None:
         yield "The calibration is baked in, so that the rig cannot move."
     missing = [percent for percent in PERCENTS if found.still.whole.percentile(percent) is None]

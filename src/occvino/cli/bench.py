@@ -37,7 +37,7 @@ def bench(
     threads: Annotated[int | None, typer.Option(help="Of the CPU plugin.")] = None,
     stage: StageDevices = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder with one picture per camera; else the drive that ships inside.")
+        Path | None, typer.Option(help="Folder with one image per camera; else the scene that ships inside.")
     ] = None,
     rig: OptionalRig = None,
     cache: Cache = None,

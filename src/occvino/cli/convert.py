@@ -1,6 +1,5 @@
 """The command `occvino convert`."""
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from occvino.cli.console import out, say, steps
 from occvino.cli.options import Checkpoint, OptionalRig
 from occvino.cli.tables import print_quantization
-from occvino.errors import OccvinoError
+from occvino.errors import OccvinoError, warn
 from occvino.geometry.rig import Rig
 from occvino.images.layout import NUSCENES, ImageInput
 from occvino.variants import get_variant
@@ -41,8 +40,8 @@ def convert(
     image_size: Annotated[
         str | None,
         typer.Option(
-            help="Of the whole pictures that the IR takes and resizes itself, HEIGHTxWIDTH; else that of the rig, else "
-            "900x1600. network: pictures that are resized already."
+            help="Of the raw images that the IR takes and resizes itself, HEIGHTxWIDTH; else that of the rig, else "
+            "900x1600. network: images that are resized already."
         ),
     ] = None,
     image_layout: Annotated[str, typer.Option(help="Of those: rgb, bgr or nv12.")] = "rgb",
@@ -89,21 +88,19 @@ def convert(
         )
     if artifact.manifest.quantization:
         print_quantization(out, artifact.manifest.quantization)
-    pictures = f"whole pictures of {takes}" if takes else "pictures resized by Pillow"
-    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights, takes {pictures}")
+    images = f"raw images of {takes}" if takes else "images resized by Pillow"
+    say(f"wrote {artifact.path}: {artifact.manifest.variant}, {artifact.manifest.precision} weights, takes {images}")
     say(f"prove it: occvino verify {artifact.path} --images DIR --rig RIG.json")
 
 
 def _image_input(size: str | None, layout: str, rig: Rig | None) -> ImageInput | None:
-    """What whole pictures the IR is to take: as asked for, else those of the rig, else nuScenes'; None for none."""
+    """What raw images the IR is to take: as asked for, else those of the rig, else nuScenes'; None for none."""
     if size and size != "network":
         return ImageInput.parse(size, layout)
     cameras = [(camera.height, camera.width) for camera in rig.cameras] if rig else [NUSCENES]
     found = None if size else ImageInput.of_sizes(cameras, layout)
     if found is None and layout != "rgb":
-        raise OccvinoError(f"--image-layout {layout} is of whole pictures of one size: give --image-size HEIGHTxWIDTH")
+        raise OccvinoError(f"--image-layout {layout} is of raw images of one size: give --image-size HEIGHTxWIDTH")
     if found is None and not size:
-        warnings.warn(
-            "the rig's cameras have several sizes: Pillow will resize their pictures on the host", stacklevel=2
-        )
+        warn("the rig's cameras have several sizes: Pillow will resize their images on the host")
     return found

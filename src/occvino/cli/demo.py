@@ -11,8 +11,8 @@ from PIL import Image
 from occvino.cli.console import out, say, steps
 from occvino.cli.options import Device
 from occvino.cli.tables import print_verification
-from occvino.datasets.nuscenes import Frame
-from occvino.datasets.shipped import shipped_drive
+from occvino.datasets.nuscenes import Sample
+from occvino.datasets.shipped import shipped_scene
 from occvino.errors import OccvinoError
 from occvino.metrics import MIoU
 from occvino.runtime import Occupancy, Pipeline
@@ -26,10 +26,10 @@ VARIANT = "occvino-nano"
 
 def demo(
     out_dir: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("demo"),
-    frame: Annotated[int, typer.Option(help="Which frame of the drive that ships inside, from 0.")] = 0,
+    frame: Annotated[int, typer.Option(help="Which frame of the scene that ships inside, from 0.")] = 0,
     device: Device = "CPU",
 ) -> None:
-    """Convert the small trained model, verify it, run it on a synthetic drive, draw it. Needs nothing but this package.
+    """Convert the small trained model, verify it, run it on a synthetic scene, draw it. Needs nothing but this package.
 
     Example: occvino demo --out demo
     """
@@ -38,7 +38,7 @@ def demo(
     print_verification(out, result.report)
     out.print(
         f"mIoU of this frame, in voxels that a camera sees: [bold]{result.miou:.1%}[/]. The model learnt from "
-        "synthetic drives and knows no real street."
+        "synthetic scenes and knows no real street."
     )
     for path in result.written:
         say(f"wrote {path}")
@@ -59,7 +59,7 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
 
     Args:
         out: folder to write.
-        frame: index into the drive that ships inside.
+        frame: index into the scene that ships inside.
         device: OpenVINO device.
         progress: called with a few words when a step begins.
 
@@ -70,11 +70,11 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     from occvino.conversion.verify import verify
     from occvino.networks.checkpoint import shipped_weights
 
-    drive = shipped_drive()
-    if not 0 <= frame < len(drive):
-        raise OccvinoError(f"there is no frame {frame}: the drive that ships inside has {len(drive)}, from 0")
-    chosen = drive[frame]
-    frames = chosen.pictures()
+    scene = shipped_scene()
+    if not 0 <= frame < len(scene):
+        raise OccvinoError(f"there is no frame {frame}: the scene that ships inside has {len(scene)}, from 0")
+    chosen = scene[frame]
+    frames = chosen.image_files()
     weights = shipped_weights(VARIANT)
     artifact = convert(VARIANT, weights, out / "artifact", precision="fp32", progress=progress)
     progress("verifying")
@@ -88,8 +88,8 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     return DemoResult(report, miou, (out / "artifact", out / "labels.npz", out / "demo.png", out / "rig.json"))
 
 
-def _draw(frame: Frame, predicted: Occupancy, path: Path) -> float:
-    """Write the picture; gives the mIoU of the frame."""
+def _draw(frame: Sample, predicted: Occupancy, path: Path) -> float:
+    """Write the image; gives the mIoU of the frame."""
     truth = frame.load_labels()
     metric = MIoU("camera")
     metric.update(predicted.labels, truth.semantics, truth.mask_camera)
@@ -99,7 +99,7 @@ def _draw(frame: Frame, predicted: Occupancy, path: Path) -> float:
         predicted.grid,
         predicted.class_names,
         title="Six cameras in, 640,000 labelled voxels out",
-        subtitle=f"a synthetic drive that the model was not trained on; mIoU of this frame {metric.compute():.1%}",
+        subtitle=f"a synthetic scene that the model was not trained on; mIoU of this frame {metric.compute():.1%}",
     )
     save_picture(figure, path)
     return metric.compute()

@@ -51,8 +51,7 @@ def evaluate(
     predictions = Predictions(out, stamp)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
-        moments = opened.variant.frames
-        labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, frames=moments)
+        labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, takes=opened.variant.frames)
         for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
             pass
         indices = progress.track(range(count), description="scoring")

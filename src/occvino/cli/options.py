@@ -27,7 +27,7 @@ MappingName = Annotated[
 ]
 Past = Annotated[
     list[Path] | None,
-    typer.Option(help="Pictures and rig.json of a moment before, for a model of several. Repeatable, newest first."),
+    typer.Option(help="Images and rig.json of a frame before, for a model of several. Repeatable, newest first."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
@@ -49,8 +49,8 @@ def stages_of(given: list[str] | None) -> dict[str, str] | None:
     return {name: device for name, _, device in pairs} or None
 
 
-def past_moments(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
-    """The moments that `--past` names: a folder of pictures each, and the rig in it.
+def past_frames(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
+    """The frames that `--past` names: a folder of images each, and the rig in it.
 
     Raises:
         OccvinoError: a rig that cannot be read.

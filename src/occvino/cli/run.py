@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,30 +24,31 @@ from occvino.cli.options import (
     StageDevices,
     Streams,
     hint_of,
-    past_moments,
+    past_frames,
     stages_of,
 )
 from occvino.datasets.nuscenes import NuScenes
-from occvino.errors import OccvinoError
-from occvino.evaluation.shots import shots_of, shots_of_folders
+from occvino.errors import OccvinoError, warn
+from occvino.evaluation.frames import frames_of, frames_of_folders
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
-from occvino.runtime import Failure, Pipeline, Shot
+from occvino.runtime import Failure, Frame, Pipeline
 from occvino.variants import get_variant
 from occvino.viz import save_picture
 
 
 def run(
     model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each moment, if many.")],
-    images: Annotated[Path | None, typer.Option(help="Folder with one picture per camera: CAM_FRONT.jpg, ...")] = None,
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each frame, if many.")],
+    images: Annotated[Path | None, typer.Option(help="Folder with one image per camera: CAM_FRONT.jpg, ...")] = None,
     rig: OptionalRig = None,
     past: Past = None,
-    moments: Annotated[
-        Path | None, typer.Option(help="Folder of such folders with a rig.json: one drive by names.")
+    sequence: Annotated[
+        Path | None, typer.Option(help="Folder of such folders with a rig.json: a sequence in the order of names.")
     ] = None,
+    moments: Annotated[Path | None, typer.Option(hidden=True, help="What --sequence was called before.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first moments.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
     stage: StageDevices = None,
@@ -66,9 +66,12 @@ def run(
     """
     if (torch is None) != (variant is None):
         raise OccvinoError("--torch and --variant belong together: --torch cpu --variant flashocc-r50-M0")
-    sources = [name for name, given in {"images": images, "moments": moments, "dataset": dataset}.items() if given]
+    if moments is not None:
+        warn("--moments is called --sequence now", DeprecationWarning)
+        sequence = moments
+    sources = [name for name, given in {"images": images, "sequence": sequence, "dataset": dataset}.items() if given]
     if len(sources) != 1:
-        raise OccvinoError(f"give one of --images, --moments and --dataset, not {' and '.join(sources) or 'none'}")
+        raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(sources) or 'none'}")
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
@@ -76,16 +79,16 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        failed = run_many(pipeline, out_dir, moments=moments, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        failed = run_many(pipeline, out_dir, sequence=sequence, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
         raise typer.Exit(1 if failed else 0)
     if limit is not None:
-        raise OccvinoError("--limit is for --moments and --dataset")
+        raise OccvinoError("--limit is for --frames and --dataset")
     with steps(quiet=as_json) as progress:
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
         if torch and loaded is None:
             raise OccvinoError("--torch needs --rig: a checkpoint holds no calibration")
-        before = past_moments(past)
+        before = past_frames(past)
         _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
         occupancy = pipeline(images, loaded, before)
         occupancy.save(out_dir / "labels.npz")
@@ -99,7 +102,7 @@ def run(
 
 @dataclass(frozen=True)
 class Labelled:
-    """One moment that was streamed: its folder under the output, and what went wrong if it failed."""
+    """One frame that was streamed: its folder under the output, and what went wrong if it failed."""
 
     name: str
     error: str | None = None
@@ -109,26 +112,26 @@ def run_many(
     pipeline: Pipeline,
     out: Path,
     *,
-    moments: Path | None,
+    sequence: Path | None,
     dataset: Path | None,
     rig: Path | None,
     limit: int | None,
     as_json: bool,
 ) -> list[Labelled]:
-    """Stream a data set or a folder of moments with progress, and say what failed; gives that.
+    """Stream a data set or a folder of frames with progress, and say what failed; gives that.
 
     Raises:
         OccvinoError: options that contradict each other, nothing to label, or a file that cannot be written.
     """
-    names, shots = _moments(pipeline, dataset=dataset, moments=moments, rig=rig, limit=limit)
+    names, frames = _frames(pipeline, dataset=dataset, sequence=sequence, rig=rig, limit=limit)
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen) as progress:
-        done = label(pipeline, names, shots, out)
+        done = label(pipeline, names, frames, out)
         failed = [each for each in progress.track(done, total=len(names), description="labelling") if each.error]
-    summary = f"{len(names) - len(failed)} of {len(names)} moments labelled in {out}"
+    summary = f"{len(names) - len(failed)} of {len(names)} frames labelled in {out}"
     if as_json:
-        found = {"runs_on": runs_on, "moments": len(names), "failed": [asdict(each) for each in failed]}
+        found = {"runs_on": runs_on, "frames": len(names), "failed": [asdict(each) for each in failed]}
         print_json(found | {"out": str(out)})
     else:
         lines = [runs_on, *(f"failed: {each.name}: {each.error}" for each in failed), summary]
@@ -137,14 +140,14 @@ def run_many(
 
 
 def label(
-    pipeline: Pipeline, names: Sequence[str], shots: Iterable[Shot | OccvinoError], out: Path
+    pipeline: Pipeline, names: Sequence[str], frames: Iterable[Frame | OccvinoError], out: Path
 ) -> Iterator[Labelled]:
-    """Stream the shots and write `OUT/NAME/labels.npz` for each; gives each once it is on disk, or failed.
+    """Stream the frames and write `OUT/NAME/labels.npz` for each; gives each once it is on disk, or failed.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    with contextlib.closing(pipeline.stream(shots)) as results:
+    with contextlib.closing(pipeline.stream(frames)) as results:
         for name, result in zip(names, results, strict=True):
             if isinstance(result, Failure):
                 yield Labelled(name, str(result.error))
@@ -153,32 +156,31 @@ def label(
                 yield Labelled(name)
 
 
-def _moments(
-    pipeline: Pipeline, *, dataset: Path | None, moments: Path | None, rig: Path | None, limit: int | None
-) -> tuple[Sequence[str], Iterable[Shot | OccvinoError]]:
+def _frames(
+    pipeline: Pipeline, *, dataset: Path | None, sequence: Path | None, rig: Path | None, limit: int | None
+) -> tuple[Sequence[str], Iterable[Frame | OccvinoError]]:
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
     baked, takes = pipeline.artifact.baked_rig, pipeline.artifact.variant.frames
     remembers = pipeline.memory is not None
-    if moments is not None:
+    if sequence is not None:
         given = Rig.load(rig) if rig else baked
-        names, shots = shots_of_folders(moments, given, frames=takes, remembers=remembers)
-        return names[:limit], itertools.islice(shots, limit)
+        names, frames = frames_of_folders(sequence, given, takes=takes, remembers=remembers)
+        return names[:limit], itertools.islice(frames, limit)
     if dataset is None or rig is not None:
         raise OccvinoError("--dataset has its own rigs: leave --rig out")
-    frames = NuScenes(dataset)
-    indices = range(len(frames))[:limit]
-    shots = shots_of(frames, indices, rig=baked, frames=takes, remembers=remembers)
-    return [f"{frames[index].scene}/{frames[index].token}" for index in indices], shots
+    samples = NuScenes(dataset)
+    indices = range(len(samples))[:limit]
+    frames = frames_of(samples, indices, rig=baked, takes=takes, remembers=remembers)
+    return [f"{samples[index].scene}/{samples[index].token}" for index in indices], frames
 
 
 def _warn_of_missing_frames(name: str, past: int) -> None:
     wanted = get_variant(name).frames - 1
     if past < wanted:
-        warnings.warn(
+        warn(
             f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
-            "the others, as at the start of a scene; give them with --past DIR, newest first",
-            stacklevel=2,
+            "the others, as at the start of a scene; give them with --past DIR, newest first"
         )
 
 

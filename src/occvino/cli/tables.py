@@ -40,10 +40,10 @@ def print_verification(console: Console, result: "Report") -> None:
         )
     agreement = f"labels equal to PyTorch's: ONNX {result.onnx_labels:.4%}, IR {result.ir_labels:.4%}"
     console.print(table)
-    if result.pictures:
-        pictures = result.pictures
+    if result.resized:
+        images = result.resized
         console.print(
-            f"pictures that the IR resized, against Pillow's: {pictures.equal:.4%} equal, at most {pictures.levels} "
+            f"images that the IR resized, against Pillow's: {images.equal:.4%} equal, at most {images.levels} "
             "grey levels off; torch and ONNX were given those of the IR",
             highlight=False,
         )
@@ -126,7 +126,7 @@ def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(row["name"], row["summary"], *sizes, published)
     console.print(table)
     console.print(
-        "GFLOPs: a frame, all its moments; twice the multiply-accumulates. MiB: measured peak of running the fp32 IR "
+        "GFLOPs: a frame, all its frames; twice the multiply-accumulates. MiB: measured peak of running the fp32 IR "
         "on a CPU. * published, not measured here. More of one: occvino info NAME",
         highlight=False,
     )
@@ -147,7 +147,7 @@ def print_variant(console: Console, row: dict[str, Any]) -> None:
     memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one frame{one}" if "peak_mib" in row else "not measured"
     lines = {
         "what it is": row["summary"],
-        "pictures": f"{height}x{width}, {row['frames']} moments",
+        "images": f"{height}x{width}, {row['frames']} frames",
         "inputs of the IR": ", ".join(row["takes"]),
         "parameters": f"{row['parameters_millions']:.2f} million",
         "operations": f"{row['gflops']:.0f} GFLOPs ({row['gmacs']:.0f} billion multiply-accumulates)",
@@ -203,10 +203,10 @@ def print_quantization(console: Console, found: Mapping[str, Any]) -> None:
         where = f"{len(group['layers'])} layers, {group['macs'] / total:.1%} of the work"
         names = escape(", ".join(group["layers"][:4]) + (", ..." if len(group["layers"]) > 4 else ""))
         console.print(f"floating point, {group['by']}: {where}: {group['why']}: {names}", highlight=False)
-    drives = "of other drives" if found["validated_on_other_drives"] else "[yellow]that it was calibrated on[/]"
+    scenes = "of other scenes" if found["validated_on_other_drives"] else "[yellow]that it was calibrated on[/]"
     console.print(
         f"mIoU fp32 {found['miou_fp32']:.2%}, int8 {found['miou_int8']:.2%} (budget {found['budget']:g} points) on "
-        f"{found['validation_frames']} frames {drives}; {found['calibration_frames']} frames calibrated",
+        f"{found['validation_frames']} frames {scenes}; {found['calibration_frames']} frames calibrated",
         highlight=False,
     )
     if found["cpu_executes"] is not None:
@@ -221,7 +221,7 @@ def _temporal(artifact: Artifact) -> str:
     slots = state_slots(variant, manifest.temporal)
     shapes = state_shapes(variant, manifest.temporal, len(manifest.cameras))
     mebibytes = sum(slots[name] * math.prod(shapes[name]) * 4 for name in slots) / 2**20
-    kept = ", ".join(f"{name} of {count} moments" for name, count in slots.items())
+    kept = ", ".join(f"{name} of {count} frames" for name, count in slots.items())
     return f"{manifest.temporal}, one frame at a time; remembers {kept}: {mebibytes:.0f} MiB"
 
 

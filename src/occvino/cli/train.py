@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from occvino.training.samples import Moments
+    from occvino.training.examples import Samples
 
 
 def train(
@@ -27,15 +27,15 @@ def train(
 ) -> None:
     """Train a model on the CPU; writes OUT/VARIANT.safetensors in half precision, which `convert` takes.
 
-    Example: occvino train occvino-nano --dataset drives --validation held-out --out run
+    Example: occvino train occvino-nano --dataset scenes --validation held-out --out run
     """
     import torch
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
     from occvino.datasets.nuscenes import NuScenes
+    from occvino.training.examples import samples_of
     from occvino.training.loop import Training, TrainSettings
     from occvino.training.losses import LossSettings
-    from occvino.training.samples import moments_of
     from occvino.variants import get_variant
 
     if threads:
@@ -43,8 +43,8 @@ def train(
     losses = LossSettings(depth=depth_weight)
     settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16, losses=losses)
     model = get_variant(variant)
-    frames = [moments for folder in dataset for moments in moments_of(NuScenes(folder), model)]
-    held_out = _spread(moments_of(NuScenes(validation), model), validation_frames) if validation else []
+    frames = [samples for folder in dataset for samples in samples_of(NuScenes(folder), model)]
+    held_out = _spread(samples_of(NuScenes(validation), model), validation_frames) if validation else []
     training = Training(settings, frames, out)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
@@ -58,6 +58,6 @@ def train(
     typer.echo(f"wrote {out / f'{training.variant.name}.safetensors'}")
 
 
-def _spread(frames: "list[Moments]", count: int) -> "list[Moments]":
+def _spread(frames: "list[Samples]", count: int) -> "list[Samples]":
     """That many frames, spread evenly over a set."""
     return [frames[index * len(frames) // count] for index in range(min(count, len(frames)))]

@@ -15,7 +15,7 @@ from occvino.cli.options import (
     Past,
     Precision,
     hint_of,
-    past_moments,
+    past_frames,
 )
 from occvino.cli.tables import print_verification
 from occvino.errors import OccvinoError
@@ -24,7 +24,7 @@ from occvino.geometry.rig import Rig
 
 def verify(
     artifact: ArtifactPath,
-    images: Annotated[Path | None, typer.Option(help="Folder of pictures; else the drive that ships inside.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images; else the scene that ships inside.")] = None,
     rig: OptionalRig = None,
     past: Past = None,
     checkpoint: Checkpoint = None,
@@ -37,14 +37,14 @@ def verify(
     Example: occvino verify m0 --images frame --rig frame/rig.json
     """
     if (images is None) != (rig is None):
-        raise OccvinoError("--images and --rig belong together: give both, or neither for the drive that ships inside")
+        raise OccvinoError("--images and --rig belong together: give both, or neither for the scene that ships inside")
     if past and images is None:
-        raise OccvinoError("--past needs --images and --rig: it is the past of these pictures")
+        raise OccvinoError("--past needs --images and --rig: it is the past of these images")
     from occvino.conversion.verify import verify as run
-    from occvino.datasets.shipped import moments_for
+    from occvino.datasets.shipped import frames_for
 
     (frames, loaded), *before = (
-        [(images, Rig.load(rig)), *past_moments(past)] if images and rig else moments_for(artifact)
+        [(images, Rig.load(rig)), *past_frames(past)] if images and rig else frames_for(artifact)
     )
     with steps(quiet=as_json) as progress:
         result = run(

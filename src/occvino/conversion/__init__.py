@@ -17,12 +17,12 @@ from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
 from occvino.conversion.quantize import Calibration, to_int8
-from occvino.conversion.raw_frames import take_raw_frames
+from occvino.conversion.raw_images import take_raw_images
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
 from occvino.geometry.image_transform import ImageTransform
-from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import MAX_CAMERAS, Rig
 from occvino.geometry.temporal import Temporal, check_form
 from occvino.images.layout import ImageInput
@@ -71,9 +71,9 @@ def convert(
         temporal: how a model of several frames takes the past (docs/temporal.md): "batch", all frames at once; "exact"
             or "fast", one frame at a time, with what the ones before left.
         dataset: for int8: nuScenes folder with Occ3D's gts, whose frames calibrate and judge.
-        calibration_frames: for int8: how many at most, and as many of other drives to judge on; 100 when left out.
+        calibration_frames: for int8: how many at most, and as many of other scenes to judge on; 100 when left out.
         accuracy_budget: for int8: points of mIoU that may be lost; 0.3 when left out.
-        image_input: let the IR take whole pictures of this size and layout, under the name `frames`, and resize and
+        image_input: let the IR take raw images of this size and layout, under the name `frames`, and resize and
             crop them itself; when left out it takes them resized, under the name `images`. The ONNX file always does.
         seed: of random weights.
         progress: called with a few words when a step begins.
@@ -87,7 +87,7 @@ def convert(
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
     if image_input:
-        ImageTransform.for_test(image_input.size, variant.input_size)  # refuses pictures that are too flat
+        ImageTransform.for_test(image_input.size, variant.input_size)  # refuses images that are too flat
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
@@ -98,7 +98,7 @@ def convert(
         raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")
     if variant.panoptic:  # instance ids are made from these outside of the graph
         outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
-    baked = network_inputs(joint_calibration([rig], variant), variant) if rig and bake_calibration else None
+    baked = Geometry.of_rigs([rig], variant).inputs if rig and bake_calibration else None
     with atomic_folder(out, may_replace=may_be_replaced) as folder:
         progress("reading the weights")
         model = build(name, checkpoint, seed=seed)
@@ -128,7 +128,7 @@ def convert(
             manifest = to_int8(Artifact(folder, manifest), calibration, progress)
         if image_input:  # last: what it adds is exact arithmetic on grey levels, which must not be quantised
             progress("resizing inside the graph")
-            take_raw_frames(folder / IR, image_input)
+            take_raw_images(folder / IR, image_input)
             files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
             manifest = replace(manifest, image_input=image_input, files=files)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

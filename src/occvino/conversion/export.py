@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from occvino.bev_pool import onnx_function
 from occvino.conversion.quiet import quiet
 from occvino.geometry.inputs import input_names
-from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
+from occvino.geometry.temporal import MISSING, Temporal, past_frames_kept, state_inputs, state_shapes, state_slots
 from occvino.networks import FlashOcc
 from occvino.networks.depth_net import CAMERA_VALUES
 from occvino.networks.flashocc import normalise, tap_names
@@ -25,7 +25,7 @@ OPSET = 18
 
 
 class Deployable(nn.Module):
-    """A network as it is shipped: u8 pictures and geometry in, every tap and u8 labels out."""
+    """A network as it is shipped: u8 images and geometry in, every tap and u8 labels out."""
 
     def __init__(self, model: FlashOcc, temporal: Temporal = "batch") -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Deployable(nn.Module):
         self.temporal: Temporal = temporal
 
     def forward(self, images: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Pictures u8 [B, H, W, 3] RGB, the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        """Images u8 [B, H, W, 3] RGB, the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
         if self.temporal == "batch":
             taps = self.model.taps(normalise(images), *inputs)
         else:
@@ -52,7 +52,7 @@ class Baked(nn.Module):
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Pictures u8 [B, H, W, 3] RGB -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        """Images u8 [B, H, W, 3] RGB -> the taps, then labels u8 [Dx, Dy, Dz]."""
         return self.deployable(images, *(self.get_buffer(name) for name in self.names))
 
 
@@ -75,7 +75,7 @@ def export_onnx(
         cameras: N, of one frame; shapes are static.
         outputs: taps to give besides the labels.
         temporal: the form of a temporal model; a stream gives what it keeps as further outputs.
-        baked: `geometry.network_inputs` to make constants; they are inputs when left out.
+        baked: `Geometry.inputs` to make constants; they are inputs when left out.
     """
     example = example_inputs(model, cameras, temporal)
     module = Baked(model, baked) if baked else Deployable(model, temporal)
@@ -107,7 +107,7 @@ def export_onnx(
 
 
 def example_inputs(model: FlashOcc, cameras: int, temporal: Temporal = "batch") -> dict[str, Tensor]:
-    """Tensors of the right shapes for N cameras: black pictures, a plan in which every cell sums nothing, no past."""
+    """Tensors of the right shapes for N cameras: black images, a plan in which every cell sums nothing, no past."""
     variant = model.variant
     points, entries = variant.points(cameras), variant.plan_entries(cameras)
     seen = cameras * (variant.frames if temporal == "batch" else 1)
@@ -119,7 +119,7 @@ def example_inputs(model: FlashOcc, cameras: int, temporal: Temporal = "batch") 
         "interval_starts": torch.arange(variant.plan_cells(), dtype=torch.int32),
         "cameras": torch.zeros(asked, CAMERA_VALUES),
         "warps": torch.eye(3, 4).expand(asked, 3, 4).contiguous(),
-        MISSING: torch.ones(moments_kept(variant, temporal), dtype=torch.bool),
+        MISSING: torch.ones(past_frames_kept(variant, temporal), dtype=torch.bool),
     }
     kept = state_shapes(variant, temporal, cameras)
     shapes |= {name: torch.zeros(kept[kind]) for name, (kind, _) in state_inputs(variant, temporal).items()}

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from occvino.artifact import ONNX, Artifact
 from occvino.errors import ArtifactError
-from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import state_slots
-from occvino.images.inputs import Frames, Moment, images_of, moments
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.runtime.memory import Limits, Memory, memory_of
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping as ClassMapping
@@ -38,49 +39,49 @@ class OnnxPipeline:
 
     def __call__(
         self,
-        frames: Frames,
+        images: Images,
         rig: Rig | None = None,
-        past: Sequence[Moment] = (),
+        past: Sequence[ImagesAndRig] = (),
         *,
         scene: str | None = None,
         time: float | None = None,
     ) -> Occupancy:
-        """Occupancy of one moment; the arguments are as in `Pipeline.__call__`.
+        """Occupancy of one frame; the arguments are as in `Pipeline.__call__`.
 
         Raises:
-            FrameError: a picture is missing, unreadable or of another size than the rig says.
+            FrameError: an image is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
         rig = rig or self.artifact.baked_rig
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
         variant = self.artifact.variant
-        seen = moments(frames, rig, past, variant.frames)
+        seen = with_past(images, rig, past, variant.frames)
         if self.memory is not None:
             if past:
                 self.memory.reset()
-            for moment in reversed(past):
-                self._step(self.memory, moment, None, None, follows=True)
-            return self._step(self.memory, (frames, rig), scene, time, follows=bool(past))
+            for before in reversed(past):
+                self._step(self.memory, before, None, None, follows=True)
+            return self._step(self.memory, (images, rig), scene, time, follows=bool(past))
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs: dict[str, NDArray[np.generic]] = {"images": images_of(seen, rigs, variant)}
+        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant)}
         if not self.artifact.manifest.baked_calibration:
-            inputs |= network_inputs(joint_calibration(rigs, variant), variant)
+            inputs |= Geometry.of_rigs(rigs, variant).inputs
         arrays = self._run(inputs, self.artifact.manifest.outputs)
         return occupancy(arrays.pop("labels"), arrays, variant, self._mapping)
 
     def _step(
-        self, memory: Memory, moment: Moment, scene: str | None, time: float | None, *, follows: bool
+        self, memory: Memory, frame: ImagesAndRig, scene: str | None, time: float | None, *, follows: bool
     ) -> Occupancy:
-        """One moment of a stream."""
+        """One frame of a stream."""
         variant, manifest = self.artifact.variant, self.artifact.manifest
-        rig = self.artifact.match(moment[1])
+        rig = self.artifact.match(frame[1])
         recalled = memory.recall(rig, scene, time, follows=follows)
-        geometry = network_inputs(joint_calibration(recalled.rigs, variant), variant, manifest.temporal)
-        images = images_of([moment], [rig], variant)
+        geometry = Geometry.of_rigs(recalled.rigs, variant, manifest.temporal)
+        images = image_inputs([frame], [rig], variant)
         kept = state_slots(variant, manifest.temporal)
         names = tuple(dict.fromkeys((*manifest.outputs, *kept)))
-        arrays = self._run({"images": images, **geometry, **recalled.inputs}, names)
+        arrays = self._run({**images, **geometry.inputs, **recalled.inputs}, names)
         memory.keep(recalled, {name: arrays[name] for name in kept}, scene, time)
         extras = {name: arrays[name] for name in manifest.outputs if name != "labels"}
         return occupancy(arrays["labels"], extras, variant, self._mapping, recalled.history)

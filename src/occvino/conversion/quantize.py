@@ -46,7 +46,7 @@ class Calibration:
     Attributes:
         dataset: with ground truth.
         calibrate: indices of the frames that ranges are measured on.
-        validate: indices of the frames that mIoU is measured on: of other drives, if there are several.
+        validate: indices of the frames that mIoU is measured on: of other scenes, if there are several.
         budget: points of mIoU that may be lost.
     """
 
@@ -63,7 +63,7 @@ class Calibration:
         frames: int | None = None,
         budget: float | None = None,
     ) -> "Calibration":
-        """Choose frames: every other drive for calibration, the rest for validation, spread evenly.
+        """Choose frames: every other scene for calibration, the rest for validation, spread evenly.
 
         Args:
             dataset: nuScenes folder with Occ3D's gts, or one that is open.
@@ -85,11 +85,11 @@ class Calibration:
             raise OccvinoError(
                 f"the data set has cameras {', '.join(opened[0].rig.names)}, the network takes {', '.join(cameras)}"
             )
-        drives = list(opened.scenes)
-        of_drive = [drives.index(frame.scene) for frame in opened]
+        scenes = list(opened.scenes)
+        of_scene = [scenes.index(frame.scene) for frame in opened]
         every = range(len(opened))
-        even = [index for index in every if of_drive[index] % 2 == 0]
-        odd = [index for index in every if of_drive[index] % 2 == 1] or even
+        even = [index for index in every if of_scene[index] % 2 == 0]
+        odd = [index for index in every if of_scene[index] % 2 == 1] or even
         found = cls(opened, _spread(even, frames), _spread(odd, frames), budget)
         for index in found.validate:
             if not opened[index].labels.is_file():
@@ -157,7 +157,9 @@ class _Judge:
         """What `Pipeline` gives the network for a frame of the data set."""
         frame = self.calibration.dataset[index]
         before = self.calibration.dataset.previous(index, self.artifact.variant.frames - 1)
-        return self._pipeline.inputs(frame.pictures(), frame.rig, [(other.pictures(), other.rig) for other in before])
+        return self._pipeline.inputs(
+            frame.image_files(), frame.rig, [(other.image_files(), other.rig) for other in before]
+        )
 
     def __call__(self, compiled: ov.CompiledModel, indices: Iterable[int]) -> tuple[float, list[float]]:
         """Of all frames together, 0..1, and of each by itself, as NNCF asks for it."""

@@ -7,9 +7,10 @@ import torch
 
 from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
-from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Frames, Moment, images_of, moments
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
@@ -54,24 +55,23 @@ class TorchPipeline:
 
     def __call__(
         self,
-        frames: Frames,
+        images: Images,
         rig: Rig,
-        past: Sequence[Moment] = (),
+        past: Sequence[ImagesAndRig] = (),
         *,
         scene: str | None = None,
         time: float | None = None,
     ) -> Occupancy:
-        """Occupancy of one moment; frames, rig and past as in `Pipeline.__call__`. Nothing is remembered.
+        """Occupancy of one frame; frames, rig and past as in `Pipeline.__call__`. Nothing is remembered.
 
         Raises:
-            FrameError: a picture is missing, unreadable or of another size than the rig says.
+            FrameError: an image is missing, unreadable or of another size than the rig says.
         """
-        seen = moments(frames, rig, past, self._variant.frames)
+        seen = with_past(images, rig, past, self._variant.frames)
         names = self._variant.camera_names
         rigs = [rig.select(names) if set(rig.names) == set(names) else rig for _, rig in seen]
-        geometry = network_inputs(joint_calibration(rigs, self._variant), self._variant)
-        arrays = (images_of(seen, rigs, self._variant), *geometry.values())
+        inputs = {**image_inputs(seen, rigs, self._variant), **Geometry.of_rigs(rigs, self._variant).inputs}
         with torch.inference_mode():
-            outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in arrays))
+            outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in inputs.values()))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}
         return occupancy(found["labels"], {name: found[name] for name in self._kept}, self._variant, self._mapping)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from occvino.conversion.export import Deployable
-from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal, state_slots
 from occvino.networks import FlashOcc
@@ -16,7 +16,7 @@ from occvino.runtime.memory import Memory, Recalled
 
 
 class TorchStream:
-    """Moments in order in, taps and labels out. They are taken to follow one another; `memory.reset` starts anew.
+    """Frames in order in, taps and labels out. They are taken to follow one another; `memory.reset` starts anew.
 
     Args:
         model: of a temporal variant.
@@ -31,7 +31,7 @@ class TorchStream:
         self._temporal: Temporal = temporal
 
     def __call__(self, images: NDArray[np.uint8], rig: Rig) -> dict[str, NDArray[Any]]:
-        """Taps and labels of one moment: pictures u8 [N, H, W, 3] and their rig."""
+        """Taps and labels of one frame: images u8 [N, H, W, 3] and their rig."""
         recalled = self.memory.recall(rig, follows=True)
         inputs = {"images": images, **self._inputs(recalled)}
         with torch.inference_mode():
@@ -43,9 +43,8 @@ class TorchStream:
         return found
 
     def inputs(self, rig: Rig) -> dict[str, NDArray[Any]]:
-        """What the network would be given for the next moment beside its pictures."""
+        """What the network would be given for the next frame beside its images."""
         return self._inputs(self.memory.recall(rig, follows=True))
 
     def _inputs(self, recalled: Recalled) -> dict[str, NDArray[Any]]:
-        calibration = joint_calibration(recalled.rigs, self._variant)
-        return {**network_inputs(calibration, self._variant, self._temporal), **recalled.inputs}
+        return {**Geometry.of_rigs(recalled.rigs, self._variant, self._temporal).inputs, **recalled.inputs}

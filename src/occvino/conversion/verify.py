@@ -1,7 +1,6 @@
 """Is it still the same network? One frame through PyTorch, ONNX Runtime and the IR, compared tap by tap."""
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,15 +16,16 @@ from occvino.conversion.provenance import rebuild
 from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
 from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
-from occvino.errors import FrameError
+from occvino.errors import FrameError, warn
 from occvino.files import OutputError
-from occvino.geometry.inputs import beside_plan, joint_calibration
-from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
-from occvino.images.inputs import Frames, Moment, images_of, moments, whole_pictures
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig, raw_images, resized_images, with_past
 from occvino.networks import FlashOcc
 from occvino.networks.flashocc import logits_of, tap_names
+from occvino.renamed import renamed_keywords
 from occvino.runtime.cut import resizing_part
 from occvino.runtime.devices import Running, Settings, compile_model, running
 from occvino.variant import Variant
@@ -49,8 +49,8 @@ class TapResult:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures that the IR resized itself against Pillow's: largest difference in grey levels, share of equal ones.
+class Resized:
+    """The images that the IR resized itself against Pillow's: largest difference in grey levels, share of equal ones.
 
     Torch and ONNX are then given those of the IR, so that each step is compared with the one before.
     """
@@ -59,7 +59,7 @@ class Pictures:
     equal: float
 
     @classmethod
-    def between(cls, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> "Pictures":
+    def between(cls, found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> "Resized":
         """Of two arrays of one shape."""
         difference = np.abs(found.astype(np.int16) - expected)
         return cls(int(difference.max()), float((difference == 0).mean()))
@@ -86,7 +86,7 @@ class Report:
     points_kept: float
     batch_labels: float | None = None
     temporal: Temporal = "batch"
-    pictures: Pictures | None = None
+    resized: Resized | None = None
 
     @property
     def first_divergence(self) -> str | None:
@@ -94,7 +94,7 @@ class Report:
 
         A frame that exercises nothing proves nothing: a tap that is constant, or not finite, in PyTorch comes first.
         """
-        if self.pictures and not self.pictures.ok:
+        if self.resized and not self.resized.ok:
             return "images (IR)"
         for tap in self.taps:
             if not np.isfinite(tap.scale):
@@ -125,12 +125,13 @@ class Report:
         return json.loads(json.dumps(verdict), parse_constant=lambda _: None)
 
 
+@renamed_keywords(frames="images")
 def verify(
     artifact: str | Path | Artifact,
-    frames: Frames,
+    images: Images,
     rig: Rig,
     *,
-    past: Sequence[Moment] = (),
+    past: Sequence[ImagesAndRig] = (),
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "f32",
@@ -138,13 +139,13 @@ def verify(
 ) -> Report:
     """Run one frame through torch, ONNX Runtime and the IR, and compare every tap; the manifest records the result.
 
-    All three forms of a stream are given what PyTorch remembers of the past moments.
+    All three forms of a stream are given what PyTorch remembers of the past frames.
 
     Args:
         artifact: folder made by `convert`.
-        frames: one picture per camera, as `Pipeline` takes them.
+        images: one per camera, as `Pipeline` takes them.
         rig: of these frames.
-        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame; the
+        past: images and rigs of the frames before, newest first, for a network that takes more than one frame; the
             current one stands in for those that are missing.
         checkpoint: the weights it was converted from; needed if they are no longer where they were.
         device: for the IR.
@@ -158,14 +159,14 @@ def verify(
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     expected = expect(
-        opened, frames, rig, past=past, checkpoint=checkpoint, device=device, precision=precision, progress=progress
+        opened, images, rig, past=past, checkpoint=checkpoint, device=device, precision=precision, progress=progress
     )
     progress(f"OpenVINO {device}")
     report = judge(opened, expected, device=device, precision=precision)
     try:
         opened.with_parity(report.to_dict())
     except OutputError as error:
-        warnings.warn(f"the result is not recorded in the manifest: {error}", stacklevel=2)
+        warn(f"the result is not recorded in the manifest: {error}")
     return report
 
 
@@ -174,7 +175,7 @@ class Expected:
     """What an IR must give for one frame: its inputs, every tap and the labels by PyTorch and by ONNX Runtime.
 
     `floors`: of a stereo network, for the tolerance "fp32" and for all others, by tap.
-    `batch` is what the network gives that takes all moments at once, for one that is a stream.
+    `batch` is what the network gives that takes all frames at once, for one that is a stream.
     """
 
     inputs: Arrays
@@ -183,15 +184,15 @@ class Expected:
     floors: Mapping[str, Mapping[str, Error]]
     points_kept: float
     batch: Arrays | None = None
-    pictures: Pictures | None = None
+    resized: Resized | None = None
 
 
 def expect(
     opened: Artifact,
-    frames: Frames,
+    images: Images,
     rig: Rig,
     *,
-    past: Sequence[Moment] = (),
+    past: Sequence[ImagesAndRig] = (),
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "f32",
@@ -199,23 +200,22 @@ def expect(
 ) -> Expected:
     """The two forms that the IR was made from, run on one frame; arguments and errors are those of `verify`."""
     variant, temporal = opened.variant, opened.manifest.temporal
-    seen = moments(frames, rig, past, variant.frames)
+    seen = with_past(images, rig, past, variant.frames)
     rigs = [opened.match(rig) for _, rig in seen]
-    images = images_of(seen, rigs, variant)
-    calibration = joint_calibration(rigs, variant)
-    plan = PoolingPlan.from_calibration(calibration, variant)
+    geometry = Geometry.of_rigs(rigs, variant)
+    resized = resized_images(seen, rigs, variant)
     progress("PyTorch")
     model = rebuild(opened, checkpoint)
-    whole, pictures = None, None
+    raw, against_pillow = None, None
     if opened.manifest.image_input:
-        whole, by_pillow = _whole(opened, seen, rigs), images
-        images = _resized(opened.path / IR, whole, device, precision)
-        pictures = Pictures.between(images, by_pillow)
-    inputs: dict[str, NDArray[Any]] = {"images": images, **beside_plan(plan, calibration, variant)}
+        raw, by_pillow = _raw(opened, seen, rigs), resized
+        resized = _resized(opened.path / IR, raw, device, precision)
+        against_pillow = Resized.between(resized, by_pillow)
+    inputs: dict[str, NDArray[Any]] = {"images": resized, **geometry.inputs}
     batch: Arrays | None = None
     if temporal != "batch":
         batch = run_torch(model, inputs, "batch")
-        inputs = _last_of_stream(model, temporal, images, rigs[: 1 + len(past)])
+        inputs = _last_of_stream(model, temporal, resized, rigs[: 1 + len(past)])
     taps = run_torch(model, inputs, temporal)
     floors: dict[str, dict[str, Error]] = {}
     if variant.stereo:
@@ -226,11 +226,11 @@ def expect(
         floors["half"] = {name: error.most(stored[name]) for name, error in floors["fp32"].items()}
     given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
     to_ir = dict(given)
-    if whole is not None:
-        to_ir["frames"] = whole[: len(to_ir.pop("images"))]
+    if raw is not None:
+        to_ir["frames"] = raw[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")
     from_onnx = run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
-    return Expected(to_ir, taps, from_onnx, floors, plan.kept / plan.points, batch, pictures)
+    return Expected(to_ir, taps, from_onnx, floors, geometry.plan.kept / geometry.plan.points, batch, against_pillow)
 
 
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "f32") -> Report:
@@ -249,43 +249,43 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
         points_kept=expected.points_kept,
         batch_labels=float((ir_labels == batch["labels"]).mean()) if batch else None,
         temporal=opened.manifest.temporal,
-        pictures=expected.pictures,
+        resized=expected.resized,
     )
 
 
-def _whole(artifact: Artifact, seen: Sequence[Moment], rigs: Sequence[Rig]) -> NDArray[np.uint8]:
+def _raw(artifact: Artifact, seen: Sequence[ImagesAndRig], rigs: Sequence[Rig]) -> NDArray[np.uint8]:
     takes = artifact.manifest.image_input
     assert takes is not None
     other = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras} - {takes.size}
     if other:
         raise FrameError(
-            f"{artifact.path} takes pictures of {takes}, the rig has {other.pop()}: verify it with its own, or convert "
+            f"{artifact.path} takes images of {takes}, the rig has {other.pop()}: verify it with its own, or convert "
             "again with --rig RIG.json"
         )
-    return whole_pictures(seen, rigs, takes)
+    return raw_images(seen, rigs, takes)
 
 
-def _resized(path: Path, whole: NDArray[np.uint8], device: str, precision: str | None) -> NDArray[np.uint8]:
-    """The `images` that the IR makes of whole pictures, as many at a time as it takes."""
+def _resized(path: Path, raw: NDArray[np.uint8], device: str, precision: str | None) -> NDArray[np.uint8]:
+    """The `images` that the IR makes of raw images, as many at a time as it takes."""
     part = resizing_part(ov.Core().read_model(path))
     compiled, at_a_time = compile_model(part, device, Settings(precision)), part.input("frames").shape[0]
     return np.concatenate(
-        [np.array(compiled({"frames": some})["images"]) for some in np.split(whole, len(whole) // at_a_time)]
+        [np.array(compiled({"frames": some})["images"]) for some in np.split(raw, len(raw) // at_a_time)]
     )
 
 
 def _last_of_stream(
     model: FlashOcc, temporal: Temporal, images: NDArray[np.uint8], rigs: Sequence[Rig]
 ) -> dict[str, NDArray[Any]]:
-    """What a stream is given for its newest moment, once PyTorch has seen those before.
+    """What a stream is given for its newest frame, once PyTorch has seen those before.
 
-    `images`: [F * N, H, W, 3], newest moment first, as many of them as there are rigs.
+    `images`: [F * N, H, W, 3], newest frame first, as many of them as there are rigs.
     """
     stream = TorchStream(model, temporal, len(rigs[0]))
-    by_moment = np.split(images, model.variant.frames)[: len(rigs)]
-    for pictures, rig in reversed(list(zip(by_moment, rigs, strict=True))[1:]):
-        stream(pictures, rig)
-    return {"images": by_moment[0], **stream.inputs(rigs[0])}
+    by_frame = np.split(images, model.variant.frames)[: len(rigs)]
+    for of_frame, rig in reversed(list(zip(by_frame, rigs, strict=True))[1:]):
+        stream(of_frame, rig)
+    return {"images": by_frame[0], **stream.inputs(rigs[0])}
 
 
 def _ir_tolerance(stored: str, ran: Running) -> str:

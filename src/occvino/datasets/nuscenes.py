@@ -20,7 +20,7 @@ from occvino.variant import NUSCENES_CAMERAS
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Sample:
     """One key frame. Files are opened when asked for.
 
     Attributes:
@@ -28,7 +28,7 @@ class Frame:
         scene: name of its scene, as `scene-0001`.
         timestamp: of the lidar sweep, microseconds.
         rig: the cameras with their poses, in the reader's order.
-        images: picture of each camera.
+        images: image of each camera.
         ego2global: pose of the vehicle at the lidar's time: the frame that labels are in.  # [4, 4]
         lidar2ego: pose of the lidar on the vehicle.  # [4, 4]
         lidar: file of the sweep.
@@ -45,18 +45,18 @@ class Frame:
     lidar: Path
     labels: Path
 
-    def pictures(self) -> dict[str, Path]:
-        """File of each camera's picture, as `Pipeline` takes them."""
+    def image_files(self) -> dict[str, Path]:
+        """File of each camera's image, as `Pipeline` takes them."""
         return dict(zip(self.rig.names, self.images, strict=True))
 
     def load_images(self) -> NDArray[np.uint8]:
-        """The raw RGB pictures, [N, H, W, 3].
+        """The raw RGB images, [N, H, W, 3].
 
         Raises:
-            FrameError: a picture is missing, unreadable, or not of the size that the rig says.
+            FrameError: an image is missing, unreadable, or not of the size that the rig says.
         """
         return np.stack(
-            [_picture(path, c.height, c.width) for path, c in zip(self.images, self.rig.cameras, strict=True)]
+            [_image(path, c.height, c.width) for path, c in zip(self.images, self.rig.cameras, strict=True)]
         )
 
     def load_labels(self) -> Occ3DLabels:
@@ -82,7 +82,7 @@ class Frame:
         return values.reshape(-1, 5)
 
     def lidar_pixels(self) -> tuple[NDArray[np.float32], ...]:
-        """Lidar points in each camera's raw picture: u, v (pixels) and depth along the optical axis (metres).
+        """Lidar points in each camera's raw image: u, v (pixels) and depth along the optical axis (metres).
 
         Points are moved by the vehicle's motion between sweep and exposure. One array [K, 3] a camera.
         """
@@ -138,7 +138,7 @@ class NuScenes:
         dataset._set([_frame_from_info(info, Path(root), cameras) for info in load_infos(path)], str(path))
         return dataset
 
-    def _set(self, frames: list[Frame], source: str) -> None:
+    def _set(self, frames: list[Sample], source: str) -> None:
         if not frames:
             raise DatasetError(f"{source} holds no key frame")
         self._frames = tuple(frames)
@@ -151,14 +151,14 @@ class NuScenes:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __getitem__(self, index: int) -> Sample:
         return self._frames[index]
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Sample]:
         return iter(self._frames)
 
     @property
-    def scenes(self) -> dict[str, tuple[Frame, ...]]:
+    def scenes(self) -> dict[str, tuple[Sample, ...]]:
         """Frames of each scene, in order of time."""
         return {name: tuple(self._frames[i] for i in indices) for name, indices in self._scenes.items()}
 
@@ -173,7 +173,7 @@ class NuScenes:
         except KeyError:
             raise DatasetError(f"{self._source} has no frame {token!r}") from None
 
-    def previous(self, index: int, count: int) -> tuple[Frame, ...]:
+    def previous(self, index: int, count: int) -> tuple[Sample, ...]:
         """The `count` frames before frame `index`, newest first.
 
         Before the scene's beginning the current frame stands in, as in the official code (`get_adj_info`).
@@ -191,29 +191,29 @@ class NuScenes:
         return lidar_origins(poses, indices.index(index % len(self)), self[index].lidar2ego)
 
 
-def _picture(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+def _image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            picture = np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image.convert("RGB"))
     except FileNotFoundError:
-        raise FrameError(f"the picture {path} is missing: unpack the nuScenes samples there") from None
+        raise FrameError(f"the image {path} is missing: unpack the nuScenes samples there") from None
     except (OSError, UnidentifiedImageError) as error:
-        raise FrameError(f"cannot read the picture {path}: {error}") from error
-    if picture.shape[:2] != (height, width):
+        raise FrameError(f"cannot read the image {path}: {error}") from error
+    if pixels.shape[:2] != (height, width):
         raise FrameError(
-            f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels and its record says {width}x{height}: "
-            "intrinsics and picture do not belong together"
+            f"{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels and its record says {width}x{height}: "
+            "intrinsics and image do not belong together"
         )
-    return picture
+    return pixels
 
 
-def _frames_from_tables(tables: Tables, cameras: Sequence[str], scenes: Sequence[str] | None) -> list[Frame]:
+def _frames_from_tables(tables: Tables, cameras: Sequence[str], scenes: Sequence[str] | None) -> list[Sample]:
     names = {scene["name"]: scene for scene in tables["scene"].values()}
     missing = [name for name in scenes or () if name not in names]
     if missing:
         raise DatasetError(f"there is no scene {', '.join(missing)}; there is {', '.join(sorted(names))}")
     data = _key_data(tables)
-    frames: list[Frame] = []
+    frames: list[Sample] = []
     for name in sorted(names):
         if scenes is not None and name not in scenes:
             continue
@@ -237,13 +237,13 @@ def _key_data(tables: Tables) -> dict[str, dict[str, Record]]:
 
 def _frame_from_sample(
     tables: Tables, sample: Record, scene: str, data: dict[str, Record], cameras: Sequence[str]
-) -> Frame:
+) -> Sample:
     missing = [channel for channel in (*cameras, "LIDAR_TOP") if channel not in data]
     if missing:
         raise DatasetError(f"sample {sample['token']} has no {', '.join(missing)}; it has {', '.join(sorted(data))}")
     records = {channel: _camera_record(tables, data[channel]) for channel in (*cameras, "LIDAR_TOP")}
     lidar = records.pop("LIDAR_TOP")
-    return Frame(
+    return Sample(
         token=sample["token"],
         scene=scene,
         timestamp=sample["timestamp"],
@@ -271,10 +271,10 @@ def _camera_record(tables: Tables, data: Record) -> dict[str, Any]:
     }
 
 
-def _frame_from_info(info: Record, root: Path, cameras: Sequence[str]) -> Frame:
+def _frame_from_info(info: Record, root: Path, cameras: Sequence[str]) -> Sample:
     try:
         labels = _under(root, "gts", info["occ_path"]) / "labels.npz"
-        return Frame(
+        return Sample(
             token=info["token"],
             scene=info.get("scene_name", labels.parent.parent.name),
             timestamp=int(info["timestamp"]),

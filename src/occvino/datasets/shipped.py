@@ -1,4 +1,4 @@
-"""The drive that ships inside: a few frames of the synthetic world in nuScenes format, which no model was trained on.
+"""The scene that ships inside: a few frames of the synthetic world in nuScenes format, which no model was trained on.
 
 Made by `occvino synth --scenes 1 --seed 2002 --frames 3 --width 704`; the lidar sweeps are left out, since they are
 large and nothing here opens them.
@@ -15,54 +15,54 @@ from occvino.artifact import Artifact
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Moment
+from occvino.images.inputs import ImagesAndRig
 from occvino.images.layout import ImageInput
 
-DRIVE = Path(__file__).resolve().parents[1] / "assets" / "drive"
+SCENE = Path(__file__).resolve().parents[1] / "assets" / "scene"
 
 
-def shipped_drive() -> NuScenes:
-    """Its frames, with pictures 704x396 and Occ3D labels."""
-    return NuScenes(DRIVE)
+def shipped_scene() -> NuScenes:
+    """Its frames, with images 704x396 and Occ3D labels."""
+    return NuScenes(SCENE)
 
 
-def moments_for(artifact: str | Path) -> list[Moment]:
-    """Moments for an artifact, newest first, when there are no real ones at hand: of the drive that ships inside.
+def frames_for(artifact: str | Path) -> list[ImagesAndRig]:
+    """Frames for an artifact, newest first, when there are no real ones at hand: of the scene that ships inside.
 
-    There are as many as the model takes, or as the drive has, in the size that an IR takes which resizes itself.
+    There are as many as the model takes, or as the scene has, in the size that an IR takes which resizes itself.
 
     Raises:
-        OccvinoError: the artifact's cameras are not the six of that drive, or take pictures of another shape, or its
+        OccvinoError: the artifact's cameras are not the six of that scene, or take images of another shape, or its
             calibration is baked in.
     """
-    opened, drive = Artifact.open(artifact), shipped_drive()
-    frames = [drive[index] for index in range(min(opened.variant.frames, len(drive)))]
+    opened, scene = Artifact.open(artifact), shipped_scene()
+    frames = [scene[index] for index in range(min(opened.variant.frames, len(scene)))]
     if opened.manifest.baked_calibration or set(opened.manifest.cameras) != set(frames[0].rig.names):
         own = "a baked calibration" if opened.manifest.baked_calibration else f"cameras {opened.manifest.cameras}"
-        raise OccvinoError(f"{artifact} has {own}; the drive that ships inside has its own: give --images and --rig")
+        raise OccvinoError(f"{artifact} has {own}; the scene that ships inside has its own: give --images and --rig")
     takes = opened.manifest.image_input
     return [
-        _made(frame.pictures(), frame.rig, takes) if takes else (frame.pictures(), frame.rig)
+        _made(frame.image_files(), frame.rig, takes) if takes else (frame.image_files(), frame.rig)
         for frame in reversed(frames)
     ]
 
 
-def _made(pictures: dict[str, Path], rig: Rig, takes: ImageInput) -> Moment:
+def _made(images: dict[str, Path], rig: Rig, takes: ImageInput) -> ImagesAndRig:
     """The same in another size."""
     scaled = rig.scaled(takes.size[1] / rig.cameras[0].width)
     height, width = scaled.cameras[0].height, scaled.cameras[0].width
     if (height, width) != takes.size:
         raise OccvinoError(
-            f"the artifact takes pictures of {takes}, and those of the drive that ships inside would be "
+            f"the artifact takes images of {takes}, and those of the scene that ships inside would be "
             f"{height}x{width}: give --images and --rig"
         )
-    return {name: _picture(path, takes) for name, path in pictures.items()}, scaled
+    return {name: _image(path, takes) for name, path in images.items()}, scaled
 
 
-def _picture(path: Path, takes: ImageInput) -> bytes | NDArray[np.uint8]:
+def _image(path: Path, takes: ImageInput) -> bytes | NDArray[np.uint8]:
     """A JPEG; grey in memory where no file holds the layout."""
     if takes.layout == "nv12":
         return np.full(takes.shape, 128, np.uint8)
-    with Image.open(path) as picture, io.BytesIO() as file:
-        picture.resize(takes.size[::-1]).save(file, format="JPEG", quality=90)
+    with Image.open(path) as image, io.BytesIO() as file:
+        image.resize(takes.size[::-1]).save(file, format="JPEG", quality=90)
         return file.getvalue()

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no font, no picture from elsewhere; all that the module said is escaped."""
+"""The report as one HTML file: no script, no font, no image from elsewhere; all that the module said is escaped."""
 
 from __future__ import annotations
 

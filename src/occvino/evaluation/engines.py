@@ -9,8 +9,9 @@ from typing import Literal, Protocol, cast
 from occvino.artifact import Artifact
 from occvino.errors import OccvinoError
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Frames, Moment
-from occvino.runtime import Failure, Occupancy, Pipeline, Shot
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig
+from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.runtime.memory import Limits, Memory
 
 Engine = Literal["openvino", "onnxruntime", "torch"]
@@ -24,29 +25,29 @@ class Labeller(Protocol):
 
     def __call__(
         self,
-        frames: Frames,
+        images: Images,
         rig: Rig,
-        past: Sequence[Moment] = (),
+        past: Sequence[ImagesAndRig] = (),
         *,
         scene: str | None = None,
         time: float | None = None,
     ) -> Occupancy:
-        """Occupancy of one moment."""
+        """Occupancy of one frame."""
         ...
 
 
-def label_all(label: Labeller, shots: Iterable[Shot]) -> Generator[Occupancy]:
-    """Results of the shots, in order; a `Pipeline` overlaps them.
+def label_all(label: Labeller, frames: Iterable[Frame]) -> Generator[Occupancy]:
+    """Results of the frames, in order; a `Pipeline` overlaps them.
 
     Raises:
         Exception: what the first frame that failed raised.
     """
     if not isinstance(label, Pipeline):
-        for shot in shots:
-            place = {} if getattr(label, "memory", None) is None else {"scene": shot.scene, "time": shot.time}
-            yield label(shot.frames, cast(Rig, shot.rig), shot.past, **place)  # type: ignore[arg-type]
+        for frame in frames:
+            place = {} if getattr(label, "memory", None) is None else {"scene": frame.scene, "time": frame.time}
+            yield label(frame.images, cast(Rig, frame.rig), frame.past, **place)  # type: ignore[arg-type]
         return
-    with contextlib.closing(label.stream(shots)) as results:
+    with contextlib.closing(label.stream(frames)) as results:
         for result in results:
             if isinstance(result, Failure):
                 raise result.error

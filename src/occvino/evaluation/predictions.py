@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.datasets.nuscenes import Frame, NuScenes
+from occvino.datasets.nuscenes import NuScenes, Sample
 from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
-from occvino.evaluation.shots import shots_of
+from occvino.evaluation.frames import frames_of
 from occvino.files import OutputError, atomic_file, write_text
 from occvino.geometry.rig import Rig
 from occvino.runtime import Occupancy
@@ -55,8 +55,8 @@ class Predictions:
             write_text(stamp, json.dumps(dict(made_by), indent=1) + "\n")
 
     def fill(
-        self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, frames: int = 1
-    ) -> Iterator[Frame]:
+        self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, takes: int = 1
+    ) -> Iterator[Sample]:
         """Label the frames that have no file yet; gives each frame once its labels are on disk.
 
         Args:
@@ -64,7 +64,7 @@ class Predictions:
             indices: of the frames to label.
             label: what labels a frame.
             rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
-            frames: how many moments the network takes, the current one among them.
+            takes: how many frames the network takes, the current one among them.
 
         A stream is given the frames in order; where those before were not run in this go, they are run again first, so
         that an interrupted run gives the labels of one that was not.
@@ -75,9 +75,9 @@ class Predictions:
         indices = list(indices)
         missing = [index for index in indices if not self.path(dataset[index]).is_file()]
         remembers = getattr(label, "memory", None) is not None
-        shots = shots_of(dataset, missing, rig=rig, frames=frames, remembers=remembers)
+        frames = frames_of(dataset, missing, rig=rig, takes=takes, remembers=remembers)
         to_do = set(missing)
-        with contextlib.closing(label_all(label, shots)) as results:
+        with contextlib.closing(label_all(label, frames)) as results:
             for index in indices:
                 if index in to_do:
                     self._write(self.path(dataset[index]), next(results))
@@ -92,11 +92,11 @@ class Predictions:
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
 
-    def path(self, frame: Frame) -> Path:
+    def path(self, frame: Sample) -> Path:
         """File of a frame's labels."""
         return self.folder / frame.scene / frame.token / "labels.npz"
 
-    def load(self, frame: Frame) -> NDArray[np.uint8]:
+    def load(self, frame: Sample) -> NDArray[np.uint8]:
         """Labels of a frame, [200, 200, 16].
 
         Raises:
@@ -104,7 +104,7 @@ class Predictions:
         """
         return load_labels(self.path(frame))
 
-    def load_instances(self, frame: Frame) -> NDArray[np.uint16] | None:
+    def load_instances(self, frame: Sample) -> NDArray[np.uint16] | None:
         """Instance ids of a frame, [200, 200, 16] (see `runtime.panoptic`); None if the model finds none.
 
         Raises:

@@ -1,6 +1,5 @@
 """Labels against ground truth, and labels against the labels of another run."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from occvino.datasets.nuscenes import NuScenes
-from occvino.errors import OccvinoError
+from occvino.errors import OccvinoError, warn
 from occvino.evaluation.predictions import Predictions, load_labels
 from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variant import OCC3D_CLASSES
@@ -85,10 +84,9 @@ def score(
     if not metric.frames:
         raise OccvinoError("there is no frame to score")
     if without_truth:
-        warnings.warn(
+        warn(
             f"the ground truth of {without_truth} frames has no instance ids, so they do not count for RayPQ: "
             "Occ3D has none, panoptic and synthetic sets have them",
-            stacklevel=2,
         )
     per_class = {name: None if np.isnan(iou) else iou for name, iou in metric.per_class().items()}
     return Score(

@@ -2,10 +2,10 @@
 
 Frames (all right-handed, metres):
 
-* image  - pixels of the raw picture: u right, v down. Resizing by s maps (u, v) to (s u, s v), as the published models
+* image  - pixels of the raw image: u right, v down. Resizing by s maps (u, v) to (s u, s v), as the published models
   have it; the half pixel that a centre-based convention would add is left out, here as there;
 * sensor - one camera: x right, y down, z along the optical axis;
-* ego    - the vehicle **at the moment that camera was exposed**: x forward, y left, z up;
+* ego    - the vehicle **at the frame that camera was exposed**: x forward, y left, z up;
 * global - the map. The ego poses of one frame differ between cameras, since they fire at different times;
 * key ego - the ego frame of camera 0, in which occupancy is predicted.
 

@@ -17,8 +17,8 @@ class Camera:
 
     Args:
         name: as `CAM_FRONT`; image files are found by it.
-        width: of the raw picture, pixels.
-        height: of the raw picture, pixels.
+        width: of the raw image, pixels.
+        height: of the raw image, pixels.
         intrinsics: [3, 3], sensor frame to raw pixels.
         sensor2ego: [4, 4], rigid.
         ego2global: [4, 4], rigid, at this camera's own exposure. Identity for a vehicle that stands still.
@@ -38,13 +38,13 @@ class Camera:
         for attribute in ("intrinsics", "sensor2ego", "ego2global"):
             object.__setattr__(self, attribute, frozen(getattr(self, attribute), np.float64))
         if self.width < 1 or self.height < 1:
-            raise RigError(f"{self.name}: the picture is {self.width}x{self.height}; both must be 1 or more")
+            raise RigError(f"{self.name}: the image is {self.width}x{self.height}; both must be 1 or more")
         _check_intrinsics(self.name, self.intrinsics)
         _check_rigid(self.name, "sensor2ego", self.sensor2ego)
         _check_rigid(self.name, "ego2global", self.ego2global)
 
     def scaled(self, factor: float) -> "Camera":
-        """The same camera with its pictures resized by `factor`: sizes are rounded, the first two rows of K scale."""
+        """The same camera with its images resized by `factor`: sizes are rounded, the first two rows of K scale."""
         if not np.isfinite(factor) or factor <= 0:
             raise RigError(f"{self.name}: cannot scale by {factor}; a positive number is expected")
         width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))

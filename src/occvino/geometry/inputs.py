@@ -6,6 +6,7 @@ formulas here are in `geometry_reference.py`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,23 +30,56 @@ def input_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ..
     return names if temporal == "batch" else (*names, MISSING, *state_inputs(variant, temporal))
 
 
-def network_inputs(
-    calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
-) -> dict[str, NDArray[np.generic]]:
-    """All of `input_names` but the pictures and what a stream remembers, in order.
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """All that a network is given of the rigs of its frames. `inputs`: by name, those of the plan among them."""
 
-    Raises:
-        RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
-    """
-    return beside_plan(PoolingPlan.from_calibration(calibration, variant), calibration, variant, temporal)
+    plan: PoolingPlan
+    inputs: dict[str, NDArray[np.generic]]
+
+    @classmethod
+    def of(cls, calibration: Calibration, variant: Variant, temporal: Temporal = "batch") -> "Geometry":
+        """Of explicit matrices.
+
+        Raises:
+            RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
+        """
+        plan = PoolingPlan.from_calibration(calibration, variant)
+        return cls(plan, beside_plan(plan, calibration, variant, temporal))
+
+    @classmethod
+    def of_rigs(cls, rigs: Sequence[Rig], variant: Variant, temporal: Temporal = "batch") -> "Geometry":
+        """The door of this room: the rigs of all frames, newest first, to what the network takes beside the images.
+
+        Raises:
+            RigError: another number of rigs than the variant takes frames, or rigs of different cameras.
+        """
+        return cls.of(joint_calibration(rigs, variant), variant, temporal)
+
+
+class GeometryCache:
+    """`Geometry.of_rigs` of one network, made anew only when a rig moved. Several threads may call it."""
+
+    def __init__(self, variant: Variant, temporal: Temporal = "batch") -> None:
+        self._variant = variant
+        self._temporal: Temporal = temporal
+        self._last: tuple[bytes, Geometry] | None = None
+
+    def __call__(self, rigs: Sequence[Rig]) -> Geometry:
+        """Arguments and errors are those of `Geometry.of_rigs`."""
+        calibration = joint_calibration(rigs, self._variant)
+        fingerprint, last = calibration.fingerprint(), self._last  # read once: another thread may replace it
+        if last is None or last[0] != fingerprint:
+            last = self._last = fingerprint, Geometry.of(calibration, self._variant, self._temporal)
+        return last[1]
 
 
 def beside_plan(
     plan: PoolingPlan, calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
 ) -> dict[str, NDArray[np.generic]]:
-    """The inputs of a plan that is there already, and the rest of `network_inputs`.
+    """The inputs of a plan that is there already, and the rest of what calibration gives.
 
-    The fast form of a temporal model runs its depth net on the current moment alone.
+    The fast form of a temporal model runs its depth net on the current frame alone.
     """
     inputs: dict[str, NDArray[np.generic]] = {**plan.inputs()}
     frames = 1 if temporal == "fast" else variant.lifted_frames
@@ -78,7 +112,7 @@ def joint_calibration(rigs: Sequence[Rig], variant: Variant) -> Calibration:
 def camera_vectors(calibration: Calibration, variant: Variant) -> NDArray[np.float32]:
     """27 numbers for each lifted camera [B, 27]: what a depth net is told about it.
 
-    In order: fx, fy, cx, cy of the raw picture in pixels; the first two rows of the image transform, linear part and
+    In order: fx, fy, cx, cy of the raw image in pixels; the first two rows of the image transform, linear part and
     shift; five entries of the BEV augmentation; the first three rows of sensor to key ego, metres. The last are those
     of the **key frame's** camera for every frame. Source: `get_mlp_input` of FlashOCC's view transformer.
     """
@@ -100,7 +134,7 @@ def stereo_warps(calibration: Calibration, variant: Variant) -> NDArray[np.float
     """Where each lifted camera's pixels are in the frame before [B, 3, 4], for `networks.stereo.cost_volume`.
 
     `warp @ (u*d, v*d, d, 1)` is the homogeneous network pixel there of the network pixel (u, v) at depth d; its third
-    entry is the depth there in metres. The current frame's intrinsics and image transform serve the earlier picture
+    entry is the depth there in metres. The current frame's intrinsics and image transform serve the earlier image
     too, as in the official code (`gen_grid` of its depth net), whose steps are here one matrix, composed in float64.
     """
     cameras = cameras_per_frame(calibration, variant)

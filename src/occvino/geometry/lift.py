@@ -8,7 +8,6 @@ The geometry is that of FlashOCC's `LSSViewTransformer.get_ego_coor` and `voxel_
 Slow readable twins of everything here are in `lift_reference.py`; the tests hold the two together.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.errors import RigError
+from occvino.errors import RigError, warn
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import inverse3x3
@@ -169,12 +168,11 @@ class PoolingPlan:
         lifted = cameras_per_frame(calibration, variant) * variant.lifted_frames
         plan = cls.from_frames(cells_of_points(calibration.first(lifted), variant), variant)
         if plan.kept == 0:
-            warnings.warn(
+            warn(
                 f"none of the {plan.points} frustum points falls in the grid of {variant.name} (key ego frame, x "
                 f"{variant.lift_grid.x.lower:g}..{variant.lift_grid.x.upper:g} m): the BEV is all zero and the labels "
                 "say nothing. Are sensor2ego and ego2global camera-to-ego and ego-to-global, in metres?",
                 EmptyPlanWarning,
-                stacklevel=3,
             )
         return plan
 

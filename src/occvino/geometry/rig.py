@@ -1,6 +1,5 @@
 """All cameras of a vehicle, in the order in which the network takes them."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from occvino.errors import RigError
+from occvino.errors import RigError, warn
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.camera import Camera
 from occvino.geometry.image_transform import ImageTransform
@@ -77,7 +76,7 @@ class Rig:
 
         Args:
             sample: camera name -> record with `cam_intrinsic` [3, 3], `sensor2ego_rotation` (w, x, y, z),
-                `sensor2ego_translation`, `ego2global_rotation`, `ego2global_translation`, and, when the picture is not
+                `sensor2ego_translation`, `ego2global_rotation`, `ego2global_translation`, and, when the image is not
                 1600x900, `width` and `height`.
             names: which cameras, in which order. When left out: nuScenes' six in the order of the published models if
                 the sample has just these, else all in the sample's own order.
@@ -88,7 +87,7 @@ class Rig:
         return cls(cameras_of_sample(sample, names))
 
     def scaled(self, factor: float) -> "Rig":
-        """The same rig for pictures that were resized by `factor`."""
+        """The same rig for images that were resized by `factor`."""
         return Rig(tuple(camera.scaled(factor) for camera in self.cameras))
 
     def select(self, names: Iterable[str]) -> "Rig":
@@ -105,7 +104,7 @@ class Rig:
         return Rig(tuple(by_name[name] for name in names))
 
     def image_transforms(self, variant: Variant) -> tuple[ImageTransform, ...]:
-        """For each camera, how its picture becomes the variant's input."""
+        """For each camera, how its image becomes the variant's input."""
         return tuple(
             ImageTransform.for_test((camera.height, camera.width), variant.input_size) for camera in self.cameras
         )
@@ -134,17 +133,16 @@ class Rig:
 
 
 class UnknownPoseWarning(UserWarning):
-    """No rig of several moments says where the vehicle was: past moments are used as if it had stood still."""
+    """No rig of several frames says where the vehicle was: past frames are used as if it had stood still."""
 
 
 def warn_of_unknown_poses(rigs: Iterable[Rig]) -> None:
-    """For the rigs of two or more moments. The identity counts as nothing said: who drives is not there twice."""
+    """For the rigs of two or more frames. The identity counts as nothing said: who drives is not there twice."""
     if not any(rig.has_pose for rig in rigs):
-        warnings.warn(
-            "ego2global is left out, or the identity, at every moment: past moments are used as if the vehicle stood "
+        warn(
+            "ego2global is left out, or the identity, at every frame: past frames are used as if the vehicle stood "
             "still. Say in each rig where it was",
             UnknownPoseWarning,
-            stacklevel=2,
         )
 
 

@@ -1,13 +1,13 @@
-"""Models that take several moments, in three forms: what a stream keeps of the past, and what its graph takes beside.
+"""Models that take several frames, in three forms: what a stream keeps of the past, and what its graph takes beside.
 
-* batch: the pictures of all moments at once, as the official code has it; nothing is kept;
-* exact: what depends on the pictures alone is kept. Depth net, stereo and pooling of past moments run again with the
+* batch: the images of all frames at once, as the official code has it; nothing is kept;
+* exact: what depends on the images alone is kept. Depth net, stereo and pooling of past frames run again with the
   cameras of the current one, so that the result is that of batch;
-* fast: depth and features are kept as they were computed in their own moment, and pooled again where they are now.
+* fast: depth and features are kept as they were computed in their own frame, and pooled again where they are now.
 
-State has a row for each of the N cameras. What a moment computed is an output of the graph under its own name, and an
-input of the moments after it under that name and its age: `reduced` comes back as `reduced_1`, then as `reduced_2`.
-The input `missing` says which past moments there are not: there the current one stands in, inside the graph.
+State has a row for each of the N cameras. What a frame computed is an output of the graph under its own name, and an
+input of the frames after it under that name and its age: `reduced` comes back as `reduced_1`, then as `reduced_2`.
+The input `missing` says which past frames there are not: there the current one stands in, inside the graph.
 """
 
 from typing import Literal, TypeAlias
@@ -21,7 +21,7 @@ MISSING = "missing"
 
 
 def check_form(variant: Variant, temporal: str) -> None:
-    """Refuse a form that there is not, or a stream of a model that takes one moment.
+    """Refuse a form that there is not, or a stream of a model that takes one frame.
 
     Raises:
         OccvinoError: names the value and what is expected.
@@ -33,10 +33,10 @@ def check_form(variant: Variant, temporal: str) -> None:
 
 
 def state_slots(variant: Variant, temporal: Temporal) -> dict[str, int]:
-    """What is kept of a moment, and for how many moments each is needed.
+    """What is kept of a frame, and for how many frames each is needed.
 
     `reduced`: image features after the depth net's first layer, the last that knows nothing of the cameras.
-    `stride4`: what stereo matches. In the exact form matching runs again for past frames too: at the second moment of a
+    `stride4`: what stereo matches. In the exact form matching runs again for past frames too: at the second frame of a
     scene the frame before has the *current* one for its partner.
     """
     if temporal == "batch":
@@ -48,13 +48,13 @@ def state_slots(variant: Variant, temporal: Temporal) -> dict[str, int]:
     return slots
 
 
-def moments_kept(variant: Variant, temporal: Temporal) -> int:
-    """How many past moments a stream remembers."""
+def past_frames_kept(variant: Variant, temporal: Temporal) -> int:
+    """How many past frames a stream remembers."""
     return max(state_slots(variant, temporal).values(), default=0)
 
 
 def state_inputs(variant: Variant, temporal: Temporal) -> dict[str, tuple[str, int]]:
-    """Inputs of the graph that are state: their names, what of a moment each is, and of how many moments ago."""
+    """Inputs of the graph that are state: their names, what of a frame each is, and of how many frames ago."""
     return {
         f"{name}_{age}": (name, age)
         for name, slots in state_slots(variant, temporal).items()

@@ -1,4 +1,4 @@
-"""One camera's picture, in any form it may come in, to RGB pixels. Pillow is the reference.
+"""One camera's image, in any form it may come in, to RGB pixels. Pillow is the reference.
 
 Where the extra `fast` is installed, JPEG files and bytes go to simplejpeg, libjpeg-turbo with nothing around it, which
 gives the same pixels in about half of the time. Everything that is not plain goes to Pillow all the same - another
@@ -24,8 +24,8 @@ try:
 except ModuleNotFoundError:  # a broken installation of it is an error, not a reason to go slower
     simplejpeg = None
 
-Frame: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
-"""One camera's picture: a file, what a file holds, an array u8 [H, W, 3] in RGB order, or a Pillow image.
+ImageLike: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
+"""One camera's image: a file, what a file holds, an array u8 [H, W, 3] in RGB order, or a Pillow image.
 
 Arrays for an IR that takes BGR or NV12 are in that layout."""
 
@@ -41,34 +41,34 @@ def jpeg_decoder() -> str:
     return f"Pillow {PIL.__version__}" if simplejpeg is None else f"simplejpeg {simplejpeg.__version__}"
 
 
-def read(frame: Frame, camera: Camera) -> Image.Image:
-    """The picture of a camera, RGB and of the camera's size.
+def read(source: ImageLike, camera: Camera) -> Image.Image:
+    """The image of a camera, RGB and of the camera's size.
 
     Raises:
         FrameError: it cannot be read, or has another size than the camera.
     """
-    pixels = _fast(frame, camera, "RGB")
-    return _read(frame, camera) if pixels is None else Image.fromarray(pixels)
+    pixels = _fast(source, camera, "RGB")
+    return _read(source, camera) if pixels is None else Image.fromarray(pixels)
 
 
-def read_into(out: NDArray[np.uint8], frame: Frame, camera: Camera, layout: Literal["rgb", "bgr"]) -> None:
-    """Write the picture of a camera, u8 [height, width, 3], to `out`, which is contiguous.
+def read_into(out: NDArray[np.uint8], source: ImageLike, camera: Camera, layout: Literal["rgb", "bgr"]) -> None:
+    """Write the image of a camera, u8 [height, width, 3], to `out`, which is contiguous.
 
     Raises:
         FrameError: as `read`.
     """
-    if _fast(frame, camera, "BGR" if layout == "bgr" else "RGB", out) is None:
-        out[:] = np.asarray(_read(frame, camera))[..., :: -1 if layout == "bgr" else 1]
+    if _fast(source, camera, "BGR" if layout == "bgr" else "RGB", out) is None:
+        out[:] = np.asarray(_read(source, camera))[..., :: -1 if layout == "bgr" else 1]
 
 
 def _fast(
-    frame: Frame, camera: Camera, order: Literal["RGB", "BGR"], out: NDArray[np.uint8] | None = None
+    source: ImageLike, camera: Camera, order: Literal["RGB", "BGR"], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8] | None:
-    """The pixels by simplejpeg, written to `out` if there is one. None if the picture is for Pillow."""
-    if simplejpeg is None or not isinstance(frame, str | Path | bytes):
+    """The pixels by simplejpeg, written to `out` if there is one. None if the image is for Pillow."""
+    if simplejpeg is None or not isinstance(source, str | Path | bytes):
         return None
     try:
-        encoded = _jpeg(frame)
+        encoded = _jpeg(source)
         if encoded is None:
             return None
         height, width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
@@ -79,18 +79,18 @@ def _fast(
         return None
 
 
-def _jpeg(frame: str | Path | bytes) -> bytes | None:
+def _jpeg(source: str | Path | bytes) -> bytes | None:
     """All of a JPEG; None if it is something else."""
-    if isinstance(frame, bytes):
-        return frame if frame.startswith(JPEG) else None
-    with Path(frame).open("rb") as file:
+    if isinstance(source, bytes):
+        return source if source.startswith(JPEG) else None
+    with Path(source).open("rb") as file:
         begins = file.read(len(JPEG))
         return begins + file.read() if begins == JPEG else None
 
 
-def _read(frame: Frame, camera: Camera) -> Image.Image:
-    label = Path(frame).name if isinstance(frame, str | Path) else f"the picture of {camera.name}"
-    image = _decode(frame, label)
+def _read(source: ImageLike, camera: Camera) -> Image.Image:
+    label = Path(source).name if isinstance(source, str | Path) else f"the image of {camera.name}"
+    image = _decode(source, label)
     if image.size != (camera.width, camera.height):
         width, height = image.size
         raise FrameError(
@@ -103,28 +103,28 @@ def _fix(image: Image.Image, camera: Camera) -> str:
     factor = image.width / camera.width
     if round(camera.height * factor) == image.height:
         return f"rescale the intrinsics with Rig.scaled({factor:g})"
-    return "the shapes differ, so it was cropped or belongs to another camera; calibrate the pictures you have"
+    return "the shapes differ, so it was cropped or belongs to another camera; calibrate the images you have"
 
 
-def _decode(frame: Frame, label: str) -> Image.Image:
-    if isinstance(frame, np.ndarray):
-        return _from_array(frame, label)
+def _decode(source: ImageLike, label: str) -> Image.Image:
+    if isinstance(source, np.ndarray):
+        return _from_array(source, label)
     try:
-        source = io.BytesIO(frame) if isinstance(frame, bytes) else frame
-        image = source if isinstance(source, Image.Image) else Image.open(source)
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        image = file if isinstance(file, Image.Image) else Image.open(file)
         if image.mode not in MODES:
             raise FrameError(
                 f"{label} has pixels of mode {image.mode}, expected 8-bit colour or grey: convert it first"
             )
-        if image is frame:
-            with _LOADING:  # it may still lie in its file, and be another camera's picture too
+        if image is source:
+            with _LOADING:  # it may still lie in its file, and be another camera's image too
                 image.load()
         return image.convert("RGB")
     except AttributeError:
-        kind = type(frame).__name__
+        kind = type(source).__name__
         raise FrameError(f"{label} is a {kind}, expected a file, bytes, a uint8 array or a Pillow image") from None
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FrameError(f"{label} cannot be read as a picture: {error}") from error
+        raise FrameError(f"{label} cannot be read as an image: {error}") from error
 
 
 def _from_array(array: NDArray[Any], label: str) -> Image.Image:

@@ -1,63 +1,38 @@
-"""From picture files to what the network takes, exactly as the official test pipeline does it: Pillow, bicubic, crop.
+"""The door of this room: what a person hands in, made into what the network takes.
 
-This is the reference. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the result stays u8.
+Resizing is exactly that of the official test pipeline: Pillow, bicubic, crop. This is the reference for an IR that
+takes raw images and resizes them itself. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the
+result stays u8.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
-from pathlib import Path
-from typing import TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from occvino.errors import FrameError
+from occvino.errors import FrameError, warn
 from occvino.geometry.camera import Camera
 from occvino.geometry.image_transform import ImageTransform
 from occvino.geometry.rig import Rig, warn_of_unknown_poses
-from occvino.images.decode import Frame, read, read_into
+from occvino.images.decode import ImageLike, read, read_into
+from occvino.images.find import Images, by_camera
 from occvino.images.layout import ImageInput
+from occvino.images.parallel import side_by_side
 from occvino.variant import Variant
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-Frames: TypeAlias = str | Path | Mapping[str, Frame] | Sequence[Frame] | NDArray[np.uint8]
-"""One picture per camera: a folder, a mapping from camera names, or a sequence or one array in rig order."""
-
-Moment: TypeAlias = tuple[Frames, Rig]
-"""The pictures of one moment and the rig that took them."""
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
+ImagesAndRig: TypeAlias = tuple[Images, Rig]
+"""The images of one frame and the rig that took them."""
 
 
-def network_images(frames: Frames, rig: Rig, variant: Variant, pool: Executor | None = None) -> NDArray[np.uint8]:
-    """Pictures of a rig -> u8 [N, H, W, 3], RGB, in rig order.
-
-    Args:
-        frames: one picture per camera.
-        rig: that took them.
-        variant: what the pictures are resized and cropped for.
-        pool: whose idle threads take cameras off this one; without it the cameras are read one after another.
-
-    Raises:
-        FrameError: a camera has no picture, or it cannot be read, or it has another size than the rig says. Of several,
-            the first one in rig order is told.
-    """
-    pictures = by_camera(frames, rig)
-
-    def image(taken: tuple[Camera, ImageTransform]) -> NDArray[np.uint8]:
-        camera, transform = taken
-        resized = read(pictures[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
-        return np.asarray(resized.crop(transform.crop))
-
-    cameras = list(zip(rig.cameras, rig.image_transforms(variant), strict=True))
-    return np.stack(side_by_side(image, cameras, pool))  # [N, H, W, 3]
+class HostResizeWarning(UserWarning):
+    """The IR takes raw images of another size, so these are resized by Pillow on the host, which is slower."""
 
 
-def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> list[Moment]:
-    """The current moment and those before it, newest first: `count` in all.
+def with_past(images: Images, rig: Rig, past: Sequence[ImagesAndRig], count: int) -> list[ImagesAndRig]:
+    """The current frame and those before it, newest first: `count` in all.
 
     Where there are fewer, the current one stands in for those that are missing, as the official loader has it at the
     start of a scene.
@@ -71,149 +46,146 @@ def moments(frames: Frames, rig: Rig, past: Sequence[Moment], count: int) -> lis
         raise FrameError(f"{len(past)} past frames for a network that takes {count - 1}: give the newest ones")
     if past:
         warn_of_unknown_poses([rig, *(other for _, other in past)])
-    now = (frames, rig)
+    now = (images, rig)
     return [now, *past, *[now] * (count - 1 - len(past))]
 
 
-def images_of(
-    seen: Sequence[Moment], rigs: Sequence[Rig], variant: Variant, pool: Executor | None = None
-) -> NDArray[np.uint8]:
-    """Pictures of several moments -> u8 [F * N, H, W, 3], frame after frame.
+def image_inputs(
+    seen: Sequence[ImagesAndRig],
+    rigs: Sequence[Rig],
+    variant: Variant,
+    takes: ImageInput | None = None,
+    pool: Executor | None = None,
+) -> dict[str, NDArray[np.uint8]]:
+    """Images of one or more frames as the IR takes them: its input `frames` if they are raw, `images` if resized.
 
-    `rigs` are those of the moments with their cameras in the network's order. A moment that stands in for another is
-    read once. `pool` is as in `network_images`.
+    Args:
+        seen: the frames.
+        rigs: their rigs with the cameras in the network's order.
+        variant: what the images are resized and cropped for.
+        takes: the raw images that the IR resizes itself; None if it takes them resized.
+        pool: whose idle threads take cameras off this one; without it the cameras are read one after another.
+
+    Warns with `HostResizeWarning` where the IR takes raw images of another size.
+
+    Raises:
+        FrameError: as `network_images`; or the images are of another size than an IR takes that is not given RGB.
+    """
+    if takes is None:
+        return {"images": resized_images(seen, rigs, variant, pool)}
+    sizes = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras}
+    if sizes == {takes.size}:
+        return {"frames": raw_images(seen, rigs, takes, pool)}
+    found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
+    message = f"the IR takes images of {takes}, the rig's cameras have {found} (height x width)"
+    if takes.layout != "rgb":
+        raise FrameError(f"{message}: convert again with --rig RIG.json")
+    fix = "convert again with --rig RIG.json" if len(sizes) == 1 else "an IR takes one size for all cameras"
+    warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning)
+    return {"images": resized_images(seen, rigs, variant, pool)}
+
+
+def network_images(images: Images, rig: Rig, variant: Variant, pool: Executor | None = None) -> NDArray[np.uint8]:
+    """Images of a rig -> u8 [N, H, W, 3], RGB, resized and cropped, in rig order.
+
+    Args:
+        images: one per camera.
+        rig: that took them.
+        variant: what the images are resized and cropped for.
+        pool: as in `image_inputs`.
+
+    Raises:
+        FrameError: a camera has no image, or it cannot be read, or it has another size than the rig says. Of several,
+            the first one in rig order is told.
+    """
+    given = by_camera(images, rig)
+
+    def resized(taken: tuple[Camera, ImageTransform]) -> NDArray[np.uint8]:
+        camera, transform = taken
+        whole = read(given[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
+        return np.asarray(whole.crop(transform.crop))
+
+    cameras = list(zip(rig.cameras, rig.image_transforms(variant), strict=True))
+    return np.stack(side_by_side(resized, cameras, pool))  # [N, H, W, 3]
+
+
+def resized_images(
+    seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], variant: Variant, pool: Executor | None = None
+) -> NDArray[np.uint8]:
+    """Images of several frames -> u8 [F * N, H, W, 3], frame after frame.
+
+    The arguments are those of `image_inputs`. A frame that stands in for another is read once.
 
     Raises:
         FrameError: as `network_images`.
     """
-    images: dict[int, NDArray[np.uint8]] = {}
-    for moment, rig in zip(seen, rigs, strict=True):
-        if id(moment) not in images:
-            images[id(moment)] = network_images(by_camera(*moment), rig, variant, pool)
-    return np.concatenate([images[id(moment)] for moment in seen])
+    made: dict[int, NDArray[np.uint8]] = {}
+    for frame, rig in zip(seen, rigs, strict=True):
+        if id(frame) not in made:
+            made[id(frame)] = network_images(by_camera(*frame), rig, variant, pool)
+    return np.concatenate([made[id(frame)] for frame in seen])
 
 
-def whole_pictures(
-    seen: Sequence[Moment], rigs: Sequence[Rig], image_input: ImageInput, pool: Executor | None = None
+def raw_images(
+    seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], takes: ImageInput, pool: Executor | None = None
 ) -> NDArray[np.uint8]:
-    """Pictures of several moments as an IR takes them that resizes itself -> u8 [F * N, *image_input.shape].
+    """Images of several frames as an IR takes them that resizes itself -> u8 [F * N, *takes.shape].
 
-    `rigs` are as in `images_of`, and all their cameras have the size of `image_input`; `pool` is as in
-    `network_images`. One moment that is one array in the network's order is passed on without a copy.
+    The arguments are those of `image_inputs`, and all cameras have the size of `takes`. One frame that is one array in
+    the network's order is passed on without a copy.
 
     Raises:
         FrameError: as `network_images`; or an array is not of the layout.
     """
-    (frames, given), cameras = seen[0], len(rigs[0])
-    expected = (cameras, *image_input.shape)
+    (images, given), cameras = seen[0], len(rigs[0])
+    expected = (cameras, *takes.shape)
     if (
         len(seen) == 1
-        and isinstance(frames, np.ndarray)
+        and isinstance(images, np.ndarray)
         and given.names == rigs[0].names
-        and (frames.dtype, frames.shape) == (np.uint8, expected)
+        and (images.dtype, images.shape) == (np.uint8, expected)
     ):
-        return np.ascontiguousarray(frames)
+        return np.ascontiguousarray(images)
     out = np.empty((len(seen), *expected), np.uint8)
     written: dict[int, NDArray[np.uint8]] = {}
-    for block, moment, rig in zip(out, seen, rigs, strict=True):
-        if id(moment) in written:
-            block[:] = written[id(moment)]
+    for block, frame, rig in zip(out, seen, rigs, strict=True):
+        if id(frame) in written:
+            block[:] = written[id(frame)]
         else:
-            _write_whole(block, by_camera(*moment), rig, image_input, pool)
-            written[id(moment)] = block
-    return out.reshape(len(seen) * cameras, *image_input.shape)
+            _write_raw(block, by_camera(*frame), rig, takes, pool)
+            written[id(frame)] = block
+    return out.reshape(len(seen) * cameras, *takes.shape)
 
 
-def _write_whole(
+def _write_raw(
     out: NDArray[np.uint8],
-    pictures: Mapping[str, Frame],
+    images: Mapping[str, ImageLike],
     rig: Rig,
     image_input: ImageInput,
     pool: Executor | None,
 ) -> None:
-    """Each picture straight to its place in `out`, u8 [N, *image_input.shape]."""
+    """Each image straight to its place in `out`, u8 [N, *image_input.shape]."""
 
     def write(taken: tuple[NDArray[np.uint8], Camera]) -> None:
         place, camera = taken
-        _write_picture(place, pictures[camera.name], camera, image_input)
+        _write_image(place, images[camera.name], camera, image_input)
 
     side_by_side(write, list(zip(out, rig.cameras, strict=True)), pool)
 
 
-def _write_picture(out: NDArray[np.uint8], frame: Frame, camera: Camera, image_input: ImageInput) -> None:
+def _write_image(out: NDArray[np.uint8], image: ImageLike, camera: Camera, image_input: ImageInput) -> None:
     shape, layout = image_input.shape, image_input.layout
     if (
-        isinstance(frame, np.ndarray)
-        and frame.dtype == np.uint8
-        and frame.shape in (shape, shape[:2])[: 1 + (layout == "nv12")]
+        isinstance(image, np.ndarray)
+        and image.dtype == np.uint8
+        and image.shape in (shape, shape[:2])[: 1 + (layout == "nv12")]
     ):
-        out[:] = frame.reshape(shape)
+        out[:] = image.reshape(shape)
         return
-    if layout == "nv12" or (layout == "bgr" and isinstance(frame, np.ndarray)):
-        is_a = f"{frame.dtype} {list(frame.shape)}" if isinstance(frame, np.ndarray) else f"a {type(frame).__name__}"
+    if layout == "nv12" or (layout == "bgr" and isinstance(image, np.ndarray)):
+        is_a = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else f"a {type(image).__name__}"
         raise FrameError(
-            f"the picture of {camera.name} is {is_a}, and the model takes {image_input}: "
+            f"the image of {camera.name} is {is_a}, and the model takes {image_input}: "
             f"an array uint8 {list(shape)} is expected"
         )
-    read_into(out, frame, camera, layout)
-
-
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None) -> list[Result]:
-    """`function` of each item, in this thread and in those of `pool` that have nothing else to do.
-
-    This thread begins at the end and takes what no other has begun, so that it may be one of the pool itself. Where it
-    returns or raises, nothing is under way any more; of several errors that of the first item is raised.
-    """
-    if pool is None:
-        return [function(item) for item in items]
-    shared = [pool.submit(function, item) for item in items]
-    done = [_here(function, item) if one.cancel() else one for item, one in zip(items[::-1], shared[::-1], strict=True)]
-    wait(done)
-    return [one.result() for one in done[::-1]]
-
-
-def _here(function: Callable[[Item], Result], item: Item) -> "Future[Result]":
-    future: Future[Result] = Future()
-    try:
-        future.set_result(function(item))
-    except Exception as error:
-        future.set_exception(error)
-    return future
-
-
-def by_camera(frames: Frames, rig: Rig) -> Mapping[str, Frame]:
-    """The picture of each camera of the rig by its name, so that the cameras can be put in another order afterwards.
-
-    Raises:
-        FrameError: a camera has no picture, or a sequence has another length than the rig.
-    """
-    if isinstance(frames, str | Path):
-        return {name: _find(Path(frames), name) for name in rig.names}
-    if isinstance(frames, Mapping):
-        missing = [name for name in rig.names if name not in frames]
-        if missing:
-            raise FrameError(f"no picture of {', '.join(missing)}; there are {', '.join(sorted(frames)) or 'none'}")
-        return frames
-    if len(frames) != len(rig):
-        raise FrameError(f"{len(frames)} pictures for a rig of {len(rig)} cameras ({', '.join(rig.names)})")
-    return dict(zip(rig.names, frames, strict=True))
-
-
-def _find(folder: Path, name: str) -> Path:
-    """`NAME.jpg` in the folder, or one nuScenes-style file `*__NAME__*` in it or in its subfolder NAME."""
-    if not folder.is_dir():
-        raise FrameError(f"there is no folder of pictures {folder}")
-    found = _pictures(folder.glob(f"{name}.*"))
-    if not found:
-        found = _pictures((*folder.glob(f"*__{name}__*"), *folder.glob(f"{name}/*")))
-    if not found:
-        raise FrameError(f"{folder} holds no picture of {name}: {name}.jpg is expected")
-    if len(found) > 1:
-        raise FrameError(
-            f"{folder} holds {len(found)} pictures of {name} ({found[0].name}, {found[1].name}, ...): one is expected"
-        )
-    return found[0]
-
-
-def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES)
+    read_into(out, image, camera, layout)

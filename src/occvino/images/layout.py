@@ -1,4 +1,4 @@
-"""What pictures an IR takes: whole ones, as a camera gives them, which it resizes and crops itself."""
+"""What images an IR takes: whole ones, as a camera gives them, which it resizes and crops itself."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ Layout: TypeAlias = Literal["rgb", "bgr", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 NUSCENES = (900, 1600)
-"""Height and width of a picture of nuScenes."""
+"""Height and width of an image of nuScenes."""
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """Whole pictures, the input `frames` of an IR.
+    """Raw images, the input `frames` of an IR.
 
     Args:
         size: (height, width) in pixels, the same for every camera.
@@ -69,7 +69,7 @@ class ImageInput:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one picture, as the IR takes it."""
+        """Of one image, as the IR takes it."""
         height, width = self.size
         return (height * 3 // 2, width, 1) if self.layout == "nv12" else (height, width, 3)
 

@@ -1,4 +1,4 @@
-"""Pillow's bicubic resize as two matrices: what the graph multiplies pictures by.
+"""Pillow's bicubic resize as two matrices: what the graph multiplies images by.
 
 Pillow resizes rows, rounds to u8, then resizes columns, and rounds again. Each output pixel is a weighted sum of a
 window of input pixels. The weights are fixed-point numbers of 22 bits, which float32 holds exactly. Taken from the
@@ -20,7 +20,7 @@ _A = -0.5
 def filter_matrix(source: int, size: int) -> NDArray[np.float64]:
     """Weights [size, source] that resize a line of `source` pixels to `size`, as Pillow's bicubic filter has them."""
     scale = source / size
-    stretch = max(scale, 1.0)  # a picture that shrinks is smoothed over as many more pixels
+    stretch = max(scale, 1.0)  # an image that shrinks is smoothed over as many more pixels
     centre = (np.arange(size) + 0.5) * scale
     first = np.maximum((centre - _SUPPORT * stretch + 0.5).astype(np.int64), 0)
     last = np.minimum((centre + _SUPPORT * stretch + 0.5).astype(np.int64), source)  # exclusive

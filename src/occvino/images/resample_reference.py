@@ -9,19 +9,17 @@ def filter_matrix(source: int, size: int) -> NDArray[np.float64]:
     return np.array([_weights(source, size, pixel) for pixel in range(size)]) / 2**22
 
 
-def resize(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A picture u8 [H, W, C] resized to (height, width): along the rows, rounded to u8, then along the columns."""
+def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image u8 [H, W, C] resized to (height, width): along the rows, rounded to u8, then along the columns."""
     height, width = size
-    wide = _resize_columns(picture.transpose(1, 0, 2), width).transpose(1, 0, 2)
+    wide = _resize_columns(image.transpose(1, 0, 2), width).transpose(1, 0, 2)
     return _resize_columns(wide, height)
 
 
-def _resize_columns(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _resize_columns(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     lines: list[NDArray[np.uint8]] = []
     for pixel in range(size):
-        total = sum(
-            w * line.astype(np.int64) for w, line in zip(_weights(len(picture), size, pixel), picture, strict=True)
-        )
+        total = sum(w * line.astype(np.int64) for w, line in zip(_weights(len(image), size, pixel), image, strict=True))
         lines.append(np.clip((total + 2**21) >> 22, 0, 255).astype(np.uint8))
     return np.stack(lines)
 

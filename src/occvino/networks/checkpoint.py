@@ -66,7 +66,7 @@ def build(name: str, checkpoint: str | Path | None = None, *, seed: int = 0) -> 
 
 
 def _keep_scale(model: FlashOcc) -> None:
-    """Noise that keeps every tensor of order one, and labels that depend on the pictures.
+    """Noise that keeps every tensor of order one, and labels that depend on the images.
 
     PyTorch's own initialisation fades on the way, and so does the trunk, most of whose cells see nothing: the offsets
     of the head would decide every label, and any two networks would agree on them.

@@ -113,7 +113,7 @@ class Atrous(nn.Module):
 
 
 class ASPP(nn.Module):
-    """Atrous spatial pyramid pooling (Chen et al., 2017): four dilations and the mean of the picture, merged by 1x1."""
+    """Atrous spatial pyramid pooling (Chen et al., 2017): four dilations and the mean of the image, merged by 1x1."""
 
     def __init__(self, channels: int, mid_channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The network: pictures, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
+"""The network: images, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,9 +32,9 @@ STD = (58.395, 57.12, 57.375)
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Pictures u8 [N, H, W, 3] RGB -> network input f32 [N, 3, H, W].
+    """Images u8 [N, H, W, 3] RGB -> network input f32 [N, 3, H, W].
 
-    The published weights were trained on pictures whose channels were swapped to B, G, R while mean and deviation
+    The published weights were trained on images whose channels were swapped to B, G, R while mean and deviation
     stayed in R, G, B order: the official loader reads RGB and asks mmcv to swap once more. So that is right here.
     """
     mean, std = images.new_tensor(MEAN, dtype=torch.float32), images.new_tensor(STD, dtype=torch.float32)
@@ -54,17 +54,17 @@ def tap_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]
 
 
 def check_batch(variant: Variant, images: Tensor, plan: Sequence[Tensor], conditions: Sequence[Tensor]) -> int:
-    """How many pictures are lifted: those of all frames but, with stereo, the oldest.
+    """How many images are lifted: those of all frames but, with stereo, the oldest.
 
     The official code reshapes whatever it is given, so that frames and cameras can be mixed up in silence.
 
     Raises:
-        FrameError: a tensor holds another number than belongs to the pictures.
+        FrameError: a tensor holds another number than belongs to the images.
     """
     cameras, rest = divmod(len(images), variant.frames)
     if rest or not cameras:
         raise FrameError(
-            f"{len(images)} pictures for {variant.name}, which takes {variant.frames} frames of each camera: expected "
+            f"{len(images)} images for {variant.name}, which takes {variant.frames} frames of each camera: expected "
             f"a multiple of {variant.frames}, all cameras of the key frame first"
         )
     lifted, entries = cameras * variant.lifted_frames, variant.plan_entries(cameras)
@@ -75,7 +75,7 @@ def check_batch(variant: Variant, images: Tensor, plan: Sequence[Tensor], condit
         if len(tensor) != count:
             raise FrameError(
                 f"{name} has {len(tensor)} rows, expected {count} for {cameras} cameras in {variant.frames} frames: "
-                "give pictures and calibration of the same cameras"
+                "give images and calibration of the same cameras"
             )
     return lifted
 
@@ -89,9 +89,9 @@ class FlashOcc(nn.Module):
     """The network of one `Variant`. Everything it takes is a tensor: calibration comes in as the pooling plan.
 
     Where the variant lifts F frames, everything that there is one of for each camera holds the N cameras of the key
-    frame, then those of the frame before, and so on; B = F * N. (The official code takes pictures camera by camera.)
+    frame, then those of the frame before, and so on; B = F * N. (The official code takes images camera by camera.)
 
-    Inputs of `forward` and `taps` (`geometry.network_inputs` makes all but the first):
+    Inputs of `forward` and `taps` (`geometry.inputs` makes all but the first):
         images: [B, 3, H, W] float32, normalised (`normalise`), N cameras in rig order; one more frame with stereo.
         ranks_depth, ranks_feat, interval_starts: the arrays of a `lift.PoolingPlan` as tensors.
         cameras: [B, 27], for variants with a depth net.

@@ -11,7 +11,7 @@ STRIDE = 4
 NEAREST = 1e-3
 """Metres before the earlier camera that a point must have to be looked up there."""
 NOWHERE = -2.0
-"""A sampling coordinate outside of the picture, whose border is at -1 and 1."""
+"""A sampling coordinate outside of the image, whose border is at -1 and 1."""
 GROUP = 4
 """The official code sums channels four at a time and judges what is unseen by the first of the last four."""
 
@@ -28,7 +28,7 @@ def cost_volume(
             homogeneous, its third entry the depth there in metres (`geometry.stereo_warps`).
         depths: the D depths, metres.
         unseen_cost: added where the first channel of the last group of four was sampled as exactly 0. That is meant to
-            find what the earlier picture does not show, and finds the zeros that a ReLU leaves as well.
+            find what the earlier image does not show, and finds the zeros that a ReLU leaves as well.
 
     Returns:
         [B, D, h, w]. Source: `calculate_cost_volumn` of FlashOCC's depth net.
@@ -56,9 +56,9 @@ def pixels(features: Tensor) -> Tensor:
 
 
 def sampling_grid(points: Tensor, size: torch.Size) -> Tensor:
-    """Homogeneous points [B, 3, h*w] in the earlier picture -> coordinates [B, h, w, 2] for `grid_sample`.
+    """Homogeneous points [B, 3, h*w] in the earlier image -> coordinates [B, h, w, 2] for `grid_sample`.
 
-    They are normalised by the network picture and used on its feature map, as the official code does.
+    They are normalised by the network image and used on its feature map, as the official code does.
     """
     height, width = size
     behind = points[:, 2:] < NEAREST  # [B, 1, h*w]

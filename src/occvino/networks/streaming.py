@@ -1,7 +1,7 @@
-"""The streaming forms of a temporal network: one moment's pictures in, and what the moments before left.
+"""The streaming forms of a temporal network: one frame's images in, and what the frames before left.
 
 Both give the taps of `tap_names(variant, temporal)`; those that `temporal.state_slots` names are what to keep. Before
-the BEV, taps are of the current moment alone, but for depth and features of the exact form. `FlashOcc.taps` is the
+the BEV, taps are of the current frame alone, but for depth and features of the exact form. `FlashOcc.taps` is the
 batch form, which the exact one equals.
 """
 
@@ -12,23 +12,23 @@ from torch import Tensor
 
 from occvino.errors import FrameError
 from occvino.geometry.inputs import PLAN_INPUTS, input_names
-from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes, state_slots
+from occvino.geometry.temporal import MISSING, Temporal, past_frames_kept, state_inputs, state_shapes, state_slots
 from occvino.networks.depth_net import CAMERA_VALUES, CameraDepthNet
 from occvino.networks.flashocc import FlashOcc
 
 
 def stream_taps(model: FlashOcc, temporal: Temporal, images: Tensor, *inputs: Tensor) -> dict[str, Tensor]:
-    """Taps of one moment of a stream.
+    """Taps of one frame of a stream.
 
     Args:
         model: of a temporal variant.
         temporal: "exact" or "fast".
-        images: [N, 3, H, W] float32, normalised, of the current moment.
-        inputs: the rest of `geometry.input_names(variant, temporal)`, in order. `missing` is a bool [moments kept],
+        images: [N, 3, H, W] float32, normalised, of the current frame.
+        inputs: the rest of `geometry.input_names(variant, temporal)`, in order. `missing` is a bool [frames kept],
             newest first; the state that it says there is not may hold anything.
 
     Raises:
-        FrameError: a tensor is not that of as many cameras as there are pictures.
+        FrameError: a tensor is not that of as many cameras as there are images.
     """
     given = dict(zip(input_names(model.variant, temporal)[1:], inputs, strict=True))
     _check(model, temporal, images, given)
@@ -41,7 +41,7 @@ def stream_taps(model: FlashOcc, temporal: Temporal, images: Tensor, *inputs: Te
 
 
 def _exact(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Depth and features of past moments from what was kept of their pictures, with the cameras of this one."""
+    """Depth and features of past frames from what was kept of their images, with the cameras of this one."""
     transformer = model.img_view_transformer
     depth_net = transformer.depth_net
     assert isinstance(depth_net, CameraDepthNet), "every temporal variant has one"
@@ -58,7 +58,7 @@ def _exact(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, T
 
 
 def _fast(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Depth and features of this moment, beside those that past moments had in their own."""
+    """Depth and features of this frame, beside those that past frames had in their own."""
     match: tuple[Tensor, ...] = ()
     if model.variant.stereo:
         before = with_past(model, "fast", "stride4", stride4, given)[len(stride4) :]
@@ -70,9 +70,9 @@ def _fast(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Te
 
 
 def with_past(model: FlashOcc, temporal: Temporal, name: str, now: Tensor, given: Mapping[str, Tensor]) -> Tensor:
-    """One kind of state of this moment and of those before, newest first: [(1 + slots) * N, ...].
+    """One kind of state of this frame and of those before, newest first: [(1 + slots) * N, ...].
 
-    This moment stands in for those that are missing, as in the official loader.
+    This frame stands in for those that are missing, as in the official loader.
     """
     slots = state_slots(model.variant, temporal)[name]
     past = [torch.where(given[MISSING][age - 1], now, given[f"{name}_{age}"]) for age in range(1, slots + 1)]
@@ -89,12 +89,12 @@ def _check(model: FlashOcc, temporal: Temporal, images: Tensor, given: Mapping[s
         "interval_starts": (variant.plan_cells(),),
         "cameras": (asked, CAMERA_VALUES),
         "warps": (asked, 3, 4),
-        MISSING: (moments_kept(variant, temporal),),
+        MISSING: (past_frames_kept(variant, temporal),),
         **{name: shapes[kind] for name, (kind, _) in state_inputs(variant, temporal).items()},
     }
     for name, tensor in given.items():
         if tuple(tensor.shape) != tuple(expected[name]):
             raise FrameError(
                 f"{name} has shape {list(tensor.shape)}, expected {list(expected[name])} for {cameras} cameras in one "
-                f"moment of {variant.name} ({temporal}): give the pictures of this moment alone"
+                f"frame of {variant.name} ({temporal}): give the images of this frame alone"
             )

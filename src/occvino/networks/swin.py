@@ -12,7 +12,7 @@ _FAR = -100.0
 
 
 class SwinBackbone(nn.Module):
-    """Gives the stages of strides 4, 16 and 32. `size` is the height and width of the pictures, multiples of 32."""
+    """Gives the stages of strides 4, 16 and 32. `size` is the height and width of the images, multiples of 32."""
 
     def __init__(self, config: Swin, size: tuple[int, int]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class SwinBackbone(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Each 4x4 patch of the picture becomes a token."""
+    """Each 4x4 patch of the image becomes a token."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Tokens of B windows [B, T, C], and for shifted ones [windows of a picture, T, T] -> [B, T, C]."""
+        """Tokens of B windows [B, T, C], and for shifted ones [windows of an image, T, T] -> [B, T, C]."""
         batch, tokens, channels = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv[0] * (channels // self.heads) ** -0.5, qkv[1], qkv[2]  # [B, heads, T, C / heads]

@@ -1,4 +1,4 @@
-"""An IR that resizes pictures itself, without that part."""
+"""An IR that resizes images itself, without that part."""
 
 import numpy as np
 import openvino as ov

@@ -1,11 +1,10 @@
-"""What a stream remembers of the moments before: their state, their rigs and their times; and when to forget them.
+"""What a stream remembers of the frames before: their state, their rigs and their times; and when to forget them.
 
 `Memory.recall` says what the next call is to be given, `Memory.keep` remembers what it gave. Between the two nothing
 changes, so that a call that fails leaves the memory as it was.
 """
 
 import math
-import warnings
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,33 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.artifact import Artifact
-from occvino.errors import FrameError
+from occvino.errors import FrameError, warn
 from occvino.geometry.rig import Rig, warn_of_unknown_poses
-from occvino.geometry.temporal import MISSING, Temporal, moments_kept, state_inputs, state_shapes
+from occvino.geometry.temporal import MISSING, Temporal, past_frames_kept, state_inputs, state_shapes
 from occvino.geometry.transforms import rigid_inverse
 from occvino.variant import Variant
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
-"""What is kept of one moment, by the names of `temporal.state_slots`."""
+"""What is kept of one frame, by the names of `temporal.state_slots`."""
 
 
 class SceneCutWarning(UserWarning):
-    """The moment does not follow the one before, so the past was forgotten: the current frame stands in for it."""
+    """The frame does not follow the one before, so the past was forgotten: the current frame stands in for it."""
 
 
 class DroppedFrameWarning(UserWarning):
-    """More time than usual passed since the moment before. The past was used all the same, from where it was."""
+    """More time than usual passed since the frame before. The past was used all the same, from where it was."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may lie between two moments of one scene.
+    """What may lie between two frames of one scene.
 
     Attributes:
         gap: seconds.
         speed: metres a second; where no times are given, `jump` takes its place.
-        jump: metres from one moment to the next.
-        turn: degrees from one moment to the next.
+        jump: metres from one frame to the next.
+        turn: degrees from one frame to the next.
         late: how many times the usual interval must pass for frames to have been dropped.
     """
 
@@ -54,7 +53,7 @@ class Limits:
 
     @classmethod
     def none(cls) -> "Limits":
-        """Anything may lie between two moments of one scene, but not time that goes back."""
+        """Anything may lie between two frames of one scene, but not time that goes back."""
         return cls(math.inf, math.inf, math.inf, math.inf)
 
 
@@ -66,22 +65,28 @@ class History:
     """What a result had of the past.
 
     Attributes:
-        moments: how many past moments were used.
+        frames: how many past frames were used.
         wanted: how many the model takes; the current one stood in for the rest.
-        event: "start": there was nothing to remember. "scene": the caller named another scene. "cut": the moment does
-            not follow the one before. "dropped": moments seem to be missing before this one. None: nothing of note.
+        event: "start": there was nothing to remember. "scene": the caller named another scene. "cut": the frame does
+            not follow the one before. "dropped": frames seem to be missing before this one. None: nothing of note.
         message: the event in words; empty if there was none.
     """
 
-    moments: int
+    frames: int
     wanted: int
     event: Event | None = None
     message: str = ""
 
+    @property
+    def moments(self) -> int:
+        """What `frames` was called before."""
+        warn("History.moments is called History.frames now", DeprecationWarning)
+        return self.frames
+
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """One remembered moment. `rig`: with its cameras in the network's order; `time`: seconds."""
+class PastFrame:
+    """One remembered frame. `rig`: with its cameras in the network's order; `time`: seconds."""
 
     state: State
     rig: Rig
@@ -94,7 +99,7 @@ class Recalled:
     """What one call is given of the past. `past`: newest first. `inputs`: `missing` and the state, by input names."""
 
     rigs: tuple[Rig, ...]
-    past: tuple[Moment, ...]
+    past: tuple[PastFrame, ...]
     inputs: Mapping[str, NDArray[Any]]
     history: History
 
@@ -106,13 +111,13 @@ class Memory:
         variant: a temporal one.
         temporal: "exact" or "fast".
         cameras: N.
-        limits: what may lie between two moments.
+        limits: what may lie between two frames.
     """
 
     def __init__(self, variant: Variant, temporal: Temporal, cameras: int, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._variant = variant
-        self._moments = moments_kept(variant, temporal)
+        self._frames = past_frames_kept(variant, temporal)
         self._inputs = state_inputs(variant, temporal)
         self._shapes = state_shapes(variant, temporal, cameras)
         self._blank = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
@@ -120,16 +125,16 @@ class Memory:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next moment is the first of a scene."""
-        self._past: tuple[Moment, ...] = ()
+        """Forget everything: the next frame is the first of a scene."""
+        self._past: tuple[PastFrame, ...] = ()
         self._intervals: deque[float] = deque(maxlen=8)
 
     def recall(
         self, rig: Rig, scene: str | None = None, time: float | None = None, *, follows: bool = False
     ) -> Recalled:
-        """What the moment of this rig, scene and time (seconds) is to be given of the past.
+        """What the frame of this rig, scene and time (seconds) is to be given of the past.
 
-        `follows`: the caller knows that it follows the moment before; nothing is looked for then. Otherwise it warns
+        `follows`: the caller knows that it follows the frame before; nothing is looked for then. Otherwise it warns
         with `SceneCutWarning` or `DroppedFrameWarning` if it does not. `UnknownPoseWarning`: no rig says where it was.
 
         Raises:
@@ -140,54 +145,54 @@ class Memory:
         event, message = (None, "") if follows and self._past else self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
         if past:
-            warn_of_unknown_poses([rig, *(moment.rig for moment in past)])
+            warn_of_unknown_poses([rig, *(frame.rig for frame in past)])
         if event in ("cut", "dropped"):
-            warnings.warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning, stacklevel=6)
-        there = [age <= len(past) for age in range(1, self._moments + 1)]
+            warn(message, SceneCutWarning if event == "cut" else DroppedFrameWarning)
+        there = [age <= len(past) for age in range(1, self._frames + 1)]
         inputs: dict[str, NDArray[Any]] = {MISSING: ~np.array(there)}
         for name, (kind, age) in self._inputs.items():
             inputs[name] = past[age - 1].state[kind] if age <= len(past) else self._blank[kind]
-        rigs = (rig, *(moment.rig for moment in past))
+        rigs = (rig, *(frame.rig for frame in past))
         rigs += (rig,) * (self._variant.frames - len(rigs))
-        return Recalled(rigs, past, inputs, History(len(past), self._moments, event, message))
+        return Recalled(rigs, past, inputs, History(len(past), self._frames, event, message))
 
     def room(self) -> State:
-        """Arrays for the state of a moment, for the call to write to; no remembered moment uses them."""
+        """Arrays for the state of a frame, for the call to write to; no remembered frame uses them."""
         if self._free:
             return self._free.pop()
         return {name: np.empty(shape, np.float32) for name, shape in self._shapes.items()}
 
     def keep(self, recalled: Recalled, state: State, scene: str | None = None, time: float | None = None) -> None:
-        """Remember a moment that was computed from what `recall` gave."""
+        """Remember a frame that was computed from what `recall` gave."""
         if scene is None and recalled.past:
             scene = recalled.past[0].scene  # what is not told has not changed
-        kept = (Moment(state, recalled.rigs[0], scene, time), *recalled.past)[: self._moments]
-        self._free += [moment.state for moment in self._past if moment not in kept]
+        kept = (PastFrame(state, recalled.rigs[0], scene, time), *recalled.past)[: self._frames]
+        self._free += [frame.state for frame in self._past if frame not in kept]
         if recalled.past and (interval := _interval(recalled.past[0], time)):
             self._intervals.append(interval)
         self._past = kept
 
     def _event(self, rig: Rig, scene: str | None, time: float | None) -> tuple[Event | None, str]:
-        """How a moment follows the one before."""
+        """How a frame follows the one before."""
         if not self._past:
-            return "start", "the first moment: the current frame stands in for the past"
+            return "start", "the first frame: the current frame stands in for the past"
         before = self._past[0]
         if scene is not None and before.scene is not None and scene != before.scene:
             return "scene", f"scene {scene} follows {before.scene}: the past was forgotten"
         if cut := self._cut(before, rig, time):
-            return "cut", f"{cut}: this does not follow the moment before, so the past was forgotten"
+            return "cut", f"{cut}: this does not follow the frame before, so the past was forgotten"
         interval = _interval(before, time)
         usual = median(self._intervals) if len(self._intervals) > 1 else None
         if interval and usual and interval > self.limits.late * usual:
             dropped = max(1, round(interval / usual) - 1)
             return "dropped", (
-                f"{interval:.3g} s since the moment before, {usual:.3g} s are usual: {dropped} seem to be missing. "
+                f"{interval:.3g} s since the frame before, {usual:.3g} s are usual: {dropped} seem to be missing. "
                 "The past was used from where it was, but the model learnt from even steps"
             )
         return None, ""
 
-    def _cut(self, before: Moment, rig: Rig, time: float | None) -> str:
-        """Why a moment cannot follow the one before; empty if it can."""
+    def _cut(self, before: PastFrame, rig: Rig, time: float | None) -> str:
+        """Why a frame cannot follow the one before; empty if it can."""
         interval = _interval(before, time)
         if interval is not None and interval <= 0:
             return f"time went from {before.time:g} to {time:g} s"
@@ -213,5 +218,5 @@ def memory_of(artifact: Artifact, limits: Limits | None = None) -> Memory | None
     return Memory(artifact.variant, manifest.temporal, len(manifest.cameras), limits)
 
 
-def _interval(before: Moment, time: float | None) -> float | None:
+def _interval(before: PastFrame, time: float | None) -> float | None:
     return None if time is None or before.time is None else time - before.time

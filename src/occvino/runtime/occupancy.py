@@ -27,7 +27,7 @@ class Occupancy:
         class_names: the last one is "free".
         grid: where the voxels are.
         extras: further outputs that were asked for at conversion, such as "logits" f32 [Dx, Dy, Dz, classes].
-        history: what a stream had of the moments before; None for other models. It is not saved.
+        history: what a stream had of the frames before; None for other models. It is not saved.
     """
 
     labels: NDArray[np.uint8]

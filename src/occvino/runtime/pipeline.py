@@ -1,6 +1,5 @@
-"""Frames and a rig in, occupancy out: the object an integrator calls ten times a second."""
+"""Images and a rig in, occupancy out: the object an integrator calls ten times a second."""
 
-import warnings
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -13,39 +12,37 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, Artifact
-from occvino.errors import ArtifactError, FrameError
-from occvino.geometry.inputs import beside_plan, joint_calibration
+from occvino.errors import ArtifactError
+from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.lift import PoolingPlan
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
-from occvino.images.inputs import Frames, Moment, images_of, moments, whole_pictures
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
+from occvino.renamed import renamed_keywords
 from occvino.runtime.cut import cut_at_images
 from occvino.runtime.devices import Running, Settings, check_release
+from occvino.runtime.frame import Frame, Inferred, Prepared
 from occvino.runtime.memory import History, Limits, Memory, Recalled, State, memory_of
 from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
-from occvino.runtime.shot import Inferred, Prepared, Shot
 from occvino.runtime.stream import Failure, Item, stream, usual_workers
 from occvino.variant import Variant
-
-
-class HostResizeWarning(UserWarning):
-    """The IR takes whole pictures of another size, so these are resized by Pillow on the host, which is slower."""
 
 
 class Pipeline:
     """An artifact compiled for a device.
 
-    A call is three steps: `prepare` (host: pictures and plan), `infer` (device), `finish` (host: instances, result).
+    A call is three steps: `prepare` (host: images and plan), `infer` (device), `finish` (host: instances, result).
 
     The pooling plan is built from the rig on the first call and again whenever the rig moves; a call with the same
     calibration as the one before reuses it.
 
     An artifact of a temporal model in a streaming form remembers, in `memory`, what later calls need of this one
-    (docs/temporal.md). Call it with the moments of a drive in order, and `reset` it where another drive begins.
+    (docs/temporal.md). Call it with the frames of a scene in order, and `reset` it where another scene begins.
 
-    An artifact that takes whole pictures (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
+    An artifact that takes raw images (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
     rig has another size, Pillow resizes all of them on the host, for a copy of the network without that part, with a
     `HostResizeWarning`.
 
@@ -60,9 +57,9 @@ class Pipeline:
         streams: how many inferences run side by side on a device.
         mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
             figures contain the two bugs of the official one.
-        limits: what may lie between two moments of a stream before the past is forgotten.
+        limits: what may lie between two frames of a stream before the past is forgotten.
 
-    Several threads may call one object, unless it remembers; what remembers takes its moments from one thread.
+    Several threads may call one object, unless it remembers; what remembers takes its frames from one thread.
 
     Raises:
         ArtifactError: the folder is incomplete or altered.
@@ -93,72 +90,75 @@ class Pipeline:
         self._resized_network: Network | None = None
         self._lock = Lock()
         self._baked = self.artifact.baked_rig
-        self._planned: tuple[bytes, tuple[PoolingPlan, dict[str, NDArray[np.generic]]]] | None = None
+        self._geometry = GeometryCache(self.artifact.variant, self.artifact.manifest.temporal)
         self.memory = memory_of(self.artifact, limits)
         self.parallel = self._network.parallel if self.memory is None else 1
         """How many inferences may be under way at a time."""
 
+    @renamed_keywords(frames="images")
     def __call__(
         self,
-        frames: Frames,
+        images: Images,
         rig: Rig | None = None,
-        past: Sequence[Moment] = (),
+        past: Sequence[ImagesAndRig] = (),
         *,
         scene: str | None = None,
         time: float | None = None,
     ) -> Occupancy:
-        """Occupancy of one moment; the arguments are those of `Shot`.
+        """Occupancy of one frame; the arguments are those of `Frame`.
 
-        A stream warns with `SceneCutWarning` or `DroppedFrameWarning` if the moment does not follow the one before,
+        A stream warns with `SceneCutWarning` or `DroppedFrameWarning` if the frame does not follow the one before,
         and `Occupancy.history` says what it had of the past.
 
         Raises:
-            FrameError: a picture is missing, unreadable or of another size than the rig says.
+            FrameError: an image is missing, unreadable or of another size than the rig says.
             ArtifactError: no rig, other cameras than the artifact's, or another calibration than the baked one.
         """
-        prepared = self.prepare(Shot(frames, rig, past, scene, time))
+        prepared = self.prepare(Frame(images, rig, past, scene, time))
         return self.finish(prepared, self.infer(prepared))
 
     def reset(self) -> None:
-        """Forget the moments before: the next one is the first of a scene. Does nothing where nothing is remembered."""
+        """Forget the frames before: the next one is the first of a scene. Does nothing where nothing is remembered."""
         if self.memory is not None:
             self.memory.reset()
 
+    @renamed_keywords(frames="frames")
     def stream(
         self,
-        shots: Iterable[Item],
+        frames: Iterable[Item],
         *,
         window: int | None = None,
         workers: int | None = None,
     ) -> Generator[Occupancy | Failure]:
-        """Occupancy of many moments, in their order, while pictures, plans, inference and instances overlap.
+        """Occupancy of many frames, in their order, while images, plans, inference and instances overlap.
 
-        `shots` is asked for the next one in the thread that iterates, and only while fewer than `window` are under
+        `frames` is asked for the next one in the thread that iterates, and only while fewer than `window` are under
         way. A frame that fails gives a `Failure` in its place, which is false in a condition, and the stream goes on;
-        an error of `shots` itself is raised after the results of the frames before it. Closing the generator, or
+        an error of `frames` itself is raised after the results of the frames before it. Closing the generator, or
         leaving the loop, drops what waits, lets inferences under way end, and leaves no thread behind.
 
-        The pictures of a shot must stay as they are until its result is there: a buffer that is filled again for the
-        next shot would change under the stream's hands, except with `window=1`.
+        The images of a frame must stay as they are until its result is there: a buffer that is filled again for the
+        next frame would change under the stream's hands, except with `window=1`.
 
         Args:
-            shots: a `Shot` each, or (frames, rig); or an exception, for a moment that could not even be had: it comes
+            frames: a `Frame` each, or (frames, rig); or an exception, for a frame that could not even be had: it comes
                 out as a `Failure` in its place.
             window: the most frames under way, results that nobody took yet included. 1 overlaps nothing and gives each
-                result before the next shot is asked for. By default twice `parallel` and one for each worker.
-            workers: threads for pictures, plans and instances; by default one a core, at most 8. Those with no frame of
+                result before the next frame is asked for. By default twice `parallel` and one for each worker.
+            workers: threads for images, plans and instances; by default one a core, at most 8. Those with no frame of
                 their own take cameras off the others.
 
         Raises:
             OccvinoError: window or workers below 1.
         """
-        return stream(self, shots, window=window, workers=workers)
+        return stream(self, frames, window=window, workers=workers)
 
+    @renamed_keywords(frames="images")
     def inputs(
-        self, frames: Frames, rig: Rig | None = None, past: Sequence[Moment] = ()
+        self, images: Images, rig: Rig | None = None, past: Sequence[ImagesAndRig] = ()
     ) -> dict[str, NDArray[np.generic]]:
-        """What the IR is given for one moment, by the names of its inputs; arguments and errors as in `__call__`."""
-        prepared = self.prepare(Shot(frames, rig, past))
+        """What the IR is given for one frame, by the names of its inputs; arguments and errors as in `__call__`."""
+        prepared = self.prepare(Frame(images, rig, past))
         if self.memory is None:
             return prepared.inputs
         memory = memory_of(self.artifact, self.memory.limits) if prepared.past else self.memory
@@ -167,55 +167,37 @@ class Pipeline:
         recalled = self._recalled(memory, prepared, follows=bool(prepared.past))
         return {name: np.array(value) for name, value in recalled[1].items()}
 
-    def prepare(self, shot: Shot, pool: Executor | None = None) -> Prepared:
-        """Read the pictures and build the plan. Depends on no other shot: several threads may prepare at a time.
+    def prepare(self, frame: Frame, pool: Executor | None = None) -> Prepared:
+        """Read the images and build the plan. Depends on no other frame: several threads may prepare at a time.
 
         Args:
-            shot: what was given.
+            frame: what was given.
             pool: whose idle threads take cameras off this one, which may be of that pool itself. By default there is
-                one for this shot, so that with this thread there is one a core, at most 8.
+                one for this frame, so that with this thread there is one a core, at most 8.
 
         Raises:
-            FrameError, ArtifactError: as a call. Of several bad pictures the first one in the network's order is told.
+            FrameError, ArtifactError: as a call. Of several bad images the first one in the network's order is told.
         """
         if pool is None:
             with ThreadPoolExecutor(max(1, usual_workers() - 1), "occvino-host") as own:
-                return self.prepare(shot, own)
-        rig = shot.rig or self._baked
+                return self.prepare(frame, own)
+        rig = frame.rig or self._baked
         if rig is None:
-            raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
-        variant = self.artifact.variant
-        if self.memory is not None:
-            moments(shot.frames, rig, shot.past, variant.frames)  # not more than it takes
-            past = tuple(self.prepare(Shot(*moment), pool) for moment in reversed(shot.past))
-            matched = self.artifact.match(rig)
-            return Prepared(shot, self._pictures([(shot.frames, rig)], [matched], pool), matched, past)
-        seen = moments(shot.frames, rig, shot.past, variant.frames)
+            raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these images")
+        variant, takes = self.artifact.variant, self.artifact.manifest.image_input
+        seen = with_past(frame.images, rig, frame.past, variant.frames)
+        earlier: tuple[Prepared, ...] = ()
+        if self.memory is not None:  # it has the past, and is given it only where the caller knows better
+            earlier = tuple(self.prepare(Frame(*before), pool) for before in reversed(frame.past))
+            seen = seen[:1]
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs = self._pictures(seen, rigs, pool)
-        if self._baked is None:
-            inputs |= self._geometry(rigs)[1]
-        return Prepared(shot, inputs, rigs[0])
-
-    def _pictures(
-        self, seen: Sequence[Moment], rigs: Sequence[Rig], pool: Executor | None
-    ) -> dict[str, NDArray[np.generic]]:
-        takes, variant = self.artifact.manifest.image_input, self.artifact.variant
-        if takes is None:
-            return {"images": images_of(seen, rigs, variant, pool)}
-        sizes = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras}
-        if sizes == {takes.size}:
-            return {"frames": whole_pictures(seen, rigs, takes, pool)}
-        found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
-        message = f"{self.artifact.path} takes pictures of {takes}, the rig's cameras have {found} (height x width)"
-        if takes.layout != "rgb":
-            raise FrameError(f"{message}: convert again with --rig RIG.json")
-        fix = "convert again with --rig RIG.json" if len(sizes) == 1 else "an IR takes one size for all cameras"
-        warnings.warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning, stacklevel=5)
-        return {"images": images_of(seen, rigs, variant, pool)}
+        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant, takes, pool)}
+        if self.memory is None and self._baked is None:
+            inputs |= self._geometry(rigs).inputs
+        return Prepared(frame, inputs, rigs[0], earlier)
 
     def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
-        """The one that takes these pictures; without its resizing part it is compiled when it is first needed."""
+        """The one that takes these images; without its resizing part it is compiled when it is first needed."""
         if self.artifact.manifest.image_input is None or "frames" in inputs:
             return self._network
         with self._lock:
@@ -225,7 +207,7 @@ class Pipeline:
             return self._resized_network
 
     def infer(self, prepared: Prepared) -> Inferred:
-        """Run the network, up to `parallel` at a time. What remembers takes its moments in order, one at a time."""
+        """Run the network, up to `parallel` at a time. What remembers takes its frames in order, one at a time."""
         if self.memory is None:
             outputs, seconds = self._run(prepared.inputs)
             return Inferred(outputs, seconds=seconds)
@@ -242,29 +224,29 @@ class Pipeline:
         return {name: found[name].copy() if name in kept else found[name] for name in names}, seconds
 
     def _replay(self, memory: Memory, past: Sequence[Prepared]) -> None:
-        """Run the moments before, if they were given, with nothing remembered of others."""
+        """Run the frames before, if they were given, with nothing remembered of others."""
         if past:
             memory.reset()
-        for moment in past:
-            self._step(memory, moment, follows=True)
+        for before in past:
+            self._step(memory, before, follows=True)
 
     def _step(self, memory: Memory, prepared: Prepared, *, follows: bool) -> Inferred:
-        """One moment of a stream."""
+        """One frame of a stream."""
         recalled, inputs = self._recalled(memory, prepared, follows=follows)
         state = memory.room()
         outputs, seconds = self._run(inputs, state)
-        memory.keep(recalled, state, prepared.shot.scene, prepared.shot.time)
+        memory.keep(recalled, state, prepared.frame.scene, prepared.frame.time)
         return Inferred(outputs, recalled.history, seconds)
 
     def _recalled(
         self, memory: Memory, prepared: Prepared, *, follows: bool
     ) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
-        """What the memory has for a moment, and all that the network is given for it."""
-        recalled = memory.recall(prepared.rig, prepared.shot.scene, prepared.shot.time, follows=follows)
-        return recalled, {**prepared.inputs, **self._geometry(recalled.rigs)[1], **recalled.inputs}
+        """What the memory has for a frame, and all that the network is given for it."""
+        recalled = memory.recall(prepared.rig, prepared.frame.scene, prepared.frame.time, follows=follows)
+        return recalled, {**prepared.inputs, **self._geometry(recalled.rigs).inputs, **recalled.inputs}
 
     def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
-        """Make the result of what `infer` gave. Depends on no other shot: several threads may finish at a time."""
+        """Make the result of what `infer` gave. Depends on no other frame: several threads may finish at a time."""
         extras = {name: array for name, array in inferred.outputs.items() if name != "labels"}
         labels = inferred.outputs["labels"]
         return occupancy(labels, extras, self.artifact.variant, self._mapping, inferred.history)
@@ -280,19 +262,7 @@ class Pipeline:
         Raises:
             RigError: another number of rigs than the network takes frames.
         """
-        return self._geometry(rigs)[0]
-
-    def _geometry(self, rigs: Sequence[Rig]) -> tuple[PoolingPlan, dict[str, NDArray[np.generic]]]:
-        variant = self.artifact.variant
-        calibration = joint_calibration(rigs, variant)
-        fingerprint, planned = calibration.fingerprint(), self._planned  # read once: another thread may replace it
-        if planned is None or planned[0] != fingerprint:
-            plan = PoolingPlan.from_calibration(calibration, variant)
-            planned = self._planned = (
-                fingerprint,
-                (plan, beside_plan(plan, calibration, variant, self.artifact.manifest.temporal)),
-            )
-        return planned[1]
+        return self._geometry(rigs).plan
 
 
 def occupancy(

@@ -9,7 +9,7 @@ from occvino.errors import DeviceError
 CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "pool": ("bev",), "trunk": ()}
 """The stages in order, and the taps that each hands on to those after it."""
 PICTURES = {"images", "frames"}
-"""Inputs that hold pictures."""
+"""Inputs that hold images."""
 
 
 def check_stages(names: Iterable[str]) -> None:
@@ -52,7 +52,7 @@ def split(model: ov.Model, cuts: Mapping[str, tuple[str, ...]] = CUTS) -> dict[s
 def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
     """The first stage that can compute each node, by the node's name.
 
-    What pictures turn into may reach a later stage through taps alone: what else reached it would be computed twice.
+    What images turn into may reach a later stage through taps alone: what else reached it would be computed twice.
     """
     after = {tap: index + 1 for index, taps in enumerate(cuts.values()) for tap in taps}
     owner: dict[str, int] = {}

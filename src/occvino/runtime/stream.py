@@ -1,4 +1,4 @@
-"""Frame after frame, overlapped: pictures and plans of later frames while the device runs earlier ones."""
+"""Frame after frame, overlapped: images and plans of later frames while the device runs earlier ones."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ from typing import Protocol, TypeAlias
 
 from occvino.errors import OccvinoError
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Frames
+from occvino.images.find import Images
+from occvino.runtime.frame import Frame, Inferred, Prepared
 from occvino.runtime.occupancy import Occupancy
-from occvino.runtime.shot import Inferred, Prepared, Shot
 
-Item: TypeAlias = Shot | tuple[Frames, Rig | None] | Exception
+Item: TypeAlias = Frame | tuple[Images, Rig | None] | Exception
 UnderWay: TypeAlias = "Future[Future[Occupancy]]"
 """Of the device; it gives what the host then finishes."""
 
@@ -49,7 +49,7 @@ class Steps(Protocol):
 
     parallel: int
 
-    def prepare(self, shot: Shot, pool: Executor | None = None) -> Prepared:
+    def prepare(self, frame: Frame, pool: Executor | None = None) -> Prepared:
         """On the host; any order, several at a time. Idle threads of `pool` may be given parts of it."""
         ...
 
@@ -62,7 +62,7 @@ class Steps(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget the moments before."""
+        """Forget the frames before."""
         ...
 
 
@@ -72,9 +72,9 @@ def usual_workers() -> int:
 
 
 def stream(
-    steps: Steps, shots: Iterable[Item], *, window: int | None = None, workers: int | None = None
+    steps: Steps, frames: Iterable[Item], *, window: int | None = None, workers: int | None = None
 ) -> Generator[Occupancy | Failure]:
-    """Results of the shots, in their order: `Pipeline.stream` tells all about it.
+    """Results of the frames, in their order: `Pipeline.stream` tells all about it.
 
     Raises:
         OccvinoError: window or workers below 1.
@@ -83,10 +83,10 @@ def stream(
         if number is not None and number < 1:
             raise OccvinoError(f"{name}={number}: expected 1 or more")
     workers = workers or usual_workers()
-    return _run(steps, iter(shots), window or 2 * steps.parallel + workers, workers)
+    return _run(steps, iter(frames), window or 2 * steps.parallel + workers, workers)
 
 
-def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Generator[Occupancy | Failure]:
+def _run(steps: Steps, frames: Iterator[Item], window: int, workers: int) -> Generator[Occupancy | Failure]:
     host = ThreadPoolExecutor(workers, "occvino-host")
     device = ThreadPoolExecutor(steps.parallel, "occvino-device")
     under_way: deque[UnderWay] = deque()
@@ -96,10 +96,10 @@ def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Gene
         return host.submit(steps.finish, prepared, steps.infer(prepared))
 
     def start(item: Item) -> UnderWay:
-        return device.submit(infer, host.submit(lambda: steps.prepare(_shot(item), host)))
+        return device.submit(infer, host.submit(lambda: steps.prepare(_frame(item), host)))
 
     try:
-        yield from _in_order(shots, start, window, under_way)
+        yield from _in_order(frames, start, window, under_way)
     finally:
         for pool in (host, device):  # all that waits is dropped before anything is waited for
             pool.shutdown(wait=False, cancel_futures=True)
@@ -110,14 +110,14 @@ def _run(steps: Steps, shots: Iterator[Item], window: int, workers: int) -> Gene
 
 
 def _in_order(
-    shots: Iterator[Item], start: Callable[[Item], UnderWay], window: int, under_way: deque[UnderWay]
+    frames: Iterator[Item], start: Callable[[Item], UnderWay], window: int, under_way: deque[UnderWay]
 ) -> Generator[Occupancy | Failure]:
     index, broken, more = 0, None, True
     while True:
-        # a result that is there goes out first: a camera may take its time for the next shot
+        # a result that is there goes out first: a camera may take its time for the next frame
         while more and len(under_way) < window and not (under_way and _is_done(under_way[0])):
             try:
-                under_way.append(start(next(shots)))
+                under_way.append(start(next(frames)))
             except StopIteration:
                 more = False
             except Exception as error:
@@ -130,14 +130,14 @@ def _in_order(
         raise broken
 
 
-def _shot(item: Item) -> Shot:
-    if isinstance(item, Shot):
+def _frame(item: Item) -> Frame:
+    if isinstance(item, Frame):
         return item
     if isinstance(item, Exception):
         raise item
     if isinstance(item, tuple) and len(item) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may err
-        return Shot(*item)
-    raise OccvinoError(f"a stream takes Shot(frames, rig, ...) or (frames, rig), not {type(item).__name__}")
+        return Frame(*item)
+    raise OccvinoError(f"a stream takes Frame(frames, rig, ...) or (frames, rig), not {type(item).__name__}")
 
 
 def _is_done(frame: UnderWay) -> bool:
@@ -154,7 +154,7 @@ def _result(index: int, frame: UnderWay) -> Occupancy | Failure:
 
 
 def _without_locals(error: Exception) -> Exception:
-    """The same error. Its traceback still says where, but no longer holds pictures and plans in memory."""
+    """The same error. Its traceback still says where, but no longer holds images and plans in memory."""
     link: BaseException | None = error
     seen = set[int]()
     while link is not None and id(link) not in seen:  # an error may be its own cause

@@ -51,7 +51,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Actor:
-    """One object: its solids, class, size (length, width, height) and motion. `instance` counts from 1 in a drive."""
+    """One object: its solids, class, size (length, width, height) and motion. `instance` counts from 1 in a scene."""
 
     name: str
     shapes: Shapes = field(repr=False)

@@ -15,7 +15,7 @@ try:
     import numba
 except ImportError as error:
     raise ExtraMissingError(
-        f'synthetic drives need numba, which is not installed ({error}): pip install "occvino[synth]"'
+        f'synthetic scenes need numba, which is not installed ({error}): pip install "occvino[synth]"'
     ) from error
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

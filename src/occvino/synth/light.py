@@ -1,4 +1,4 @@
-"""Light, weather and the camera's own look, drawn once per drive."""
+"""Light, weather and the camera's own look, drawn once per scene."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Ray casting: solids and painted ground to pictures, distances and lidar returns.
+"""Ray casting: solids and painted ground to images, distances and lidar returns.
 
 All functions with a leading underscore are compiled by numba and release the interpreter lock, so cameras render side
 by side in threads. Rays are straight; there is no lens distortion.
@@ -31,7 +31,7 @@ _Arrays = tuple[_Floats, _Ints, _Floats, _Ints, _Ints, _Floats]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Solids:
     """Solids sorted into columns of the x-y plane, and the ground, ready for rays.
 
     Attributes:
@@ -49,7 +49,7 @@ class Scene:
     tops: NDArray[np.float64]
 
     @classmethod
-    def of(cls, shapes: Shapes, ground: Ground) -> "Scene":
+    def of(cls, shapes: Shapes, ground: Ground) -> "Solids":
         """Sort the solids."""
         lower, upper = shapes.extent()
         origin = lower.min(0)[:2] - 1.0 if len(shapes) else np.zeros(2)
@@ -252,7 +252,7 @@ def _colour(
 
 
 @compiled
-def _picture(
+def _image(
     origin: NDArray[np.float64],
     rays: NDArray[np.float64],
     light: NDArray[np.float64],
@@ -311,28 +311,28 @@ def _picture(
 
 
 def render(
-    scene: Scene, light: Light, camera: Camera, seed: int | list[int]
+    solids: Solids, light: Light, camera: Camera, seed: int | list[int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """What a camera sees.
 
     Args:
-        scene: in the global frame, at the camera's time.
-        light: of the drive.
+        solids: in the global frame, at the camera's time.
+        light: of the scene.
         camera: any size; the noise of its sensor follows from `seed`.
         seed: of the sensor noise.
 
     Returns:
-        RGB picture [height, width, 3] and the distance along each pixel's ray in metres [height, width].
+        RGB image [height, width, 3] and the distance along each pixel's ray in metres [height, width].
     """
     sensor2global = camera.ego2global @ camera.sensor2ego
     rays: Matrix = np.ascontiguousarray(sensor2global[:3, :3] @ np.linalg.inv(camera.intrinsics))
-    image, distance = _picture(
+    image, distance = _image(
         np.ascontiguousarray(sensor2global[:3, 3]),
         rays,
         light.values,
-        scene.shapes.colour,
-        scene.ground.material,
-        *scene.arrays(),
+        solids.shapes.colour,
+        solids.ground.material,
+        *solids.arrays(),
         camera.width,
         camera.height,
     )
@@ -361,7 +361,7 @@ def _cast(
 
 
 def cast(
-    scene: Scene, origin: NDArray[np.float64], directions: NDArray[np.float64], reach: float
+    solids: Solids, origin: NDArray[np.float64], directions: NDArray[np.float64], reach: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Distance [R] in metres and what was hit [R] (index of a solid, `GROUND` or `NOTHING`) for unit rays [R, 3]."""
-    return _cast(origin, np.ascontiguousarray(directions), reach, *scene.arrays())
+    return _cast(origin, np.ascontiguousarray(directions), reach, *solids.arrays())

@@ -1,4 +1,4 @@
-"""Six cameras and a lidar, placed as on the vehicles of nuScenes, a little different on every drive."""
+"""Six cameras and a lidar, placed as on the vehicles of nuScenes, a little different on every scene."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class SensorSet:
 
 
 def make_rig(rng: np.random.Generator, width: int) -> SensorSet:
-    """Cameras whose pictures are `width` pixels wide, 16:9, with the small differences between real vehicles.
+    """Cameras whose images are `width` pixels wide, 16:9, with the small differences between real vehicles.
 
     Focal lengths vary by 0.6 %, principal points by 1 % of the width, places by 1.5 cm, angles by 0.6 degrees and
     delays by 1.5 ms (one standard deviation each).

@@ -1,4 +1,4 @@
-"""Filling a drive: lots, street furniture, parked and moving traffic, people."""
+"""Filling a scene: lots, street furniture, parked and moving traffic, people."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The nuScenes v1.0 tables of synthetic drives: records of one drive, and the whole set's folder of JSON files.
+"""The nuScenes v1.0 tables of synthetic scenes: records of one scene, and the whole set's folder of JSON files.
 
 The schema is that of the nuScenes devkit's documentation. Quaternions are (w, x, y, z); times are microseconds.
 """
@@ -72,7 +72,7 @@ def quaternion(rotation: Matrix) -> list[float]:
 
 
 def common_records(*, seed: int) -> Records:
-    """Tables that do not depend on the drives: sensors, categories, attributes, visibilities."""
+    """Tables that do not depend on the scenes: sensors, categories, attributes, visibilities."""
     cameras = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
     sensors = [{"token": token("sensor", c), "channel": c, "modality": "camera"} for c in cameras]
     sensors.append({"token": token("sensor", "LIDAR_TOP"), "channel": "LIDAR_TOP", "modality": "lidar"})
@@ -91,8 +91,8 @@ def common_records(*, seed: int) -> Records:
     }
 
 
-class DriveRecords:
-    """Collects the records of one drive, key frame by key frame, then links them (`prev`, `next`, first, last)."""
+class SceneRecords:
+    """Collects the records of one scene, key frame by key frame, then links them (`prev`, `next`, first, last)."""
 
     def __init__(self, seed: int, index: int, description: str, sensors: SensorSet) -> None:
         self.key = (seed, index)
@@ -213,12 +213,12 @@ def _link(chain: list[Record]) -> None:
         record["next"] = chain[index + 1]["token"] if index + 1 < len(chain) else ""
 
 
-def write_tables(out: Path, drives: list[Records], *, seed: int) -> None:
+def write_tables(out: Path, scenes: list[Records], *, seed: int) -> None:
     """Write every table of the set to `out / VERSION`."""
     merged = common_records(seed=seed)
     for table in TABLES:
         merged.setdefault(table, [])
-        merged[table] += [record for drive in drives for record in drive.get(table, [])]
+        merged[table] += [record for scene in scenes for record in scene.get(table, [])]
     merged["map"][0]["log_tokens"] = [log["token"] for log in merged["log"]]
     for table in TABLES:
         write_text(out / VERSION / f"{table}.json", json.dumps(merged[table], indent=0))

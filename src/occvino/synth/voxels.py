@@ -224,14 +224,14 @@ def _mark_seen(
                             target[face] = index[face] - 1e-4
                         else:
                             continue
-                    if _in_picture(projection, size, target) and _clear(occupied, start, target):
+                    if _in_image(projection, size, target) and _clear(occupied, start, target):
                         seen[i, j, k] = 1
                         break
 
 
 @compiled
-def _in_picture(p: NDArray[np.float64], size: NDArray[np.int64], target: NDArray[np.float64]) -> bool:
-    """Whether a point in voxel units lies in the picture of the camera with projection `p` [3, 4]."""
+def _in_image(p: NDArray[np.float64], size: NDArray[np.int64], target: NDArray[np.float64]) -> bool:
+    """Whether a point in voxel units lies in the image of the camera with projection `p` [3, 4]."""
     x, y, z = target[0], target[1], target[2]
     depth = p[2, 0] * x + p[2, 1] * y + p[2, 2] * z + p[2, 3]
     u = p[0, 0] * x + p[0, 1] * y + p[0, 2] * z + p[0, 3]

@@ -1,4 +1,4 @@
-"""A procedural drive: one road, its surroundings, its traffic and the vehicle that carries the cameras.
+"""A procedural scene: one road, its surroundings, its traffic and the vehicle that carries the cameras.
 
 Everything follows from `(seed, index)`. Times are seconds from the first key frame.
 """
@@ -19,8 +19,8 @@ _BEHIND, _AHEAD = 75.0, 95.0
 
 
 @dataclass(frozen=True, eq=False)
-class Drive:
-    """One drive, from `make`."""
+class SyntheticScene:
+    """One scene, from `make`."""
 
     index: int
     duration: float
@@ -35,8 +35,8 @@ class Drive:
     static: Shapes
 
     @classmethod
-    def make(cls, seed: int, index: int, duration: float) -> "Drive":
-        """Drive `index` of the world `seed`, `duration` seconds long."""
+    def make(cls, seed: int, index: int, duration: float) -> "SyntheticScene":
+        """Scene `index` of the world `seed`, `duration` seconds long."""
         rng = np.random.default_rng([seed, index])
         start = 0.0 if rng.uniform() < 0.15 else rng.uniform(2.0, 12.5)
         speed = Speed(start, 0.0 if start == 0.0 else float(rng.normal(0, 0.5)))
@@ -65,7 +65,7 @@ class Drive:
         return _place(self.layout, m, m.follow * self.speed.travel(t) + m.speed * t)
 
     def shapes_at(self, t: float) -> Shapes:
-        """Every solid of the drive in the global frame."""
+        """Every solid of the scene in the global frame."""
         moving = [a.shapes.placed(*self.pose_of(a, t)) for a in self.actors if a.motion.moves]
         return Shapes.joined([self.static, *moving])
 

@@ -1,14 +1,14 @@
-"""Write synthetic drives as a nuScenes set with Occ3D labels, so that they are read back like real ones.
+"""Write synthetic scenes as a nuScenes set with Occ3D labels, so that they are read back like real ones.
 
 Layout of the output, as nuScenes v1.0 and Occ3D have it:
 
     v1.0-synth/*.json                     the thirteen tables
-    samples/CAM_*/*.jpg                   pictures
+    samples/CAM_*/*.jpg                   images
     samples/LIDAR_TOP/*.pcd.bin           float32 [R, 5]: x, y, z (sensor frame, metres), intensity, ring
     gts/scene-0001/<token>/labels.npz     semantics, mask_lidar, mask_camera uint8 and instances uint16 [200, 200, 16]
     maps/synthetic.png                    a blank map, which the devkit wants to see
     synth.json                            what the set was made with
-    .drives/scene-0001.json               records of each finished drive: an interrupted run goes on from here
+    .scenes/scene-0001.json               records of each finished scene: an interrupted run goes on from here
 """
 
 import json
@@ -26,11 +26,11 @@ from occvino.errors import OccvinoError
 from occvino.files import OutputError, atomic_file, write_text
 from occvino.geometry.camera import Camera
 from occvino.geometry.transforms import Matrix, rigid_inverse
-from occvino.synth.render import Scene, cast, render
+from occvino.synth.render import Solids, cast, render
 from occvino.synth.rig import Mount, SensorSet, make_rig
-from occvino.synth.tables import CATEGORY, MAP_FILE, DriveRecords, Records, write_tables
+from occvino.synth.tables import CATEGORY, MAP_FILE, Records, SceneRecords, write_tables
 from occvino.synth.voxels import camera_mask, label_voxels, lidar_mask
-from occvino.synth.world import Drive
+from occvino.synth.world import SyntheticScene
 from occvino.variants import get_variant
 
 _GRID = get_variant("flashocc-r50-M0").occupancy_grid
@@ -53,9 +53,9 @@ class SynthSettings:
     """What a set follows from, together with the release of occvino.
 
     Attributes:
-        seed: of the world; drives of one seed are numbered from 0.
-        frames: key frames a drive, two a second.
-        width: of the pictures in pixels; they are 16:9.
+        seed: of the world; scenes of one seed are numbered from 0.
+        frames: key frames a scene, two a second.
+        width: of the images in pixels; they are 16:9.
         quality: of the JPEG files, 1 to 95.
     """
 
@@ -73,9 +73,9 @@ class SynthSettings:
 
 
 def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterator[str]:
-    """Write a set of `scenes` drives; gives the name of each drive once it is written, then writes the tables.
+    """Write a set of `scenes` scenes; gives the name of each scene once it is written, then writes the tables.
 
-    Called again for the same folder and settings it keeps the drives that are there; more scenes extend the set.
+    Called again for the same folder and settings it keeps the scenes that are there; more scenes extend the set.
 
     Raises:
         SynthError: fewer than one scene.
@@ -87,9 +87,9 @@ def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterato
     _claim(folder, settings)
     finished: list[Records] = []
     for index in range(scenes):
-        record = folder / ".drives" / f"scene-{index + 1:04d}.json"
+        record = folder / ".scenes" / f"scene-{index + 1:04d}.json"
         if not record.exists():
-            write_text(record, json.dumps(_write_drive(folder, index, settings)))
+            write_text(record, json.dumps(_write_scene(folder, index, settings)))
         finished.append(json.loads(record.read_text(encoding="utf-8")))
         yield record.stem
     with atomic_file(folder / MAP_FILE) as temporary:
@@ -110,87 +110,87 @@ def _claim(folder: Path, settings: SynthSettings) -> None:
     write_text(stamp, json.dumps(wanted, indent=1) + "\n")
 
 
-def _write_drive(folder: Path, index: int, settings: SynthSettings) -> Records:
-    drive = Drive.make(settings.seed, index, (settings.frames - 1) * _KEY_FRAME_S)
+def _write_scene(folder: Path, index: int, settings: SynthSettings) -> Records:
+    scene = SyntheticScene.make(settings.seed, index, (settings.frames - 1) * _KEY_FRAME_S)
     sensors = make_rig(np.random.default_rng([settings.seed, index, 1]), settings.width)
-    records = DriveRecords(settings.seed, index, f"{drive.light.name}, {drive.speed.start:.1f} m/s", sensors)
+    records = SceneRecords(settings.seed, index, f"{scene.light.name}, {scene.speed.start:.1f} m/s", sensors)
     for frame in range(settings.frames):
-        _write_frame(folder, drive, sensors, records, frame, settings)
+        _write_frame(folder, scene, sensors, records, frame, settings)
     return records.finished()
 
 
 def _write_frame(
-    folder: Path, drive: Drive, sensors: SensorSet, records: DriveRecords, frame: int, settings: SynthSettings
+    folder: Path, scene: SyntheticScene, sensors: SensorSet, records: SceneRecords, frame: int, settings: SynthSettings
 ) -> None:
-    start = _EPOCH_US + drive.index * 3_600_000_000
+    start = _EPOCH_US + scene.index * 3_600_000_000
     t = frame * _KEY_FRAME_S
     stamp = start + round(t * 1e6)
     records.add_sample(frame, stamp)
     for directory in ("LIDAR_TOP", *(mount.name for mount in sensors.mounts)):
         (folder / "samples" / directory).mkdir(parents=True, exist_ok=True)
 
-    scene = Scene.of(drive.shapes_at(t), drive.ground)
+    solids = Solids.of(scene.shapes_at(t), scene.ground)
     with ThreadPoolExecutor() as pool:
-        truth = pool.submit(_ground_truth, drive, sensors, scene, t, settings.frames)
+        truth = pool.submit(_ground_truth, scene, sensors, solids, t, settings.frames)
         cameras = list(
-            pool.map(lambda mount: _write_picture(folder, drive, mount, records, frame, settings), sensors.mounts)
+            pool.map(lambda mount: _write_image(folder, scene, mount, records, frame, settings), sensors.mounts)
         )
         semantics, instances, seen, scanned = truth.result()
     for mount, camera in zip(sensors.mounts, cameras, strict=True):
-        moment = stamp + round(mount.delay * 1e6)
-        name = _picture_name(records.name, mount.name, moment)
-        records.add_data(frame, mount.name, name, moment, camera.ego2global, (mount.width, mount.height))
+        exposed = stamp + round(mount.delay * 1e6)
+        name = _image_name(records.name, mount.name, exposed)
+        records.add_data(frame, mount.name, name, exposed, camera.ego2global, (mount.width, mount.height))
 
-    points, hits = _scan(drive, sensors, scene, t, frame, settings.seed)
+    points, hits = _scan(scene, sensors, solids, t, frame, settings.seed)
     name = f"samples/LIDAR_TOP/{records.name}__LIDAR_TOP__{stamp}.pcd.bin"
     (folder / name).write_bytes(points.tobytes())
-    records.add_data(frame, "LIDAR_TOP", name, stamp, drive.ego2global(t), (0, 0))
-    _add_boxes(drive, records, frame, t, hits)
+    records.add_data(frame, "LIDAR_TOP", name, stamp, scene.ego2global(t), (0, 0))
+    _add_boxes(scene, records, frame, t, hits)
 
     labels = folder / "gts" / records.name / records.sample_token(frame) / "labels.npz"
     with atomic_file(labels) as temporary:
         np.savez_compressed(temporary, semantics=semantics, mask_lidar=scanned, mask_camera=seen, instances=instances)
 
 
-def _picture_name(scene: str, channel: str, moment: int) -> str:
-    return f"samples/{channel}/{scene}__{channel}__{moment}.jpg"
+def _image_name(scene: str, channel: str, stamp: int) -> str:
+    return f"samples/{channel}/{scene}__{channel}__{stamp}.jpg"
 
 
-def _write_picture(
-    folder: Path, drive: Drive, mount: Mount, records: DriveRecords, frame: int, settings: SynthSettings
+def _write_image(
+    folder: Path, scene: SyntheticScene, mount: Mount, records: SceneRecords, frame: int, settings: SynthSettings
 ) -> Camera:
     """Render one camera at its own time and write the file; gives the camera with its ego pose."""
-    stamp = _EPOCH_US + drive.index * 3_600_000_000 + round(frame * _KEY_FRAME_S * 1e6)
+    stamp = _EPOCH_US + scene.index * 3_600_000_000 + round(frame * _KEY_FRAME_S * 1e6)
     t = frame * _KEY_FRAME_S + mount.delay
-    camera = mount.camera(drive.ego2global(t))
-    seed = [settings.seed, drive.index, frame, int.from_bytes(mount.name.encode()[-8:], "big")]
-    picture, _ = render(Scene.of(drive.shapes_at(t), drive.ground), drive.light, camera, seed)
-    path = folder / _picture_name(records.name, mount.name, stamp + round(mount.delay * 1e6))
-    Image.fromarray(picture).save(path, quality=settings.quality)
+    camera = mount.camera(scene.ego2global(t))
+    seed = [settings.seed, scene.index, frame, int.from_bytes(mount.name.encode()[-8:], "big")]
+    image, _ = render(Solids.of(scene.shapes_at(t), scene.ground), scene.light, camera, seed)
+    path = folder / _image_name(records.name, mount.name, stamp + round(mount.delay * 1e6))
+    Image.fromarray(image).save(path, quality=settings.quality)
     return camera
 
 
 def _ground_truth(
-    drive: Drive, sensors: SensorSet, scene: Scene, t: float, frames: int
+    scene: SyntheticScene, sensors: SensorSet, solids: Solids, t: float, frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
     """Labels, instances, camera mask and lidar mask in the ego frame of the lidar's key frame."""
-    pose = drive.ego2global(t)
-    semantics, instances = label_voxels(scene.shapes, scene.ground, pose, _GRID)
-    cameras = [mount.camera(drive.ego2global(t + mount.delay)) for mount in sensors.mounts]
+    pose = scene.ego2global(t)
+    semantics, instances = label_voxels(solids.shapes, solids.ground, pose, _GRID)
+    cameras = [mount.camera(scene.ego2global(t + mount.delay)) for mount in sensors.mounts]
     seen = camera_mask(semantics, cameras, pose, _GRID)
     directions, _ = _lidar_directions()
     directions = directions @ sensors.lidar2ego[:3, :3].T
-    scanned = lidar_mask(semantics, _lidar_origins(drive, sensors, pose, frames), directions, _GRID)
+    scanned = lidar_mask(semantics, _lidar_origins(scene, sensors, pose, frames), directions, _GRID)
     return semantics, instances, seen, scanned
 
 
-def _lidar_origins(drive: Drive, sensors: SensorSet, pose: Matrix, frames: int) -> NDArray[np.float64]:
-    """Where the lidar was at the drive's key frames within the grid, at most 8, in the ego frame of `pose`, [T, 3].
+def _lidar_origins(scene: SyntheticScene, sensors: SensorSet, pose: Matrix, frames: int) -> NDArray[np.float64]:
+    """Where the lidar was at the scene's key frames within the grid, at most 8, in the ego frame of `pose`, [T, 3].
 
     Labels of real sets gather several sweeps; this does the same.
     """
     global2ego = rigid_inverse(pose)
-    places = [global2ego @ drive.ego2global(i * _KEY_FRAME_S) @ sensors.lidar2ego[:, 3] for i in range(frames)]
+    places = [global2ego @ scene.ego2global(i * _KEY_FRAME_S) @ sensors.lidar2ego[:, 3] for i in range(frames)]
     near = np.array([p[:3] for p in places if np.abs(p[:2]).max() < _ORIGIN_REACH])
     return near[np.unique(np.linspace(0, len(near) - 1, _MAX_ORIGINS).round().astype(int))]
 
@@ -205,25 +205,25 @@ def _lidar_directions() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def _scan(
-    drive: Drive, sensors: SensorSet, scene: Scene, t: float, frame: int, seed: int
+    scene: SyntheticScene, sensors: SensorSet, solids: Solids, t: float, frame: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Lidar returns [R, 5] in the lidar's frame, and how many points each object number got."""
-    lidar2global = drive.ego2global(t) @ sensors.lidar2ego
+    lidar2global = scene.ego2global(t) @ sensors.lidar2ego
     directions, rings = _lidar_directions()
-    distance, found = cast(scene, lidar2global[:3, 3].copy(), directions @ lidar2global[:3, :3].T, _LIDAR_REACH)
+    distance, found = cast(solids, lidar2global[:3, 3].copy(), directions @ lidar2global[:3, :3].T, _LIDAR_REACH)
     hit = distance < _LIDAR_REACH
-    rng = np.random.default_rng([seed, drive.index, frame])
+    rng = np.random.default_rng([seed, scene.index, frame])
     measured = distance[hit] + rng.normal(0, 0.02, int(hit.sum()))
-    numbers = np.where(found >= 0, scene.shapes.tags[found, 2], 0)[hit]
+    numbers = np.where(found >= 0, solids.shapes.tags[found, 2], 0)[hit]
     points = np.concatenate(
         [directions[hit] * measured[:, None], np.zeros((len(measured), 1)), rings[hit, None]], axis=1
     )
-    return points.astype(np.float32), np.bincount(numbers, minlength=1 + max(actor.instance for actor in drive.actors))
+    return points.astype(np.float32), np.bincount(numbers, minlength=1 + max(actor.instance for actor in scene.actors))
 
 
-def _add_boxes(drive: Drive, records: DriveRecords, frame: int, t: float, hits: NDArray[np.int64]) -> None:
-    x, y = drive.ego2global(t)[:2, 3]
-    for actor in drive.actors:
-        place = drive.pose_of(actor, t)
+def _add_boxes(scene: SyntheticScene, records: SceneRecords, frame: int, t: float, hits: NDArray[np.int64]) -> None:
+    x, y = scene.ego2global(t)[:2, 3]
+    for actor in scene.actors:
+        place = scene.pose_of(actor, t)
         if actor.name in CATEGORY and np.hypot(place[0] - x, place[1] - y) < _BOX_REACH:
             records.add_box(frame, actor, place, int(hits[actor.instance]))

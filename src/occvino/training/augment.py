@@ -1,7 +1,7 @@
-"""Random changes of pictures and of the bird's-eye view, with the matrices that tell the geometry about them.
+"""Random changes of images and of the bird's-eye view, with the matrices that tell the geometry about them.
 
 Ranges and order are those of the official training pipeline (`PrepareImageInputs`, `BEVAug`): resize, crop, mirror,
-rotate a picture; mirror the BEV. Whatever is done to a pixel is told to the lift by `post_rot` and `post_trans`, so
+rotate an image; mirror the BEV. Whatever is done to a pixel is told to the lift by `post_rot` and `post_trans`, so
 labels need no change for it; mirroring the BEV mirrors the labels.
 """
 
@@ -19,8 +19,8 @@ _ROTATE_DEGREES = 5.4
 
 
 @dataclass(frozen=True)
-class PictureChange:
-    """What is done to one camera's picture: `base` resizes and crops, then it is mirrored and rotated in the plane."""
+class ImageChange:
+    """What is done to one camera's image: `base` resizes and crops, then it is mirrored and rotated in the plane."""
 
     base: ImageTransform
     mirror: bool = False
@@ -29,8 +29,8 @@ class PictureChange:
     @classmethod
     def random(
         cls, source_size: tuple[int, int], input_size: tuple[int, int], rng: np.random.Generator
-    ) -> "PictureChange":
-        """A random one. Sizes are (height, width) in pixels, of the raw picture and of the network's input."""
+    ) -> "ImageChange":
+        """A random one. Sizes are (height, width) in pixels, of the raw image and of the network's input."""
         (height, width), (out_height, out_width) = source_size, input_size
         scale = out_width / width + rng.uniform(*_RESIZE)
         resized = int(width * scale), int(height * scale)
@@ -39,9 +39,9 @@ class PictureChange:
         mirror, degrees = bool(rng.integers(2)), float(rng.uniform(-_ROTATE_DEGREES, _ROTATE_DEGREES))
         return cls(ImageTransform(scale, resized, crop), mirror, degrees)
 
-    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The raw picture [H, W, 3] as the network is to see it; what lies outside the raw picture is black."""
-        image = Image.fromarray(picture).resize(self.base.resized, Image.Resampling.BICUBIC).crop(self.base.crop)
+    def apply(self, raw: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The raw image [H, W, 3] as the network is to see it; what lies outside the raw image is black."""
+        image = Image.fromarray(raw).resize(self.base.resized, Image.Resampling.BICUBIC).crop(self.base.crop)
         if self.mirror:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if self.degrees:

@@ -23,8 +23,8 @@ from occvino.errors import CheckpointError, OccvinoError
 from occvino.files import atomic_file
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
+from occvino.training.examples import Example, Samples, load_example, random_cameras
 from occvino.training.losses import LossSettings, class_weights, total_loss
-from occvino.training.samples import Moments, Sample, load_sample, random_cameras
 from occvino.variant import Variant
 from occvino.variants import get_variant
 
@@ -83,7 +83,7 @@ class Training:
         CheckpointError: `last.pt` is damaged or of other settings.
     """
 
-    def __init__(self, settings: TrainSettings, frames: Sequence[Moments], out: str | Path) -> None:
+    def __init__(self, settings: TrainSettings, frames: Sequence[Samples], out: str | Path) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
         variant = get_variant(settings.variant)
@@ -135,7 +135,7 @@ class Training:
         self.averaged.module.load_state_dict(weights)
 
     def run(
-        self, validation: Sequence[Moments] = (), *, report_every: int = 50, save_every: int = 500
+        self, validation: Sequence[Samples] = (), *, report_every: int = 50, save_every: int = 500
     ) -> Iterator[dict[str, float]]:
         """Train to the end; gives a line of the log each `report_every` steps. The caller may stop at any of them.
 
@@ -161,32 +161,32 @@ class Training:
                     log.write(json.dumps(line) + "\n")
                 yield line
 
-    def _batches(self) -> Iterator[list[Sample]]:
+    def _batches(self) -> Iterator[list[Example]]:
         """Batches from the present step on, read ahead in another thread. Equal whether or not the run was stopped."""
         wanted = range(self.step * self.settings.batch, self.settings.steps * self.settings.batch)
         with ThreadPoolExecutor(1) as pool:
-            ahead: deque[Future[Sample]] = deque()
+            ahead: deque[Future[Example]] = deque()
             upcoming = iter(wanted)
             for _ in range(self.settings.steps - self.step):
                 while len(ahead) < _PREFETCHED + self.settings.batch and (index := next(upcoming, None)) is not None:
-                    ahead.append(pool.submit(self._sample, index))
+                    ahead.append(pool.submit(self._example, index))
                 yield [ahead.popleft().result() for _ in range(self.settings.batch)]
 
-    def _sample(self, index: int) -> Sample:
+    def _example(self, index: int) -> Example:
         epoch, position = divmod(index, len(self.frames))
         order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.frames))
-        moments = self.frames[int(order[position])]
+        samples = self.frames[int(order[position])]
         rng = np.random.default_rng([self.settings.seed, 1, index])
-        return load_sample(moments, self.variant, rng, with_depth=self.settings.losses.depth > 0)
+        return load_example(samples, self.variant, rng, with_depth=self.settings.losses.depth > 0)
 
-    def _update(self, batch: list[Sample]) -> dict[str, float]:
+    def _update(self, batch: list[Example]) -> dict[str, float]:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         torch.manual_seed((self.settings.seed << 32) + self.step)
         sums: dict[str, float] = {}
-        for sample in batch:
-            terms = self._terms(sample)
+        for example in batch:
+            terms = self._terms(example)
             (torch.stack(list(terms.values())).sum() / len(batch)).backward()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(batch)
@@ -200,11 +200,11 @@ class Training:
         self.averaged.update_parameters(self.model)
         return sums
 
-    def _terms(self, sample: Sample) -> dict[str, Tensor]:
+    def _terms(self, example: Example) -> dict[str, Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
-            taps = self.model.taps(normalise(sample.images), *sample.inputs)
-        depth = taps["depth"][: len(sample.depth)]  # of the key frame, whose lidar sweep it is
-        return total_loss(taps["logits"], depth, sample, self.weights, self.settings.losses)
+            taps = self.model.taps(normalise(example.images), *example.inputs)
+        depth = taps["depth"][: len(example.depth)]  # of the key frame, whose lidar sweep it is
+        return total_loss(taps["logits"], depth, example, self.weights, self.settings.losses)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: a straight rise, then half a cosine to zero."""
@@ -215,14 +215,14 @@ class Training:
         return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
     @torch.no_grad()
-    def evaluate(self, frames: Sequence[Moments]) -> float:
+    def evaluate(self, frames: Sequence[Samples]) -> float:
         """MIoU (camera mask) of the averaged weights, 0..1."""
         metric = MIoU("camera")
         network = self.averaged.module.eval()
-        for moments in frames:
-            sample = load_sample(moments, self.variant, None, with_depth=False)
-            labels = network(normalise(sample.images), *sample.inputs).argmax(dim=-1)
-            metric.update(labels.numpy(), sample.semantics.numpy(), sample.seen.numpy())
+        for samples in frames:
+            example = load_example(samples, self.variant, None, with_depth=False)
+            labels = network(normalise(example.images), *example.inputs).argmax(dim=-1)
+            metric.update(labels.numpy(), example.semantics.numpy(), example.seen.numpy())
         network.train()
         return metric.compute()
 
@@ -272,7 +272,7 @@ class Training:
             save_file(state, temporary, metadata)
 
 
-def count_classes(frames: Sequence[Moments], classes: int) -> Tensor:
+def count_classes(frames: Sequence[Samples], classes: int) -> Tensor:
     """How often each class occurs in voxels that cameras see, in at most 100 frames of the set, [classes]."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(_COUNTED_FRAMES, len(frames))).round().astype(int))
     counts = np.zeros(classes, np.int64)
@@ -282,7 +282,7 @@ def count_classes(frames: Sequence[Moments], classes: int) -> Tensor:
     return torch.from_numpy(counts)
 
 
-def camera_scale(frames: Sequence[Moments], variant: Variant, seed: int) -> tuple[Tensor, Tensor]:
+def camera_scale(frames: Sequence[Samples], variant: Variant, seed: int) -> tuple[Tensor, Tensor]:
     """Mean and variance of camera vectors over frames with random changes, [27] each.
 
     A value that never differs keeps its unit: its variance is given as 1.

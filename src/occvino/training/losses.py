@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from occvino.training.samples import NO_DEPTH, Sample
+from occvino.training.examples import NO_DEPTH, Example
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LossSettings:
         unseen: weight of a voxel that no camera sees, against 1; the official models are trained with 0.
         lovasz: of the Lovász-softmax term.
         depth: of the depth term; 0 leaves it out.
-        lovasz_voxels: how many of the seen voxels the Lovász term samples: it sorts them once a class.
+        lovasz_voxels: how many of the seen voxels the Lovász term examples: it sorts them once a class.
     """
 
     unseen: float = 0.1
@@ -33,25 +33,25 @@ def class_weights(counts: Tensor) -> Tensor:
 
 
 def total_loss(
-    logits: Tensor, depth: Tensor, sample: Sample, weights: Tensor, settings: LossSettings
+    logits: Tensor, depth: Tensor, example: Example, weights: Tensor, settings: LossSettings
 ) -> dict[str, Tensor]:
     """The terms by name, each a scalar and already weighted; their sum is what to minimise.
 
     Args:
         logits: of every voxel, [Dx, Dy, Dz, classes].
         depth: probabilities, [N, D, fH, fW].
-        sample: the frame.
+        example: the frame.
         weights: of the classes.
         settings: how the terms are weighed.
     """
-    flat, truth, seen = logits.float().flatten(0, 2), sample.semantics.flatten(), sample.seen.flatten()
+    flat, truth, seen = logits.float().flatten(0, 2), example.semantics.flatten(), example.seen.flatten()
     terms = {"cross_entropy": cross_entropy(flat, truth, seen, weights, settings.unseen)}
     if settings.lovasz:
         chosen = seen.nonzero()[:, 0]
         chosen = chosen[torch.randint(len(chosen), (settings.lovasz_voxels,))] if len(chosen) else chosen
         terms["lovasz"] = settings.lovasz * lovasz_softmax(flat[chosen].softmax(dim=1), truth[chosen])
     if settings.depth:
-        terms["depth"] = settings.depth * depth_loss(depth.float(), sample.depth)
+        terms["depth"] = settings.depth * depth_loss(depth.float(), example.depth)
     return terms
 
 

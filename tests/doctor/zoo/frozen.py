@@ -33,7 +33,7 @@ class FrozenInputTwin(Conv):
 
 
 class FrozenPart(Conv):
-    """The picture reaches the output, its largest value does not."""
+    """The image reaches the output, its largest value does not."""
 
     def forward(self, x):
         top = float(x.max())  # TRAP

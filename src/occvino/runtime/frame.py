@@ -1,4 +1,4 @@
-"""What is given for one moment, what the host makes of it, and what the network gives."""
+"""A frame: what is given for it, what the host makes of it, and what the network gives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,41 +8,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.geometry.rig import Rig
-from occvino.images.inputs import Frames, Moment
+from occvino.images.find import Images
+from occvino.images.inputs import ImagesAndRig
 from occvino.runtime.memory import History
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """What is given for one moment.
+class Frame:
+    """The images of all cameras at one time, with the rig that took them.
 
     Args:
-        frames: one picture per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
+        images: one per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
             Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
-        rig: of these frames. May be left out only when the calibration was baked in.
-        past: pictures and rigs of the moments before, newest first, for a network that takes more than one frame.
+        rig: that took them. May be left out only when the calibration was baked in.
+        past: images and rigs of the frames before, newest first, for a network that takes more than one frame.
             The current one stands in for those that are missing. A stream remembers them itself: one that is given
             them forgets what it knew and runs them first.
-        scene: which drive the moment belongs to; for a stream, which starts anew where it changes.
-        time: of the moment, seconds on any clock; for a stream, which tells from it that moments are missing.
+        scene: the name of the scene that it belongs to; for a stream, which starts anew where it changes.
+        time: of the frame, seconds on any clock; for a stream, which tells from it that frames are missing.
     """
 
-    frames: Frames
+    images: Images
     rig: Rig | None = None
-    past: Sequence[Moment] = ()
+    past: Sequence[ImagesAndRig] = ()
     scene: str | None = None
     time: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A shot made ready on the host: every input of the network, by name.
+    """A frame made ready on the host: every input of the network, by name.
 
-    A stream's pooling plan depends on the moments before, so that its `inputs` are the pictures alone; `rig` has its
-    cameras in the network's order, and `past` are the moments to run first, oldest first.
+    A stream's pooling plan depends on the frames before, so that its `inputs` are the images alone; `rig` has its
+    cameras in the network's order, and `past` are the frames to run first, oldest first.
     """
 
-    shot: Shot
+    frame: Frame
     inputs: dict[str, NDArray[np.generic]]
     rig: Rig
     past: "tuple[Prepared, ...]" = ()

@@ -1,13 +1,13 @@
-"""Resize and crop inside the graph: whole pictures u8 in, the network's `images` u8 out, as Pillow makes them.
+"""Resize and crop inside the graph: raw images u8 in, the network's `images` u8 out, as Pillow makes them.
 
-Both passes of the filter are products with banded matrices (`resample`): the picture is cut into overlapping upright
+Both passes of the filter are products with banded matrices (`resample`): the image is cut into overlapping upright
 strips, their colours are put into planes, and each strip is multiplied by a small dense matrix; then the same with
 lying strips. The clipped windows at the edges are rows of the matrix like any other, and every size goes the same way.
 What takes time is moving bytes, not multiplying: so a strip is cut and laid out while it is small enough for a cache,
 and what lies between the passes is u8, as it is in Pillow (docs/benchmarks.md).
 
 The arithmetic must be float32: half precision would round away three bits of the weights. So the nodes are marked as
-ones whose precision is not to be lowered; the CPU plugin honours that for bf16 (tests/conversion/test_raw_frames.py).
+ones whose precision is not to be lowered; the CPU plugin honours that for bf16 (tests/conversion/test_raw_images.py).
 """
 
 import re
@@ -24,7 +24,7 @@ from occvino.images.layout import ImageInput
 from occvino.images.resample import Band, bands, filter_matrix
 
 FRAMES, IMAGES = "frames", "images"
-PREFIX = "raw_frames/"
+PREFIX = "raw_images/"
 """Of the names of the nodes made here."""
 _COLUMNS, _ROWS = 32, 16
 """Output pixels a matrix makes. 32 columns are two vector registers; a longer window multiplies more zeros."""
@@ -32,11 +32,11 @@ _MARK = '<rt_info><attribute name="precise" version="0"/></rt_info>'
 _LAYER = re.compile(rf'(<layer [^>]*name="{PREFIX}[^>]*>\s*(?:<data [^>]*/>)?)')
 
 
-def take_raw_frames(xml_path: Path, image_input: ImageInput) -> None:
-    """Let the IR of a file take whole pictures under the name `frames` instead of `images`; the file is replaced.
+def take_raw_images(xml_path: Path, image_input: ImageInput) -> None:
+    """Let the IR of a file take raw images under the name `frames` instead of `images`; the file is replaced.
 
     Raises:
-        RigError: the pictures are too flat for the network.
+        RigError: the images are too flat for the network.
     """
     model = ov.Core().read_model(xml_path)
     images = model.input(IMAGES)
@@ -52,11 +52,11 @@ def take_raw_frames(xml_path: Path, image_input: ImageInput) -> None:
             (Path(folder) / name).replace(xml_path.parent / name)
 
 
-def resizing(image_input: ImageInput, transform: ImageTransform, pictures: int) -> ov.Model:
+def resizing(image_input: ImageInput, transform: ImageTransform, count: int) -> ov.Model:
     """The model `frames` [N, *image_input.shape] u8 -> `images` [N, H, W, 3] u8, RGB."""
     height, width = image_input.size
     left, top, right, bottom = transform.crop
-    frames = opset8.parameter([pictures, *image_input.shape], np.uint8, name=PREFIX + FRAMES)
+    frames = opset8.parameter([count, *image_input.shape], np.uint8, name=PREFIX + FRAMES)
     frames.output(0).set_names({FRAMES})
     rgb = opset8.nv12_to_rgb(frames) if image_input.layout == "nv12" else frames
     down = filter_matrix(height, transform.resized[1])[top:bottom]
@@ -68,16 +68,16 @@ def resizing(image_input: ImageInput, transform: ImageTransform, pictures: int) 
     planes = opset8.gather(small, np.array([2, 1, 0]), 1) if image_input.layout == "bgr" else small
     images = opset8.transpose(planes, [0, 2, 3, 1])
     images.output(0).set_names({IMAGES})
-    model = ov.Model([images.output(0)], [frames], "raw_frames")  # pyright: ignore[reportGeneralTypeIssues]
+    model = ov.Model([images.output(0)], [frames], "raw_images")  # pyright: ignore[reportGeneralTypeIssues]
     for index, node in enumerate(model.get_ordered_ops()):
         if node.get_type_name() not in ("Parameter", "Result"):
             node.set_friendly_name(f"{PREFIX}{index}_{node.get_type_name()}")
     return model
 
 
-def _across(pictures: Any, band: Band, first: int, last: int) -> Any:
-    """Some columns of the pictures [N, H, W, 3], made smaller along the rows: u8 [N, 3, last - first, columns]."""
-    strip = opset8.slice(pictures, [first, band.start], [last, band.stop], [1, 1], [1, 2])
+def _across(images: Any, band: Band, first: int, last: int) -> Any:
+    """Some columns of the images [N, H, W, 3], made smaller along the rows: u8 [N, 3, last - first, columns]."""
+    strip = opset8.slice(images, [first, band.start], [last, band.stop], [1, 1], [1, 2])
     planes = opset8.transpose(strip, [0, 3, 1, 2])
     return _levels(opset8.matmul(opset8.convert(planes, "f32"), band.weights.T.astype(np.float32), False, False))
 

@@ -7,15 +7,15 @@ from PIL import Image
 
 from occvino.artifact import Artifact
 from occvino.conversion import convert
-from occvino.conversion.raw_frames import resizing
+from occvino.conversion.raw_images import resizing
 from occvino.conversion.verify import verify
 from occvino.errors import FrameError, OccvinoError
 from occvino.geometry.image_transform import ImageTransform
 from occvino.geometry.rig import Rig
+from occvino.images.inputs import HostResizeWarning
 from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
-from occvino.runtime.pipeline import HostResizeWarning
 from tests.conftest import make_camera
 
 SIZE = (198, 352)
@@ -41,37 +41,37 @@ def large(large_rig):
     return {name: rng.integers(0, 256, (396, 704, 3), dtype=np.uint8) for name in large_rig.names}
 
 
-def by_pillow(pictures, transform):
-    resized = [Image.fromarray(p).resize(transform.resized, Image.Resampling.BICUBIC) for p in pictures]
-    return np.stack([np.asarray(picture.crop(transform.crop)) for picture in resized])
+def by_pillow(images, transform):
+    resized = [Image.fromarray(p).resize(transform.resized, Image.Resampling.BICUBIC) for p in images]
+    return np.stack([np.asarray(image.crop(transform.crop)) for image in resized])
 
 
 @pytest.mark.parametrize("size", [(900, 1600), (720, 1280), (397, 704), (611, 1013), (1080, 1920)])
-def test_pictures_are_pillows(size):
+def test_images_are_pillows(size):
     transform = ImageTransform.for_test(size, (256, 704))
-    pictures = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
-    expected = by_pillow(pictures, transform).astype(int)
+    images = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
+    expected = by_pillow(images, transform).astype(int)
     compiled = ov.Core().compile_model(
         resizing(ImageInput(size), transform, 1), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    difference = np.abs(compiled(pictures)["images"] - expected)
+    difference = np.abs(compiled(images)["images"] - expected)
     assert difference.max() <= 1
     assert (difference == 0).mean() >= 0.999
 
 
-def test_blue_first_is_turned_round(rig, frames):
+def test_blue_first_is_turned_round(rig, images):
     transform = ImageTransform.for_test(SIZE, (128, 352))
-    pictures = np.stack(list(frames.values()))
+    images = np.stack(list(images.values()))
     compiled = ov.Core().compile_model(resizing(ImageInput(SIZE, "bgr"), transform, 6), "CPU")
-    np.testing.assert_array_equal(compiled(pictures[..., ::-1].copy())["images"], by_pillow(pictures, transform))
+    np.testing.assert_array_equal(compiled(images[..., ::-1].copy())["images"], by_pillow(images, transform))
 
 
-def rgb_of_nv12(picture):
+def rgb_of_nv12(image):
     """BT.601, video range, as its definition has it; a colour serves two by two pixels."""
-    height = len(picture) * 2 // 3
-    luma = 255 / 219 * (picture[:height].astype(float) - 16)  # [H, W]
+    height = len(image) * 2 // 3
+    luma = 255 / 219 * (image[:height].astype(float) - 16)  # [H, W]
     blue, red = (
-        255 / 224 * (np.kron(picture[height:, place::2], np.ones((2, 2))).astype(float) - 128) for place in (0, 1)
+        255 / 224 * (np.kron(image[height:, place::2], np.ones((2, 2))).astype(float) - 128) for place in (0, 1)
     )
     green = luma - 1.772 * 0.114 / 0.587 * blue - 1.402 * 0.299 / 0.587 * red
     return np.clip(np.stack([luma + 1.402 * red, green, luma + 1.772 * blue], axis=-1), 0, 255)  # [H, W, 3]
@@ -82,10 +82,10 @@ def test_nv12_is_converted(size):
     """Noise within video range: what the graph makes of it is what the definition and Pillow make."""
     transform = ImageTransform.for_test(size, (128, 352))
     taken = ImageInput(size, "nv12")
-    pictures = np.random.default_rng(2).integers(16, 236, (2, *taken.shape), dtype=np.uint8)
+    images = np.random.default_rng(2).integers(16, 236, (2, *taken.shape), dtype=np.uint8)
     model = resizing(taken, transform, 2)
-    found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pictures)["images"]
-    rgb = [rgb_of_nv12(picture[..., 0]).round().astype(np.uint8) for picture in pictures]
+    found = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)["images"]
+    rgb = [rgb_of_nv12(image[..., 0]).round().astype(np.uint8) for image in images]
     difference = np.abs(found - by_pillow(rgb, transform).astype(int))
     assert difference.max() <= 2  # one level of the conversion, one of the resize
     assert (difference <= 1).mean() > 0.99
@@ -106,28 +106,28 @@ def test_a_wrong_resize_is_found_first(raw, large_rig, large, monkeypatch):
     assert verify(raw, large, large_rig).first_divergence == "images (IR)"
 
 
-def test_the_pipeline_takes_whole_pictures_in_every_form(raw, large_rig, large, tmp_path):
+def test_the_pipeline_takes_raw_images_in_every_form(raw, large_rig, large, tmp_path):
     pipeline = Pipeline(raw, precision="f32")
     labels = pipeline(large, large_rig).labels
     order = large_rig.select(raw.manifest.cameras)
     stacked = np.stack([large[name] for name in order.names])
     assert pipeline.inputs(stacked, order)["frames"] is stacked
-    for name, picture in large.items():
-        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    for name, image in large.items():
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
     encoded = {name: (tmp_path / f"{name}.png").read_bytes() for name in large}
     for form, rig in ((stacked, order), (tmp_path, large_rig), (encoded, large_rig)):
         np.testing.assert_array_equal(pipeline(form, rig).labels, labels)
 
 
-def test_other_sizes_go_by_the_host_and_say_so(raw, rig, frames, tmp_path):
+def test_other_sizes_go_by_the_host_and_say_so(raw, rig, images, tmp_path):
     plain = convert("occvino-nano", None, tmp_path / "plain", precision="fp16")
-    expected = Pipeline(plain, precision="f32")(frames, rig).labels
-    with pytest.warns(HostResizeWarning, match=r"takes pictures of 396x704 rgb, .* have 198x352 .*--rig") as told:
-        found = Pipeline(raw, precision="f32")(frames, rig).labels
+    expected = Pipeline(plain, precision="f32")(images, rig).labels
+    with pytest.warns(HostResizeWarning, match=r"takes images of 396x704 rgb, .* have 198x352 .*--rig") as told:
+        found = Pipeline(raw, precision="f32")(images, rig).labels
     assert told[0].filename == __file__, "the line that called is not named"
     np.testing.assert_array_equal(found, expected)
     with pytest.raises(FrameError, match="verify it with its own"):
-        verify(raw, frames, rig)
+        verify(raw, images, rig)
 
 
 def test_an_array_that_is_not_of_the_rigs_size_is_refused(raw, large_rig, large):

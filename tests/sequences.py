@@ -1,4 +1,4 @@
-"""Small drives for temporal models: noise pictures, and rigs of a vehicle that comes forward and turns a little."""
+"""Small scenes for temporal models: noise images, and rigs of a vehicle that comes forward and turns a little."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from occvino.conversion.references import nudged
-from occvino.geometry.inputs import joint_calibration, network_inputs
+from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import pose
-from occvino.images.inputs import images_of, moments
+from occvino.images.inputs import resized_images, with_past
 from occvino.networks.flashocc import normalise
 from tests.conftest import make_camera
 
@@ -19,8 +19,8 @@ def at(metres: float, yaw: float = 0.0):
     return pose([np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)], [100 + metres, 50, 0])
 
 
-def moment(index: int, *, start: float = 0.0, apart: float = 0.05, seed: int = 0, cameras: int = 2):
-    """Pictures and rig of one moment, 0.4 m after the one before.
+def make_frame(index: int, *, start: float = 0.0, apart: float = 0.05, seed: int = 0, cameras: int = 2):
+    """Images and rig of one frame, 0.4 m after the one before.
 
     The cameras fire one after another, `apart` metres of the way; at 0 they fire at once.
     """
@@ -37,9 +37,9 @@ def moment(index: int, *, start: float = 0.0, apart: float = 0.05, seed: int = 0
     return {name: rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for name in rig.names}, rig
 
 
-def drive(count: int, *, apart: float = 0.05, **options):
-    """Moments in order of time. The vehicle gains speed, so that its cameras fire further and further `apart`."""
-    return [moment(index, apart=apart * index, **options) for index in range(count)]
+def sequence(count: int, *, apart: float = 0.05, **options):
+    """Frames in order of time. The vehicle gains speed, so that its cameras fire further and further `apart`."""
+    return [make_frame(index, apart=apart * index, **options) for index in range(count)]
 
 
 def tensors(arrays):
@@ -47,13 +47,13 @@ def tensors(arrays):
     return [torch.from_numpy(np.asarray(array)) for array in arrays.values()]
 
 
-def batch(model, moment, past=(), *, rounded=False):
+def batch(model, frame, past=(), *, rounded=False):
     """Taps of PyTorch's batch form; `past` newest first. `rounded`: with every warp one last place off."""
-    seen = moments(*moment, past, model.variant.frames)
+    seen = with_past(*frame, past, model.variant.frames)
     rigs = [rig for _, rig in seen]
-    geometry = network_inputs(joint_calibration(rigs, model.variant), model.variant)
+    geometry = Geometry.of_rigs(rigs, model.variant).inputs
     if rounded:
         geometry["warps"] = nudged(geometry["warps"])
-    images = torch.from_numpy(images_of(seen, rigs, model.variant))
+    images = torch.from_numpy(resized_images(seen, rigs, model.variant))
     with torch.inference_mode():
         return model.taps(normalise(images), *tensors(geometry))

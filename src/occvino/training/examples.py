@@ -9,25 +9,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from occvino.datasets.nuscenes import Frame, NuScenes
+from occvino.datasets.nuscenes import NuScenes, Sample
 from occvino.geometry.calibration import Calibration
-from occvino.geometry.inputs import camera_vectors, joint_calibration, network_inputs
-from occvino.training.augment import BevChange, PictureChange
+from occvino.geometry.inputs import Geometry, camera_vectors, joint_calibration
+from occvino.training.augment import BevChange, ImageChange
 from occvino.variant import Variant
 
 NO_DEPTH = -1
 """Depth bin of a feature pixel in which the lidar hit nothing."""
 
-Moments: TypeAlias = tuple[Frame, ...]
+Samples: TypeAlias = tuple[Sample, ...]
 """A key frame and those before it, newest first, as many as a network takes."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Example:
     """A key frame, with those before it. N cameras, F frames; volumes are indexed [x, y, z], of the key frame.
 
     Attributes:
-        images: RGB pictures, those of the key frame first.  # [F * N, H, W, 3] uint8
+        images: RGB images, those of the key frame first.  # [F * N, H, W, 3] uint8
         inputs: what else the network takes, in the order of `geometry.input_names`.
         semantics: class of each voxel.  # [Dx, Dy, Dz] int64
         seen: voxels that a camera sees.  # [Dx, Dy, Dz] bool
@@ -41,64 +41,64 @@ class Sample:
     depth: Tensor
 
 
-def moments_of(dataset: NuScenes, variant: Variant) -> list[Moments]:
+def samples_of(dataset: NuScenes, variant: Variant) -> list[Samples]:
     """Every frame of a set with those before it that the variant takes; see `NuScenes.previous`."""
     return [(frame, *dataset.previous(index, variant.frames - 1)) for index, frame in enumerate(dataset)]
 
 
-def load_sample(
-    moments: Moments, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True
-) -> Sample:
+def load_example(
+    samples: Samples, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True
+) -> Example:
     """Read a key frame, those before it and its ground truth; change them at random when there is a generator.
 
-    A camera's picture is changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
-    pixel of `Sample.depth` is `NO_DEPTH`.
+    A camera's image is changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
+    pixel of `Example.depth` is `NO_DEPTH`.
 
     Raises:
-        FrameError: a picture is missing or not of the size that its record says.
+        FrameError: an image is missing or not of the size that its record says.
         DatasetError: labels or the lidar sweep are missing or damaged.
         RigError: another number of frames than the variant takes.
     """
-    frame = moments[0]
+    frame = samples[0]
     cameras = frame.rig.cameras
     if rng is None:
         bases = frame.rig.image_transforms(variant)
-        changes, bev = [PictureChange(base) for base in bases], BevChange()
+        changes, bev = [ImageChange(base) for base in bases], BevChange()
     else:
         changes, bev = _random_changes(frame, variant, rng)
-    pictures = [
-        change.apply(raw) for moment in moments for change, raw in zip(changes, moment.load_images(), strict=True)
+    images = [
+        change.apply(raw) for sample in samples for change, raw in zip(changes, sample.load_images(), strict=True)
     ]
-    calibration = _calibration(moments, variant, changes, bev)
+    calibration = _calibration(samples, variant, changes, bev)
     labels = frame.load_labels()
     returns = frame.lidar_pixels() if with_depth else (np.empty((0, 3), np.float32),) * len(cameras)
-    return Sample(
-        images=torch.from_numpy(np.stack(pictures)),
-        inputs=tuple(torch.from_numpy(array) for array in network_inputs(calibration, variant).values()),
+    return Example(
+        images=torch.from_numpy(np.stack(images)),
+        inputs=tuple(torch.from_numpy(array) for array in Geometry.of(calibration, variant).inputs.values()),
         semantics=torch.from_numpy(bev.apply(labels.semantics).astype(np.int64)),
         seen=torch.from_numpy(bev.apply(labels.mask_camera)),
         depth=torch.from_numpy(depth_bins(returns, calibration, variant)),
     )
 
 
-def random_cameras(moments: Moments, variant: Variant, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Camera vectors [B, 27] of frames after random changes, as `load_sample` draws them. No picture is read.
+def random_cameras(samples: Samples, variant: Variant, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Camera vectors [B, 27] of frames after random changes, as `load_example` draws them. No image is read.
 
     Raises:
         RigError: another number of frames than the variant takes.
     """
-    return camera_vectors(_calibration(moments, variant, *_random_changes(moments[0], variant, rng)), variant)
+    return camera_vectors(_calibration(samples, variant, *_random_changes(samples[0], variant, rng)), variant)
 
 
-def _random_changes(frame: Frame, variant: Variant, rng: np.random.Generator) -> tuple[list[PictureChange], BevChange]:
+def _random_changes(frame: Sample, variant: Variant, rng: np.random.Generator) -> tuple[list[ImageChange], BevChange]:
     sizes = [(camera.height, camera.width) for camera in frame.rig.cameras]
-    return [PictureChange.random(size, variant.input_size, rng) for size in sizes], BevChange.random(rng)
+    return [ImageChange.random(size, variant.input_size, rng) for size in sizes], BevChange.random(rng)
 
 
-def _calibration(moments: Moments, variant: Variant, changes: Sequence[PictureChange], bev: BevChange) -> Calibration:
-    matrices = [change.matrices() for change in changes] * len(moments)
+def _calibration(samples: Samples, variant: Variant, changes: Sequence[ImageChange], bev: BevChange) -> Calibration:
+    matrices = [change.matrices() for change in changes] * len(samples)
     return replace(
-        joint_calibration([frame.rig for frame in moments], variant),
+        joint_calibration([frame.rig for frame in samples], variant),
         post_rot=np.array([rotation for rotation, _ in matrices], np.float32),
         post_trans=np.array([shift for _, shift in matrices], np.float32),
         bda=bev.matrix(),
@@ -111,7 +111,7 @@ def depth_bins(
     """Depth bin of the nearest point in each feature pixel's block of network pixels, [N, fH, fW].
 
     Args:
-        points: for each camera, raw pixel u, v and depth in metres, [K, 3] (`Frame.lidar_pixels`).
+        points: for each camera, raw pixel u, v and depth in metres, [K, 3] (`Sample.lidar_pixels`).
         calibration: with the image transform in it; these cameras come first.
         variant: gives feature size and depth bins.
     """

@@ -1,0 +1,109 @@
+"""Frames of a data set, or of a folder of folders, as a stream takes them."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from occvino.datasets.nuscenes import NuScenes, Sample
+from occvino.errors import OccvinoError, RigError, warn
+from occvino.geometry.rig import Rig
+from occvino.images.inputs import ImagesAndRig
+from occvino.runtime import Frame
+
+RIG = "rig.json"
+
+
+def frames_of(
+    dataset: NuScenes, indices: Iterable[int], *, rig: Rig | None = None, takes: int = 1, remembers: bool = False
+) -> Iterator[Frame]:
+    """Frames of a set, each with its scene and time.
+
+    Args:
+        dataset: which holds the frames, and those before them.
+        indices: which frames.
+        rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
+        takes: how many frames the network takes, the current one among them.
+        remembers: the network keeps the frames before itself, and is given them only where the sequence leaps.
+    """
+    ran: Sample | None = None
+    for index in indices:
+        frame = dataset[index]
+        before = dataset.previous(index, takes - 1)
+        if remembers:  # the memory knows what stands in at the start of a scene
+            known = ran is not None and before[:1] == (ran,)
+            before = () if known else tuple(other for other in before if other is not frame)
+        past: list[ImagesAndRig] = [(other.image_files(), other.rig) for other in before]
+        ran = frame
+        yield Frame(frame.image_files(), rig or frame.rig, past, scene=frame.scene, time=frame.timestamp / 1e6)
+
+
+def frames_of_folders(
+    folder: Path, rig: Rig | None = None, *, takes: int = 1, remembers: bool = False
+) -> tuple[list[str], Iterator[Frame | OccvinoError]]:
+    """Names and frames of the folders in a folder: images, and a `rig.json` unless `rig`.
+
+    They are frames of one scene in the order of their names, 2 before 10, and where the rig files say so of several:
+    beside "cameras" they may hold "scene", a name, and "time", seconds. A rig that cannot be read stands as an error in
+    its place, and is no one's past.
+
+    Args:
+        folder: that holds them.
+        rig: of all frames, for an artifact whose calibration is baked in.
+        takes: as in `frames_of`.
+        remembers: as in `frames_of`.
+
+    Raises:
+        OccvinoError: there is no folder in it.
+    """
+    found = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: in_order(path.name))
+    if not found:
+        raise OccvinoError(f"{folder} holds no folders, one for each frame, with images and {RIG}")
+    frames = (_frame(path, rig) for path in found)
+    return [path.name for path in found], _timed(frames) if remembers else _with_past(frames, takes - 1)
+
+
+def in_order(name: str) -> list[tuple[int, str]]:
+    """To sort names by: numbers in them count as numbers."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _with_past(frames: Iterator[Frame | OccvinoError], wanted: int) -> Iterator[Frame | OccvinoError]:
+    """Each frame with those of its scene before it, newest first."""
+    before: deque[Frame] = deque(maxlen=wanted)
+    for frame in frames:
+        if isinstance(frame, Frame):
+            if before and before[0].scene != frame.scene:
+                before.clear()
+            yield replace(frame, past=[(other.images, other.rig) for other in before if other.rig])
+            before.appendleft(frame)
+        else:
+            yield frame
+
+
+def _timed(frames: Iterator[Frame | OccvinoError]) -> Iterator[Frame | OccvinoError]:
+    """The same, with a warning if the first one tells no time."""
+    asked = False
+    for frame in frames:
+        if isinstance(frame, Frame) and not asked:
+            asked = True
+            if frame.time is None:
+                warn(f'{frame.images}/{RIG} gives no "time": frames that are missing go unnoticed')
+        yield frame
+
+
+def _frame(path: Path, rig: Rig | None) -> Frame | OccvinoError:
+    try:
+        if rig:
+            return Frame(path, rig)
+        found, told = Rig.load(path / RIG), json.loads((path / RIG).read_text(encoding="utf-8"))
+        scene, time = told.get("scene"), told.get("time")
+        if not isinstance(scene, str | None):
+            raise RigError(f'{path / RIG}: "scene" is {scene!r}, a name is expected')
+        if not isinstance(time, float | int | None) or isinstance(time, bool):
+            raise RigError(f'{path / RIG}: "time" is {time!r}, seconds are expected')
+        return Frame(path, found, scene=scene, time=time)
+    except OccvinoError as error:
+        return error
