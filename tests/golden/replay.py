@@ -105,10 +105,16 @@ class Case:
 
     def images(self) -> torch.Tensor:
         """[F * N, 3, H, W] as our networks take them: frame after frame, the key frame first."""
+        _, cameras, *size = self.facts["input_shapes"][0]
         if self.facts["images"] == "real":
             with np.load(self.folder / "real_canvas_uint8.npz") as stored:
-                return normalise(torch.from_numpy(stored["canvas"]))
-        _, cameras, *size = self.facts["input_shapes"][0]
+                crops = normalise(torch.from_numpy(stored["canvas"]))
+            if (self.frames * len(crops), [*crops.shape[1:]]) != (cameras, size):
+                raise SystemExit(
+                    f"{self.name} was recorded with {cameras} images {size}, and the canvas gives {self.frames} frames "
+                    f"of {len(crops)} images {[*crops.shape[1:]]}"
+                )
+            return crops.repeat(self.frames, 1, 1, 1)  # every frame has the same six
         shape = (1, cameras // self.frames, *size)
         noise = [np.random.default_rng(k).standard_normal(shape).astype(np.float32) for k in range(self.frames)]
         return torch.from_numpy(np.concatenate(noise, axis=1)[0])

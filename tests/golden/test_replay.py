@@ -51,6 +51,21 @@ def test_every_case_is_of_a_variant_that_is_built_and_replayed(golden):
     assert set(cases) == {*CASES, *BY_HAND, "flashocc-r50-M0.B_real", "pano-r50-depth4d-pano.B_noise"}
 
 
+def test_every_frame_of_a_real_case_has_the_same_six_images(golden):
+    case = Case(golden, "flashocc-r50-M0.B_real")
+    one = case.images()
+    case.facts.update(n_frames=3, input_shapes=[[1, 18, 3, 256, 704]])
+    three = case.images()
+    assert three.shape == (18, 3, 256, 704)
+    assert all(torch.equal(frame, one) for frame in three.split(6))
+    # the official code has them camera after camera, each with all its frames
+    official = case.official_images(three)
+    assert all(np.array_equal(official[camera * 3 + frame], one[camera]) for camera in range(6) for frame in range(3))
+    case.facts.update(input_shapes=[[1, 18, 3, 512, 1408]])
+    with pytest.raises(SystemExit, match=r"18 images \[3, 512, 1408\], and the canvas gives 3 frames of 6 images"):
+        case.images()
+
+
 def test_a_tolerance_is_twenty_recorded_floors_or_the_default_or_twenty_measured_ones(golden):
     told, untold = Case(golden, "pano-r50-depth-tiny-pano.A_noise"), Case(golden, "flashocc-r50-M0.B_noise")
     assert told.tolerance("occ_head#0", {}) == pytest.approx(20 * 0.0032486, rel=1e-3)

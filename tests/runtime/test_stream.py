@@ -46,11 +46,11 @@ class Toy:
             raise RuntimeError(f"{step} of {number}")
 
     def prepare(self, frame, pool=None):
-        self._work(frame.frames, "prepare")
+        self._work(frame.images, "prepare")
         return Prepared(frame, {}, None)
 
     def infer(self, prepared):
-        number = prepared.frame.frames
+        number = prepared.frame.images
         with self.lock:
             self.inferred.append(number)
             self.at_once += 1
@@ -64,7 +64,7 @@ class Toy:
         return Inferred({"labels": np.full(1, number)})
 
     def finish(self, prepared, inferred):
-        self._work(prepared.frame.frames, "finish")
+        self._work(prepared.frame.images, "finish")
         return Occupancy(inferred.outputs["labels"], NANO.class_names, NANO.occupancy_grid)
 
     def reset(self):
