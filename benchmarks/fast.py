@@ -19,7 +19,6 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from occvino.training.samples import load_sample, moments_of
 from torch import Tensor
 
 from benchmarks.baseline import best_constant
@@ -39,6 +38,7 @@ from occvino.synth import write as synth
 from occvino.synth.actors import Speed
 from occvino.synth.rig import SensorSet
 from occvino.synth.world import SyntheticScene
+from occvino.training.examples import load_example, samples_of
 from occvino.training.loop import Training, TrainSettings
 from occvino.variant import DepthNet
 from occvino.variants import get_variant
@@ -100,7 +100,7 @@ def train(folders: list[Path], work: Path, steps: int) -> tuple[Path, Training]:
     """Weights after that many steps, and the run that made them."""
     settings = TrainSettings(VARIANT.name, steps, 1, 2e-4, warmup=20, average=0.97, frozen=_FROZEN)
     sets = [NuScenes(folder) for folder in folders]
-    training = Training(settings, [each for data in sets for each in moments_of(data, VARIANT)], work / "run")
+    training = Training(settings, [each for data in sets for each in samples_of(data, VARIANT)], work / "run")
     if not training.step:
         training.begin_with(first_weights(training, sets[0]))
     for line in training.run(report_every=20, save_every=20):
@@ -113,7 +113,7 @@ def train(folders: list[Path], work: Path, steps: int) -> tuple[Path, Training]:
 def first_weights(training: Training, dataset: NuScenes) -> dict[str, Tensor]:
     """Those of the nano that ships, brought to two frames."""
     some = slice(None, None, len(dataset) // 4)
-    samples = [load_sample(each, NANO, None, with_depth=False) for each in moments_of(dataset, NANO)[some]]
+    samples = [load_example(each, NANO, None, with_depth=False) for each in samples_of(dataset, NANO)[some]]
     return widened(training.model, build(NANO.name, shipped_weights(NANO.name)), samples)
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, action="append", required=True, help="repeatable")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--drives", type=int, default=6, help="of each kind to measure on")
+    parser.add_argument("--drives", type=int, default=6, help="scenes of each kind to measure on")
     parser.add_argument("--frames", type=int, default=10, help="of each of these scenes")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)

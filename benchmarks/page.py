@@ -235,7 +235,7 @@ def decode_section() -> str:
             heading("Six JPEG files of 1600x900 to arrays", found),
             f"{' and '.join(found['decoders'])}; files in memory, {found['file_kib']:.0f} KiB on average, of the scene that ships",
             "inside, enlarged. All pixels were found equal before timing.\n",
-            timings(found) + "\n",
+            timings(found).replace("to whole pictures", "to raw images") + "\n",  # as results/decode.json has it
         ]
     )
 
@@ -288,7 +288,7 @@ def temporal(document: dict[str, Any]) -> str:
             timings(document) + "\n",
             "How far each frame of that scene is from all frames at once on the same device. Logits: the largest",
             "difference over their standard deviation.\n",
-            table(["variant", "form", "moment", "labels equal", "logits off by"], rows) + "\n",
+            table(["variant", "form", "frame", "labels equal", "logits off by"], rows) + "\n",
         ]
     )
 
@@ -306,10 +306,10 @@ def fast_table() -> str:
             rows.append(
                 [f"{kind} ({scenes['frames']} frames)", f"{moved['mean']:.0f} ({moved['largest']:.0f})", form, *cells]
             )
-    head = ["drives", "told elsewhere by, mm (most)", "form", "mIoU", "points against exact", "labels as in batch"]
+    head = ["scenes", "told elsewhere by, mm (most)", "form", "mIoU", "points against exact", "labels as in batch"]
     return "\n".join(
         [
-            f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives {of['scenes']} --frames {of['frames']}`",
+            f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives {of['drives']} --frames {of['frames']}`",
             f"with {found['training_frames']} training frames. A volume that is the same for every frame scores",
             f"{found['constant_miou']:.2%} on the ordinary scenes.\n",
             table(head, rows),

@@ -22,7 +22,7 @@ from occvino.runtime import Failure, Pipeline
 PLOT = Path(__file__).resolve().parents[1] / "docs" / "soak.png"
 EVERY = 10
 WARM = 100
-"""Images before memory is judged: allocators fill their pools first."""
+"""Frames before memory is judged: allocators fill their pools first."""
 
 
 def frames(count: int) -> Iterator[tuple[Images, Rig]]:
@@ -30,7 +30,7 @@ def frames(count: int) -> Iterator[tuple[Images, Rig]]:
     scene = shipped_scene()
     for number in range(count):
         frame = scene[number % len(scene)]
-        yield frame.pictures(), turned(frame.rig, 0.002 * (number + 1))
+        yield frame.image_files(), turned(frame.rig, 0.002 * (number + 1))
 
 
 def resident_mib() -> float:

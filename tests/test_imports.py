@@ -18,7 +18,7 @@ TIERS = (
     ("metrics", "artifact"),
     ("bev_pool", "images"),
     ("geometry",),
-    ("files", "variants"),
+    ("files", "variants", "renamed"),
     ("variant", "voxel_walk", "voxel_walk_reference"),
     ("errors", "machine"),
 )

@@ -35,9 +35,9 @@ FORMAT = 2
 class Manifest:
     """What `occvino.json` says. `files` maps each other file of the folder to its sha256.
 
-    `temporal` is the form of a model of several frames (see `occvino.temporal`); a model of one frame has "batch".
+    `temporal` is the form of a model of several frames (see `geometry.temporal`); a model of one frame has "batch".
     `quantization` says of an int8 artifact what stayed in floating point, why, and what it cost (docs/int8.md).
-    `image_input` is what raw images the IR takes; None if it takes them resized and cropped to `input_size`.
+    `image_input`: size and layout of the raw images that the IR takes; None if it takes them resized to `input_size`.
     """
 
     variant: str

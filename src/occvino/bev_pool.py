@@ -9,7 +9,7 @@ BEVDet's `bev_pool_v2` is a CUDA kernel for it, which neither ONNX nor OpenVINO 
 an operator that PyTorch and OpenVINO have: the table is the features, the bag of a cell lists the pixels whose rays
 cross it, the per-sample weights are depth probabilities, the reduction is a sum.
 
-All four dialects take the same five arrays (`lift.PoolingPlan` makes the last three, and says how):
+All four dialects take the same five arrays (`geometry.lift.PoolingPlan` makes the last three, and says how):
 
     depth            [N, D, fH, fW]   probabilities; P = N*D*fH*fW values; index P stands for one more, a zero
     feat             [N, fH, fW, C]   features, channels last; T = N*fH*fW rows; index T stands for one more, of zeros

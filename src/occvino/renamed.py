@@ -18,7 +18,9 @@ def renamed_keywords(**new_of_old: str) -> Callable[[Callable[P, T]], Callable[P
         def call(*args: Any, **kwargs: Any) -> T:
             for old, new in new_of_old.items():
                 if old in kwargs:
-                    warn(f"the keyword {old}= of {function.__name__} is called {new}= now", DeprecationWarning)
+                    warn(f"the keyword {old}= of {function.__qualname__} is called {new}= now", DeprecationWarning)
+                    if new in kwargs:
+                        raise TypeError(f"{function.__qualname__} got {old}= and {new}=, which are one: give {new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

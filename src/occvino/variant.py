@@ -105,17 +105,17 @@ class Swin:
 
 @dataclass(frozen=True)
 class DepthNet:
-    """A depth net that is told about the cameras (`geometry.camera_vectors`); its width is that of the image neck."""
+    """A depth net that takes camera vectors (`geometry.inputs.camera_vectors`); its width is that of the image neck."""
 
     aspp_channels: int = 96
 
 
 @dataclass(frozen=True)
 class Stereo:
-    """Depth from matching each frame with the one before it; needs one frame of images more than are lifted."""
+    """Depth from matching each frame with the previous one; takes one frame more than it lifts."""
 
     unseen_cost: float = 5.0
-    """Added to the matching cost where the official code takes the earlier image not to see the point."""
+    """Added to the matching cost where the official code decides that the previous image does not see the point."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Variant:
 
     @property
     def frames(self) -> int:
-        """How many frames of images the network takes: the lifted ones, and with stereo one more to match with."""
+        """How many frames the network takes: the lifted ones, and with stereo one more to match with."""
         return self.lifted_frames + (self.stereo is not None)
 
     def points(self, cameras: int) -> int:
@@ -213,5 +213,5 @@ class Variant:
         return self.lifted_frames * self.lift_grid.cells
 
     def plan_entries(self, cameras: int) -> int:
-        """How many entries every pooling plan for that many cameras has (see `lift.PoolingPlan`)."""
+        """How many entries every pooling plan for that many cameras has (see `geometry.lift.PoolingPlan`)."""
         return self.points(cameras) + self.plan_cells()

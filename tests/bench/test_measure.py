@@ -189,7 +189,7 @@ def test_a_stream_is_reset_before_each_run_and_never_cut(stream, here, recwarn):
     assert all(
         frames == min(index - max(i for i in first if i <= index), 2) for index, (_, frames) in enumerate(events)
     )
-    assert "its plans depend on the frames before, and are made in infer" in printed(found)
+    assert "its plans depend on past frames, and are made in infer" in printed(found)
     assert "infer with new plan" in printed(found)
 
 
@@ -197,7 +197,7 @@ def test_all_frames_at_once_move_together_and_one_image_for_all_is_told(tmp_path
     request = small("small-4d", tmp_path, temporal="batch")
     with pytest.warns(UserWarning, match="takes 3 frames a call and 1 are at hand"):
         found = measure(request, frames=1, seconds=1)
-    assert found.pictures == str(tmp_path)
+    assert found.images == str(tmp_path)
     before = (make_frame(1), make_frame(2))
     with pytest.warns(UserWarning, match="at hand"):
         workload = replace(request.workload(), past=before)
@@ -211,7 +211,7 @@ def test_all_frames_at_once_move_together_and_one_image_for_all_is_told(tmp_path
 
 
 @pytest.mark.parametrize("layout", ["rgb", "nv12"])
-def test_the_drive_is_made_the_size_that_the_ir_resizes_itself(nano, tmp_path, recwarn, layout):
+def test_the_scene_is_made_the_size_that_the_ir_resizes_itself(nano, tmp_path, recwarn, layout):
     """The manifest alone says so here: converting takes longer than a quick test may."""
     takes = ImageInput((900, 1600), layout)
     manifest = replace(nano.manifest, image_input=takes)
@@ -220,7 +220,7 @@ def test_the_drive_is_made_the_size_that_the_ir_resizes_itself(nano, tmp_path, r
     workload = Request(str(tmp_path / "whole")).workload()
     assert workload.name == f"the scene that ships inside, made 900x1600 {layout}"
     assert {(camera.height, camera.width) for camera in workload.rig.cameras} == {takes.size}
-    whole = raw_images([(workload.frames, workload.rig)], [workload.rig], takes)
+    whole = raw_images([(workload.images, workload.rig)], [workload.rig], takes)
     assert whole.shape == (6, *takes.shape)
     assert (whole[0] != whole[1]).any() == (layout == "rgb")
     (tmp_path / "whole" / MANIFEST).write_text(replace(manifest, image_input=ImageInput((960, 1280))).to_json())
@@ -241,8 +241,8 @@ def test_a_baked_rig_cannot_move(baked, rig, images, tmp_path, here):
 
 def test_a_frame_that_fails_ends_it(pillars):
     pipeline, workload = pillars.open(), pillars.workload()
-    broken = replace(workload, frames="no/such/folder")
-    with pytest.raises(FrameError, match="there is no folder of images no/such/folder"):
+    broken = replace(workload, images="no/such/folder")
+    with pytest.raises(FrameError, match="image folder not found: no/such/folder"):
         compare(pipeline, broken, 10.0, FEW)
 
 

@@ -53,12 +53,12 @@ def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
 
 
-def test_run_streams_a_folder_of_moments_and_names_what_failed(nano, frame, tmp_path):
+def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
     for name in "abcd":
         shutil.copytree(frame, tmp_path / "scene" / name)
     (tmp_path / "scene" / "b" / "CAM_FRONT.png").write_bytes(b"no image")
     (tmp_path / "scene" / "c" / "rig.json").write_text("{}")
-    common = ("run", nano.path, "--frames", tmp_path / "scene", "--out", tmp_path / "o")
+    common = ("run", nano.path, "--sequence", tmp_path / "scene", "--out", tmp_path / "o")
     done = occvino(*common, "--json", check=1)
     summary = json.loads(done.stdout)
     assert [each["name"] for each in summary["failed"]] == ["b", "c"]
@@ -95,10 +95,10 @@ def test_run_streams_a_data_set(nano, tmp_path):
 
 def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
     for options, message in (
-        ((), "give one of --images, --frames and --dataset, not none"),
-        (("--images", frame, "--frames", tmp_path), "not images and frames"),
-        (("--images", frame, "--limit", 1), "--limit is for --frames and --dataset"),
-        (("--frames", frame), "holds no folders"),
+        ((), "give one of --images, --sequence and --dataset, not none"),
+        (("--images", frame, "--sequence", tmp_path), "not images and sequence"),
+        (("--images", frame, "--limit", 1), "--limit is for --sequence and --dataset"),
+        (("--sequence", frame), "no frames in"),
         (("--images", frame, "--stage", "pool"), "expected NAME=DEVICE, each name once"),
         (("--images", frame, "--stage", "pool=CPU"), "no device for encoder, trunk"),
     ):
@@ -214,9 +214,9 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
         ),
         (
             ("convert", "occvino-nano", "--out", "x", "--image-size", "network", "--image-layout", "bgr"),
-            "--image-layout bgr is of raw images of one size",
+            "--image-layout bgr needs raw images of one size",
         ),
-        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the scene that ships inside has 3, from 0"),
+        (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the scene that ships inside has frames 0 to 2"),
         (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
         (("verify", "nowhere"), "nowhere is not an artifact"),
         (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
@@ -275,7 +275,7 @@ def test_bad_frames_exit_2_and_write_nothing(nano, frame, tmp_path):
     done = occvino(
         "run", nano.path, "--images", tmp_path / "empty", "--rig", frame / "rig.json", "--out", tmp_path / "o", check=2
     )
-    assert "holds no image of CAM_FRONT_LEFT" in " ".join(done.stderr.split())
+    assert "image not found: CAM_FRONT_LEFT.jpg" in " ".join(done.stderr.split())
     assert not (tmp_path / "o").exists()
 
 

@@ -132,7 +132,7 @@ def test_a_data_set_without_ground_truth_is_refused(tmp_path):
 
 def test_frames_that_judge_nothing_are_an_error(int8):
     calibration = quantize.Calibration.choose(SCENE, int8.manifest.cameras, frames=1)
-    with pytest.raises(OccvinoError, match="mIoU is no number on the .* frames that judge"):
+    with pytest.raises(OccvinoError, match="mIoU is not a number on the .* validation frames"):
         quantize._check(float("nan"), float("nan"), (), (), calibration)
 
 

@@ -124,7 +124,7 @@ def test_the_stream_gives_what_pytorch_gives_of_all_frames_at_once(artifact, pip
             assert set(found.extras) == {"logits", "depth"}
 
 
-def test_past_moments_that_are_given_are_run_first_and_nothing_else_is_remembered(artifact, pipeline):
+def test_past_frames_that_are_given_are_run_first_and_nothing_else_is_remembered(artifact, pipeline):
     seen = sequence(artifact.variant.frames)
     expected = [pipeline(*each) for each in seen][-1]
     for each in sequence(3, seed=5):
@@ -162,7 +162,7 @@ def test_a_call_that_fails_leaves_the_memory_as_it_was(artifact, pipeline):
     expected = pipeline(*second)
     pipeline.reset()
     pipeline(*first)
-    with pytest.raises(FrameError, match="no image of CAM_1"):
+    with pytest.raises(FrameError, match="image not found: CAM_1"):
         pipeline({"CAM_0": second[0]["CAM_0"]}, second[1])
     np.testing.assert_array_equal(pipeline(*second).extras["logits"], expected.extras["logits"])
 
@@ -231,7 +231,7 @@ def test_onnx_runtime_streams_as_openvino_does(artifact, pipeline):
     assert_same(found.extras["logits"], expected.extras["logits"], both(allowed(reference, now, past)))
 
 
-def test_the_command_takes_moments_before(artifact, tmp_path):
+def test_the_command_takes_past_frames(artifact, tmp_path):
     folders = []
     for index, (images, rig) in enumerate(sequence(artifact.variant.frames)):
         folders.append(tmp_path / str(index))

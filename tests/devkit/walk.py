@@ -1,4 +1,4 @@
-"""Walk a synthetic set with the official nuscenes-devkit: `python walk.py DRIVES`. Needs neither occvino nor torch."""
+"""Walk a synthetic set with the official nuscenes-devkit: `python walk.py SCENES`. Needs neither occvino nor torch."""
 
 import sys
 from pathlib import Path
@@ -62,7 +62,7 @@ def camera_time_spread(devkit: NuScenes, sample: dict) -> float:
     return float(np.linalg.norm(np.ptp(np.array(places), axis=0)))
 
 
-def lidar_on_picture(devkit: NuScenes, sample: dict) -> float:
+def lidar_on_image(devkit: NuScenes, sample: dict) -> float:
     """Share of lidar points in front of CAM_FRONT that project into its image."""
     data, sensor, ego = poses(devkit, sample["data"]["CAM_FRONT"])
     _, lidar, lidar_ego = poses(devkit, sample["data"]["LIDAR_TOP"])
@@ -92,7 +92,7 @@ def main(root: Path) -> None:
             boxes, chain = boxes + walk_sample(devkit, sample), chain + 1
             points += points_in_boxes(devkit, sample)
             spread.append(camera_time_spread(devkit, sample))
-            check(0.05 < lidar_on_picture(devkit, sample) < 0.9, f"lidar does not project into CAM_FRONT of {token}")
+            check(0.05 < lidar_on_image(devkit, sample) < 0.9, f"lidar does not project into CAM_FRONT of {token}")
             last, token = token, sample["next"]
         check(chain == scene["nbr_samples"] and last == scene["last_sample_token"], f"chain of {scene['name']}")
         samples += chain

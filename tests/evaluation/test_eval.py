@@ -63,11 +63,11 @@ def test_the_three_forms_label_alike(labels):
 def test_the_trained_model_beats_what_no_image_is_needed_for(labels):
     """Against a baseline fitted to the truth of these very frames, which makes the bar higher than it should be."""
     scene = shipped_scene()
-    constant, _, _ = best_constant(scene, list(scene), drive_grid(), masked=True)
+    constant, _, _ = best_constant(scene, list(scene), occ3d_grid(), masked=True)
     assert score(labels["openvino"], scene, range(3)).miou > 2 * constant
 
 
-def drive_grid():
+def occ3d_grid():
     from occvino.variants import get_variant
 
     return get_variant("occvino-nano").occupancy_grid
@@ -158,7 +158,7 @@ def test_a_damaged_file_of_labels_is_named(tmp_path):
         load_labels(tmp_path / "labels.npz")
 
 
-def test_a_network_of_several_frames_is_given_those_before(tmp_path):
+def test_a_network_of_several_frames_is_given_its_past_frames(tmp_path):
     scene, given = shipped_scene(), []
 
     def label(frames, rig, past):

@@ -1,4 +1,4 @@
-"""A folder of frames as frames: their order, what each knows of the past, scenes and times."""
+"""Frames of a folder: their order, their past frames, scenes and times."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_numbers_in_names_count_as_numbers():
     assert sorted(["10", "9", "a10b", "a9c", "a", ""], key=in_order) == ["", "9", "10", "a", "a9c", "a10b"]
 
 
-def test_a_network_of_several_frames_is_given_those_before_newest_first(folder):
+def test_a_network_of_several_frames_is_given_past_frames_newest_first(folder):
     found = given(folder, takes=3)
     assert list(found) == ["8", "9", "10", "11"]
     assert list(map(past, found.values())) == [[], ["8"], ["9", "8"], ["10", "9"]]
@@ -59,21 +59,21 @@ def test_what_remembers_is_told_scene_and_time_instead(folder):
     ]
 
 
-def test_the_past_ends_with_its_scene_and_has_no_moment_without_a_rig(folder):
+def test_the_past_ends_with_its_scene_and_has_no_frame_without_a_rig(folder):
     tell(folder / "9", scene=7)
     tell(folder / "11", scene="tuesday")
     found = given(folder, takes=3)
     assert isinstance(found["9"], RigError)
-    assert '"scene" is 7, a name is expected' in str(found["9"])
+    assert '"scene" is 7, expected a name' in str(found["9"])
     assert (past(found["10"]), past(found["11"])) == (["8"], [])
     tell(folder / "8", time="noon")
-    assert "\"time\" is 'noon', seconds are expected" in str(given(folder)["8"])
+    assert "\"time\" is 'noon', expected seconds" in str(given(folder)["8"])
 
 
 def test_that_no_time_is_told_is_said_once(folder):
     for place in folder.iterdir():
         tell(place, time=None)
-    with pytest.warns(UserWarning, match="frames that are missing go unnoticed") as said:
+    with pytest.warns(UserWarning, match="missing frames go unnoticed") as said:
         assert len(given(folder, takes=3, remembers=True)) == 4
     assert len(said) == 1
 

@@ -40,13 +40,13 @@ def test_quaternion_of_a_left_turn_maps_forward_to_left():
     )
 
 
-def test_official_image_transform_of_a_nuscenes_picture():
+def test_official_image_transform_of_a_nuscenes_image():
     transform = ImageTransform.for_test((900, 1600), (256, 704))
     assert (transform.scale, transform.resized, transform.crop) == (0.44, (704, 396), (0, 140, 704, 396))
     assert ImageTransform.for_test((900, 1600), (512, 1408)).crop == (0, 280, 1408, 792)
 
 
-def test_a_image_too_flat_for_the_network_is_refused():
+def test_an_image_too_flat_for_the_network_is_refused():
     with pytest.raises(RigError, match="1600x300 image .* at least 582 rows"):
         ImageTransform.for_test((300, 1600), (256, 704))
 

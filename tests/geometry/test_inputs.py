@@ -117,10 +117,10 @@ def test_frames_far_from_the_maps_origin_share_one(rig):
 def test_a_turned_rig_looks_elsewhere_from_the_same_height(rig):
     """By 90 degrees to the left, what looked ahead (x) looks left (y); four quarters are a whole turn."""
     ahead = next(camera for camera in rig.cameras if camera.name == "CAM_FRONT")
-    left = next(camera for camera in geometry.turned(rig, 90.0).cameras if camera.name == "CAM_FRONT")
+    left = next(camera for camera in turned(rig, 90.0).cameras if camera.name == "CAM_FRONT")
     np.testing.assert_allclose(ahead.sensor2ego[:3, 2], [1, 0, 0], atol=1e-9)
     np.testing.assert_allclose(left.sensor2ego[:3, 2], [0, 1, 0], atol=1e-9)
     assert left.sensor2ego[2, 3] == ahead.sensor2ego[2, 3]
-    again = geometry.turned(geometry.turned(geometry.turned(geometry.turned(rig, 90.0), 90.0), 90.0), 90.0)
+    again = turned(geometry.turned(geometry.turned(geometry.turned(rig, 90.0), 90.0), 90.0), 90.0)
     for before, after in zip(rig.cameras, again.cameras, strict=True):
         np.testing.assert_allclose(after.sensor2ego, before.sensor2ego, atol=1e-9)

@@ -44,7 +44,7 @@ def test_stages_on_cpu_and_gpu_stream_what_the_whole_gives(nano, tmp_path):
     for index in range(2):
         assert np.abs(arrays[f"found_{index}"] - arrays[f"expected_{index}"]).max() / scale < 1e-3
     assert np.abs(arrays["found_0"] - arrays["found_1"]).max() / scale > 1e-2
-    assert told["failure"] == "frame 2: FrameError: there is no folder of images no such folder"
+    assert told["failure"] == "frame 2: FrameError: image folder not found: no such folder"
     assert told["auto"]["devices"] == ["GPU.0"], "with a precision asked for, the CPU must not stand in at first"
     assert (told["throughput"]["hint"], told["throughput"]["streams"]) == ("throughput", 2)
     for name in ("threads", "streams", "bf16"):

@@ -93,7 +93,7 @@ def test_real_images_too(real_frame, only_fast):
         np.testing.assert_array_equal(np.asarray(read(file, camera_of(jpeg))), by_pillow(jpeg))
 
 
-def test_colours_that_were_never_turned_and_turned_pictures(only_fast):
+def test_colours_that_were_never_turned_and_turned_images(only_fast):
     """RGB stored as it is; and Pillow does not turn an image as its EXIF says, so nobody does."""
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -133,7 +133,7 @@ def test_broken_files_end_alike_with_both(data):
         assert found == outcome(jpeg, camera)
 
 
-def test_a_file_that_is_cut_off_is_an_error_and_never_half_a_picture(decoder, tmp_path):
+def test_a_file_that_is_cut_off_is_an_error_and_never_half_an_image(decoder, tmp_path):
     whole = encoded(noise(198, 352, 3, 5, 8), quality=95)
     camera, file = camera_of(whole), tmp_path / "CAM_FRONT.jpg"
     for share in (0.02, 0.3, 0.9, 0.999):
@@ -202,7 +202,7 @@ def test_nothing_needs_the_extra(tmp_path):
 import sys
 sys.modules["simplejpeg"] = None
 import numpy as np, occvino
-from occvino.decoding import jpeg_decoder, read
+from occvino.images.decode import jpeg_decoder, read
 from tests.conftest import make_camera
 image = read({str(tmp_path / "a.jpg")!r}, make_camera("CAM_FRONT", width=30, height=20))
 print(jpeg_decoder().split()[0], np.asarray(image).astype(int).sum())
@@ -211,7 +211,7 @@ print(jpeg_decoder().split()[0], np.asarray(image).astype(int).sum())
     assert told.split() == ["Pillow", str(by_pillow(jpeg).astype(int).sum())]
 
 
-def test_a_image_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant, tmp_path):
+def test_an_image_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant, tmp_path):
     image = noise(198, 352, 3, 8, 8)
     Image.fromarray(image).save(tmp_path / "a.png")
     expected = network_images([image] * 6, rig, nano_variant)

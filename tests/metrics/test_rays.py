@@ -109,7 +109,7 @@ def test_published_rays():
     np.testing.assert_allclose(-1 / np.tan(pitch[:10]), np.arange(1, 11), rtol=1e-4)
 
 
-def test_origins_are_the_lidar_along_the_drive_within_reach():
+def test_origins_are_the_lidar_along_the_scene_within_reach():
     lidar2ego = pose((0.7071068, 0, 0, -0.7071068), (0.9, 0.0, 1.8))
     egos = np.stack([pose((1, 0, 0, 0), (6.0 * i, 0.0, 0.0)) for i in range(20)])
     origins = lidar_origins(egos @ lidar2ego, 10, lidar2ego)

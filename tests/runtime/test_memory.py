@@ -38,7 +38,7 @@ def step(memory, rig, number, scene=None, time=None):
 
 @given(st.lists(st.sampled_from(["step", "scene", "reset", "back", "fail"]), min_size=1, max_size=20))
 @settings(max_examples=60, deadline=None)
-def test_each_input_is_the_state_of_so_many_moments_ago_and_no_other_scene(actions):
+def test_each_input_is_the_state_of_so_many_frames_ago_and_no_other_scene(actions):
     """Against the plainest twin: a list of the numbers of all frames since the last start."""
     for variant, temporal in ((FOUR_D, "exact"), (FOUR_D, "fast"), (STEREO, "exact"), (STEREO, "fast")):
         memory, since_start, time, scene = Memory(variant, temporal, 2), [], 0.0, 0
@@ -99,7 +99,7 @@ def test_the_current_rig_stands_in_with_its_frame():
         ((rig_at(0.5, 2.0), None, 1.0), r"the vehicle turned by 115 degrees"),
     ],
 )
-def test_a_moment_that_cannot_follow_is_reported_and_the_past_forgotten(then, message):
+def test_a_frame_that_cannot_follow_is_reported_and_the_past_forgotten(then, message):
     memory = Memory(FOUR_D, "fast", 2)
     step(memory, rig_at(0), 1, None, 0.0)
     step(memory, rig_at(0.4), 2, None, 0.5)
@@ -147,7 +147,7 @@ def test_dropped_frames_are_reported_and_the_past_is_used():
     memory = Memory(FOUR_D, "exact", 2)
     for index in range(4):
         assert step(memory, rig_at(index), index, "a", 0.5 * index)[0].history.event in ("start", None)
-    with pytest.warns(DroppedFrameWarning, match=r"1\.5 s since the frame before, 0\.5 s are usual: 2 seem"):
+    with pytest.warns(DroppedFrameWarning, match=r"1\.5 s since the previous frame, 0\.5 s are usual: 2 seem"):
         recalled, _ = step(memory, rig_at(4), 4, "a", 3.0)
     assert (recalled.history.event, recalled.history.frames) == ("dropped", 2)
 
@@ -159,5 +159,5 @@ def test_limits_are_the_users():
 
 
 def test_a_time_that_is_none_is_refused():
-    with pytest.raises(FrameError, match="time nan is no time"):
+    with pytest.raises(FrameError, match="time=nan: expected seconds"):
         Memory(FOUR_D, "exact", 2).recall(rig_at(0), None, float("nan"))

@@ -207,12 +207,12 @@ def test_a_stream_that_nobody_asked_anything_starts_nothing():
     results.close()
 
 
-def test_a_failure_that_is_kept_keeps_no_pictures():
-    class Picture:
+def test_a_failure_that_is_kept_keeps_no_images():
+    class Held:
         pass
 
     def prepare(frame, pool=None):
-        image = Picture()
+        image = Held()
         held.append(weakref.ref(image))
         try:
             raise ValueError("inner")
@@ -225,7 +225,7 @@ def test_a_failure_that_is_kept_keeps_no_pictures():
     gc.collect()
     assert held[0]() is None
     assert failure.error.__traceback__ is not None, "where it happened is still told"
-    assert str(failure) == "frame 0: FrameError: bad Picture"
+    assert str(failure) == "frame 0: FrameError: bad Held"
 
 
 def test_a_source_may_give_what_it_caught_and_goes_on():
@@ -264,7 +264,7 @@ def test_nonsense_is_refused_before_anything_starts():
         with pytest.raises(OccvinoError, match="expected 1 or more"):
             stream(Toy(), [], **wrong)
     (failure,) = stream(Toy(), ["CAM_FRONT.jpg"])
-    assert "a stream takes Frame(frames, rig, ...) or (frames, rig), not str" in str(failure)
+    assert "a stream takes Frame(images, rig, ...) or (images, rig), not str" in str(failure)
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +314,7 @@ def test_a_bad_image_a_bad_rig_and_a_device_error_fail_in_their_places(pipeline,
     given = [good, (small, rig), good, (list(images.values()), other), (dark, rig), ("nowhere", rig), good]
     results = list(pipeline.stream(given))
     wrong = {1: "is 352x100, the rig says 352x198", 3: "the rig has cameras CAM_0", 4: "the device is lost"}
-    wrong[5] = "there is no folder of images nowhere"
+    wrong[5] = "image folder not found: nowhere"
     for index, result in enumerate(results):
         if index in wrong:
             assert isinstance(result, Failure)

@@ -17,7 +17,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_an_interrupted_drive_is_written_again_to_the_same_bytes(scenes, tmp_path):
+def test_an_interrupted_scene_is_written_again_to_the_same_bytes(scenes, tmp_path):
     copy = tmp_path / "scenes"
     shutil.copytree(scenes, copy)
     (copy / ".scenes" / "scene-0001.json").unlink()
@@ -30,7 +30,7 @@ def test_an_interrupted_drive_is_written_again_to_the_same_bytes(scenes, tmp_pat
     assert contents(copy) == contents(scenes)
 
 
-def test_finished_drives_are_kept(scenes, tmp_path):
+def test_finished_scenes_are_kept(scenes, tmp_path):
     copy = tmp_path / "scenes"
     shutil.copytree(scenes, copy)
     image = next(copy.glob("samples/CAM_FRONT/*.jpg"))
@@ -95,7 +95,7 @@ def test_command(scenes):
     ("module", "works"),
     [("occvino.datasets.nuscenes", True), ("occvino.metrics", True), ("occvino.synth.write", False)],
 )
-def test_only_writing_drives_needs_numba(module, works):
+def test_only_writing_scenes_needs_numba(module, works):
     script = f"import sys; sys.modules['numba'] = None; import {module}"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (result.returncode == 0) is works, result.stderr

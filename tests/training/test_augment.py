@@ -84,7 +84,7 @@ def test_without_points_every_pixel_is_unknown():
     assert (depth_bins((np.empty((0, 3), np.float32),), calibration, NANO) == NO_DEPTH).all()
 
 
-def test_a_image_without_changes_is_the_test_time_one():
+def test_an_image_without_changes_is_the_test_time_one():
     from occvino.geometry.image_transform import ImageTransform
 
     base = ImageTransform.for_test((396, 704), NANO.input_size)

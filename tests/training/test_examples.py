@@ -1,4 +1,4 @@
-"""A example of several frames holds what the network is given of them when it runs."""
+"""An example of several frames holds what the network is given when it runs."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_without_changes_it_is_what_a_pipeline_gives(variant):
         np.testing.assert_array_equal(found, array, err_msg=name)
 
 
-def test_a_cameras_image_is_changed_alike_in_all_frames():
+def test_a_cameras_images_are_changed_alike_in_all_frames():
     variant = FORMS[0]
     samples = samples_of(shipped_scene(), variant)[2]
     example = load_example((samples[0], samples[0]), variant, np.random.default_rng(0), with_depth=False)

@@ -92,6 +92,6 @@ def time_plans(pipeline: Pipeline, frames: Iterable[Frame], budget: Budget) -> T
 
 
 def _rigs(pipeline: Pipeline, frame: Frame) -> list[Rig]:
-    """Of as many frames as the network takes; the first stands in for those that are missing."""
+    """One for each frame that the network takes; the current frame stands in for missing ones."""
     given = [pipeline.artifact.match(rig) for rig in (frame.rig, *(rig for _, rig in frame.past)) if rig is not None]
     return given + given[:1] * (pipeline.artifact.variant.frames - len(given))

@@ -1,4 +1,4 @@
-"""A benchmark as a picture: how calls spread, where their time goes, throughput and first frames."""
+"""A benchmark as a figure: how calls spread, where their time goes, throughput and first frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Bar:
 
 
 def draw(found: Benchmark) -> Image.Image:
-    """One page, dark as all pictures of occvino."""
+    """One page, dark as all figures of occvino."""
     page = Image.new("RGB", _SIZE, PAGE)
     pen = ImageDraw.Draw(page)
     drawing.text(pen, (_MARGIN, _MARGIN + 18), f"{found.variant}, {found.stored} weights", drawing.TITLE, INK)
@@ -119,7 +119,7 @@ def _key(page: Image.Image, at: tuple[int, int], names: dict[str, Colour]) -> No
 def _spread(page: Image.Image, box: tuple[int, int, int, int], kinds: dict[str, tuple[Colour, Times]]) -> None:
     """For each kind of calls the share of them that was done within a time."""
     pen, (left, top, right, bottom) = ImageDraw.Draw(page), box
-    drawing.text(pen, (left, top), "Calls, pictures to labels: share done within a time", drawing.HEADING, SOFT)
+    drawing.text(pen, (left, top), "Calls, images to labels: share done within a time", drawing.HEADING, SOFT)
     left, top, bottom = left + 44, top + 22, bottom - 28
     every = sorted(each for _, times in kinds.values() for each in times.each_ms)
     low, high = 0.95 * every[0], max(1.05 * every[0], min(every[-1], 3 * every[len(every) // 2]))

@@ -62,7 +62,7 @@ class Request:
         if len(frames) < seen:
             warn(
                 f"{opened.manifest.variant} takes {seen} frames a call and {len(frames)} are at hand: the newest "
-                "stands in for the others and is read once, so that reading images takes longer in use than here"
+                "stands in for the others and is read once, so reading images takes longer in use than here"
             )
         (images, rig), *past = frames
         takes = opened.manifest.image_input
@@ -70,7 +70,7 @@ class Request:
         return Workload(name, images, rig, tuple(past), movable=not opened.manifest.baked_calibration)
 
     def _frame(self, opened: Artifact) -> ImagesAndRig:
-        """The given one."""
+        """The frame that the caller gave."""
         rig = Rig.load(self.rig) if self.rig else opened.baked_rig
         if rig is None:
             raise OccvinoError(f"--images {self.images} needs --rig: the calibration is an input of {self.artifact}")
@@ -79,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """One frame, over and over: times depend on the sizes of images and not on what is in them.
+    """One frame, over and over: times depend on the size of the images and not on what is in them.
 
     `name` says where the images are from. A rig that is not `movable` is baked in.
     """

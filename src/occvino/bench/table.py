@@ -73,7 +73,7 @@ def _notes(found: Benchmark) -> Iterator[str]:
         "the rig moved; infer is the device; finish makes the result."
     )
     if found.remembers:
-        yield "The artifact is a stream: its plans depend on the frames before, and are made in infer."
+        yield "The artifact is a stream: its plans depend on past frames, and are made in infer."
     if found.plans is None:
         yield "The calibration is baked in, so that the rig cannot move."
     missing = [percent for percent in PERCENTS if found.still.whole.percentile(percent) is None]

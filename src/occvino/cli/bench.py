@@ -28,20 +28,20 @@ from occvino.viz import save_picture
 
 def bench(
     artifact: ArtifactPath,
-    frames: Annotated[int, typer.Option(help="The most calls of each kind; a 99th percentile takes 100.")] = FRAMES,
-    seconds: Annotated[float, typer.Option(help="No call is begun later, but three of each kind are made.")] = SECONDS,
+    frames: Annotated[int, typer.Option(help="Most calls of each kind; a 99th percentile takes 100.")] = FRAMES,
+    seconds: Annotated[float, typer.Option(help="Begin no call later; at least three of each kind run.")] = SECONDS,
     device: Device = "CPU",
     precision: Precision = "default",
     hint: Hint = None,
     streams: Streams = None,
-    threads: Annotated[int | None, typer.Option(help="Of the CPU plugin.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the CPU plugin.")] = None,
     stage: StageDevices = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder with one image per camera; else the scene that ships inside.")
+        Path | None, typer.Option(help="Folder with one image per camera; default: the scene that ships inside.")
     ] = None,
     rig: OptionalRig = None,
     cache: Cache = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it: a PNG to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the result to this PNG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure an artifact on this machine: latency by step, throughput, first frame, memory.

@@ -19,7 +19,7 @@ def convert(
     out_dir: Annotated[Path, typer.Option("--out", help="Artifact folder to write.")],
     checkpoint: Checkpoint = None,
     precision: Annotated[
-        str, typer.Option(help="Of the stored weights: fp32 or fp16; or int8 (docs/int8.md).")
+        str, typer.Option(help="Precision of the stored weights: fp32 or fp16; or int8 (docs/int8.md).")
     ] = "fp16",
     rig: OptionalRig = None,
     cameras: Annotated[int | None, typer.Option(help="How many cameras, if not the model's six.")] = None,
@@ -28,25 +28,27 @@ def convert(
         typer.Option(help="Rig to make a constant. The IR is then wrong for any other: 0.1 degree of yaw moves 10 %."),
     ] = None,
     output: Annotated[
-        list[str] | None, typer.Option(help="Also give this tap, as logits or depth. Repeatable.")
+        list[str] | None, typer.Option(help="Make this tap an output too, such as logits or depth. Repeatable.")
     ] = None,
     temporal: Annotated[
         str | None,
-        typer.Option(help="Of a model of several frames: exact (default) or fast, one at a time, or batch."),
+        typer.Option(help="Form of a temporal model: exact (default) or fast, one frame a call, or batch, all frames."),
     ] = None,
     dataset: Annotated[Path | None, typer.Option(help="For int8: nuScenes folder with Occ3D's gts.")] = None,
-    calibration_frames: Annotated[int | None, typer.Option(help="For int8: at most so many; else 100.")] = None,
-    accuracy_budget: Annotated[float | None, typer.Option(help="For int8: points of mIoU to lose; else 0.3.")] = None,
+    calibration_frames: Annotated[
+        int | None, typer.Option(help="For int8: frames to calibrate on; default 100.")
+    ] = None,
+    accuracy_budget: Annotated[float | None, typer.Option(help="For int8: mIoU points to lose; default 0.3.")] = None,
     image_size: Annotated[
         str | None,
         typer.Option(
-            help="Of the raw images that the IR takes and resizes itself, HEIGHTxWIDTH; else that of the rig, else "
-            "900x1600. network: images that are resized already."
+            help="HEIGHTxWIDTH of the raw images that the IR takes and resizes itself; default: that of the rig, else "
+            "900x1600. network: the IR takes images that are already resized."
         ),
     ] = None,
-    image_layout: Annotated[str, typer.Option(help="Of those: rgb, bgr or nv12.")] = "rgb",
+    image_layout: Annotated[str, typer.Option(help="Layout of the raw images: rgb, bgr or nv12.")] = "rgb",
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="Convert without a checkpoint, with noise.")
+        bool, typer.Option("--random-weights", help="Convert without a checkpoint, with random weights.")
     ] = False,
 ) -> None:
     """Convert a checkpoint to one OpenVINO IR of stock operators.
@@ -94,13 +96,13 @@ def convert(
 
 
 def _image_input(size: str | None, layout: str, rig: Rig | None) -> ImageInput | None:
-    """What raw images the IR is to take: as asked for, else those of the rig, else nuScenes'; None for none."""
+    """Raw images that the IR takes: as asked for, else the rig's, else nuScenes'; None if it takes resized ones."""
     if size and size != "network":
         return ImageInput.parse(size, layout)
     cameras = [(camera.height, camera.width) for camera in rig.cameras] if rig else [NUSCENES]
     found = None if size else ImageInput.of_sizes(cameras, layout)
     if found is None and layout != "rgb":
-        raise OccvinoError(f"--image-layout {layout} is of raw images of one size: give --image-size HEIGHTxWIDTH")
+        raise OccvinoError(f"--image-layout {layout} needs raw images of one size: give --image-size HEIGHTxWIDTH")
     if found is None and not size:
         warn("the rig's cameras have several sizes: Pillow will resize their images on the host")
     return found

@@ -1,4 +1,4 @@
-"""The command `occvino demo`: the whole path on what ships inside, a small trained model and a scene it never saw."""
+"""The command `occvino demo`: the whole path with the shipped model and a shipped scene that it never saw."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,15 +72,15 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
 
     scene = shipped_scene()
     if not 0 <= frame < len(scene):
-        raise OccvinoError(f"there is no frame {frame}: the scene that ships inside has {len(scene)}, from 0")
+        raise OccvinoError(f"there is no frame {frame}: the scene that ships inside has frames 0 to {len(scene) - 1}")
     chosen = scene[frame]
-    frames = chosen.image_files()
+    images = chosen.image_files()
     weights = shipped_weights(VARIANT)
     artifact = convert(VARIANT, weights, out / "artifact", precision="fp32", progress=progress)
     progress("verifying")
-    report = verify(artifact, frames, chosen.rig, device=device, progress=progress)
+    report = verify(artifact, images, chosen.rig, device=device, progress=progress)
     progress("running")
-    predicted = Pipeline(artifact, device)(frames, chosen.rig)
+    predicted = Pipeline(artifact, device)(images, chosen.rig)
     predicted.save(out / "labels.npz")
     progress("drawing")
     miou = _draw(chosen, predicted, out / "demo.png")
@@ -89,7 +89,7 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
 
 
 def _draw(frame: Sample, predicted: Occupancy, path: Path) -> float:
-    """Write the image; gives the mIoU of the frame."""
+    """Write the figure; returns the mIoU of the frame."""
     truth = frame.load_labels()
     metric = MIoU("camera")
     metric.update(predicted.labels, truth.semantics, truth.mask_camera)

@@ -15,12 +15,12 @@ def evaluate(
     artifact: ArtifactPath,
     dataset: Annotated[Path, typer.Option(help="nuScenes folder with Occ3D's gts.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")],
-    limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     masked: Annotated[
         bool, typer.Option("--masked/--unmasked", help="Count voxels that a camera sees (FlashOCC), or all of them.")
     ] = True,
     rays: Annotated[bool, typer.Option("--rays", help="RayIoU too, and RayPQ of a panoptic model.")] = False,
-    against: Annotated[Path | None, typer.Option(help="--out of another run, to compare labels with.")] = None,
+    against: Annotated[Path | None, typer.Option(help="--out of another run: compare with its labels.")] = None,
     engine: Annotated[str, typer.Option(help="openvino, onnxruntime or torch.")] = "openvino",
     device: Device = "CPU",
     precision: Precision = "default",

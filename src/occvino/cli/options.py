@@ -10,7 +10,7 @@ from occvino.geometry.rig import Rig
 
 ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
-OptionalRig = Annotated[Path | None, typer.Option(help="Calibration as JSON (docs/rig.md).")]
+OptionalRig = Annotated[Path | None, typer.Option(help="Rig file: calibration as JSON (docs/rig.md).")]
 Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
 Precision = Annotated[
     str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
@@ -27,7 +27,7 @@ MappingName = Annotated[
 ]
 Past = Annotated[
     list[Path] | None,
-    typer.Option(help="Images and rig.json of a frame before, for a model of several. Repeatable, newest first."),
+    typer.Option(help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
@@ -41,7 +41,7 @@ def stages_of(given: list[str] | None) -> dict[str, str] | None:
     """["encoder=CPU", ...] by name; None if there is none.
 
     Raises:
-        OccvinoError: one that is not NAME=DEVICE, or a name that stands twice.
+        OccvinoError: one is not NAME=DEVICE, or a name is given twice.
     """
     pairs = [pair.partition("=") for pair in given or ()]
     if any(not name or not device for name, _, device in pairs) or len({name for name, *_ in pairs}) < len(pairs):
@@ -50,9 +50,9 @@ def stages_of(given: list[str] | None) -> dict[str, str] | None:
 
 
 def past_frames(folders: list[Path] | None) -> list[tuple[Path, Rig]]:
-    """The frames that `--past` names: a folder of images each, and the rig in it.
+    """The past frames that `--past` names: the folder of each, and the rig in it.
 
     Raises:
-        OccvinoError: a rig that cannot be read.
+        OccvinoError: a rig cannot be read.
     """
     return [(folder, Rig.load(folder / "rig.json")) for folder in folders or ()]

@@ -39,16 +39,19 @@ from occvino.viz import save_picture
 
 def run(
     model: Annotated[Path, typer.Argument(help="Artifact folder, or a checkpoint with --torch.")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for labels.npz and bev.png; of each frame, if many.")],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for labels.npz and bev.png; for NAME/labels.npz, if there are many frames."),
+    ],
     images: Annotated[Path | None, typer.Option(help="Folder with one image per camera: CAM_FRONT.jpg, ...")] = None,
     rig: OptionalRig = None,
     past: Past = None,
     sequence: Annotated[
-        Path | None, typer.Option(help="Folder of such folders with a rig.json: a sequence in the order of names.")
+        Path | None, typer.Option(help="Folder with a folder for each frame: images and rig.json. In order of names.")
     ] = None,
-    moments: Annotated[Path | None, typer.Option(hidden=True, help="What --sequence was called before.")] = None,
+    moments: Annotated[Path | None, typer.Option(hidden=True, help="Old name of --sequence.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first frames.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
     stage: StageDevices = None,
@@ -60,7 +63,7 @@ def run(
     mapping: MappingName = "official",
     as_json: Json = False,
 ) -> None:
-    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if a frame of many failed.
+    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if one of many failed.
 
     Example: occvino run m0 --images frame --rig frame/rig.json --out result
     """
@@ -82,7 +85,7 @@ def run(
         failed = run_many(pipeline, out_dir, sequence=sequence, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
         raise typer.Exit(1 if failed else 0)
     if limit is not None:
-        raise OccvinoError("--limit is for --frames and --dataset")
+        raise OccvinoError("--limit is for --sequence and --dataset: leave it out with --images")
     with steps(quiet=as_json) as progress:
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
@@ -118,7 +121,7 @@ def run_many(
     limit: int | None,
     as_json: bool,
 ) -> list[Labelled]:
-    """Stream a data set or a folder of frames with progress, and say what failed; gives that.
+    """Stream a data set or a folder of frames with progress, and say which failed; returns those.
 
     Raises:
         OccvinoError: options that contradict each other, nothing to label, or a file that cannot be written.
@@ -179,8 +182,8 @@ def _warn_of_missing_frames(name: str, past: int) -> None:
     wanted = get_variant(name).frames - 1
     if past < wanted:
         warn(
-            f"{name} takes {wanted} frames before the current one and was given {past}: the current one stands in for "
-            "the others, as at the start of a scene; give them with --past DIR, newest first"
+            f"{name} takes {wanted} past frames and was given {past}: the current frame stands in for the others, as "
+            "at the start of a scene; give them with --past DIR, newest first"
         )
 
 

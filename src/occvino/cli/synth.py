@@ -9,8 +9,8 @@ import typer
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write; an interrupted set goes on where it stopped.")],
     scenes: Annotated[int, typer.Option(help="How many scenes.")] = 8,
-    seed: Annotated[int, typer.Option(help="The world; another seed has other scenes.")] = 0,
-    frames: Annotated[int, typer.Option(help="Key frames a scene, two a second.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the world; another seed gives other scenes.")] = 0,
+    frames: Annotated[int, typer.Option(help="Key frames in each scene, two a second.")] = 10,
     width: Annotated[int, typer.Option(help="Width of the images in pixels, 16:9.")] = 704,
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 95.")] = 90,
 ) -> None:

@@ -77,7 +77,7 @@ def print_score(console: Console, score: "Score", title: str, *, baked: bool) ->
     if score.equal_labels is not None:
         console.print(f"labels equal to the other run's: {score.equal_labels:.4%}", highlight=False)
     if baked:
-        console.print("[bold yellow]The calibration is baked in[/]: that of the frames was not used", highlight=False)
+        console.print("[bold yellow]The calibration is baked in[/]: the data set's rigs were not used", highlight=False)
 
 
 FIGURES = Path(__file__).parents[1] / "assets" / "variants.json"
@@ -126,8 +126,8 @@ def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(row["name"], row["summary"], *sizes, published)
     console.print(table)
     console.print(
-        "GFLOPs: a frame, all its frames; twice the multiply-accumulates. MiB: measured peak of running the fp32 IR "
-        "on a CPU. * published, not measured here. More of one: occvino info NAME",
+        "GFLOPs: all frames that the model takes; twice the multiply-accumulates. MiB: measured peak of running the "
+        "fp32 IR on a CPU. * published, not measured here. More of one: occvino info NAME",
         highlight=False,
     )
 
@@ -144,7 +144,7 @@ def print_variant(console: Console, row: dict[str, Any]) -> None:
     ]
     height, width = row["input"]
     one = ", of the front camera alone" if row.get("cameras") == 1 else ""
-    memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one frame{one}" if "peak_mib" in row else "not measured"
+    memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one call{one}" if "peak_mib" in row else "not measured"
     lines = {
         "what it is": row["summary"],
         "images": f"{height}x{width}, {row['frames']} frames",
@@ -206,7 +206,7 @@ def print_quantization(console: Console, found: Mapping[str, Any]) -> None:
     scenes = "of other scenes" if found["validated_on_other_drives"] else "[yellow]that it was calibrated on[/]"
     console.print(
         f"mIoU fp32 {found['miou_fp32']:.2%}, int8 {found['miou_int8']:.2%} (budget {found['budget']:g} points) on "
-        f"{found['validation_frames']} frames {scenes}; {found['calibration_frames']} frames calibrated",
+        f"{found['validation_frames']} frames {scenes}; calibrated on {found['calibration_frames']} frames",
         highlight=False,
     )
     if found["cpu_executes"] is not None:
@@ -214,7 +214,7 @@ def print_quantization(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def _temporal(artifact: Artifact) -> str:
-    """How the frames of a temporal model come, and what is kept of them between two calls."""
+    """How a model takes its frames, and what it keeps of them between two calls."""
     variant, manifest = artifact.variant, artifact.manifest
     if manifest.temporal == "batch":
         return "all frames at once" if variant.frames > 1 else "one frame"

@@ -13,13 +13,13 @@ def train(
     variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
     dataset: Annotated[list[Path], typer.Option(help="Folder in nuScenes format with Occ3D labels. Repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on from what is there.")],
-    validation: Annotated[Path | None, typer.Option(help="Set on which to measure mIoU every 500 steps.")] = None,
-    validation_frames: Annotated[int, typer.Option(help="How many frames of it, spread evenly.")] = 20,
+    validation: Annotated[Path | None, typer.Option(help="Data set on which to measure mIoU every 500 steps.")] = None,
+    validation_frames: Annotated[int, typer.Option(help="How many of its frames, spread evenly.")] = 20,
     steps: Annotated[int, typer.Option(help="Steps of the optimiser, in all.")] = 6000,
     batch: Annotated[int, typer.Option(help="Frames a step.")] = 2,
-    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 1e-3,
-    seed: Annotated[int, typer.Option(help="Of first weights, order of frames and random changes.")] = 0,
-    depth_weight: Annotated[float, typer.Option(help="Of the term that lidar teaches; 0 needs no lidar.")] = 0.3,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Seed of the first weights, the order of frames and random changes.")] = 0,
+    depth_weight: Annotated[float, typer.Option(help="Weight of the depth loss; 0 needs no lidar.")] = 0.3,
     threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
@@ -59,5 +59,5 @@ def train(
 
 
 def _spread(frames: "list[Samples]", count: int) -> "list[Samples]":
-    """That many frames, spread evenly over a set."""
+    """At most `count` frames, spread evenly over a set."""
     return [frames[index * len(frames) // count] for index in range(min(count, len(frames)))]

@@ -24,7 +24,7 @@ from occvino.geometry.rig import Rig
 
 def verify(
     artifact: ArtifactPath,
-    images: Annotated[Path | None, typer.Option(help="Folder of images; else the scene that ships inside.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images; default: the scene that ships inside.")] = None,
     rig: OptionalRig = None,
     past: Past = None,
     checkpoint: Checkpoint = None,
@@ -43,13 +43,11 @@ def verify(
     from occvino.conversion.verify import verify as run
     from occvino.datasets.shipped import frames_for
 
-    (frames, loaded), *before = (
-        [(images, Rig.load(rig)), *past_frames(past)] if images and rig else frames_for(artifact)
-    )
+    (given, loaded), *before = [(images, Rig.load(rig)), *past_frames(past)] if images and rig else frames_for(artifact)
     with steps(quiet=as_json) as progress:
         result = run(
             artifact,
-            frames,
+            given,
             loaded,
             past=before,
             checkpoint=checkpoint,

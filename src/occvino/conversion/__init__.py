@@ -69,9 +69,9 @@ def convert(
         bake_calibration: make the rig's pooling plan a constant. The artifact then runs with that calibration alone.
         outputs: taps to give besides the labels, of `occvino.networks.flashocc.tap_names`, as "logits" and "depth".
         temporal: how a model of several frames takes the past (docs/temporal.md): "batch", all frames at once; "exact"
-            or "fast", one frame at a time, with what the ones before left.
-        dataset: for int8: nuScenes folder with Occ3D's gts, whose frames calibrate and judge.
-        calibration_frames: for int8: how many at most, and as many of other scenes to judge on; 100 when left out.
+            or "fast", one frame at a time, with the state kept from past frames.
+        dataset: for int8: nuScenes folder with Occ3D's gts, for calibration and validation.
+        calibration_frames: for int8: how many at most, and as many of other scenes for validation; 100 when left out.
         accuracy_budget: for int8: points of mIoU that may be lost; 0.3 when left out.
         image_input: let the IR take raw images of this size and layout, under the name `frames`, and resize and
             crop them itself; when left out it takes them resized, under the name `images`. The ONNX file always does.

@@ -33,7 +33,7 @@ class Deployable(nn.Module):
         self.temporal: Temporal = temporal
 
     def forward(self, images: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Images u8 [B, H, W, 3] RGB, the rest of `geometry.input_names` -> the taps, then labels u8 [Dx, Dy, Dz]."""
+        """Images u8 [B, H, W, 3] RGB, the rest of `input_names(variant)` -> the taps, then labels u8 [Dx, Dy, Dz]."""
         if self.temporal == "batch":
             taps = self.model.taps(normalise(images), *inputs)
         else:
@@ -107,7 +107,7 @@ def export_onnx(
 
 
 def example_inputs(model: FlashOcc, cameras: int, temporal: Temporal = "batch") -> dict[str, Tensor]:
-    """Tensors of the right shapes for N cameras: black images, a plan in which every cell sums nothing, no past."""
+    """Tensors of the right shapes for N cameras: black images, a plan whose cells all sum nothing, no past frames."""
     variant = model.variant
     points, entries = variant.points(cameras), variant.plan_entries(cameras)
     seen = cameras * (variant.frames if temporal == "batch" else 1)

@@ -59,7 +59,7 @@ def geometry_constants(model: ov.Model) -> set[str]:
 
 
 def _matching(model: ov.Model) -> Iterable[ov.Node]:
-    """From sampling the earlier frame's features to the cost of every depth."""
+    """From sampling the previous frame's features to the cost of every depth."""
     return downstream([op for op in model.get_ops() if op.get_type_name() == "GridSample"], stop=_STOPS)
 
 

@@ -54,7 +54,7 @@ class OnnxPipeline:
         """
         rig = rig or self.artifact.baked_rig
         if rig is None:
-            raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these frames")
+            raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these images")
         variant = self.artifact.variant
         seen = with_past(images, rig, past, variant.frames)
         if self.memory is not None:

@@ -111,7 +111,7 @@ def to_int8(
     """Put an int8 IR in the place of an artifact's fp32 IR; gives the manifest that it has then, which is not written.
 
     Args:
-        artifact: fp32, with the calibration as an input and every frame given at once.
+        artifact: fp32, with the calibration as an input and all frames given at once.
         calibration: see there.
         progress: called with a few words when a step begins.
 
@@ -211,8 +211,8 @@ def _check(
     loss, frames = 100 * (fp32 - int8), len(calibration.validate)
     if not math.isfinite(loss):
         raise OccvinoError(
-            f"mIoU is no number on the {frames} frames that judge, which hold no voxel that a camera sees: give a data "
-            "set with Occ3D's gts and camera masks"
+            f"mIoU is not a number on the {frames} validation frames, in which no camera sees a voxel: give a data set "
+            "with Occ3D's gts and camera masks"
         )
     if loss > calibration.budget:
         raise OccvinoError(

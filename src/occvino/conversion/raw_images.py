@@ -1,10 +1,10 @@
 """Resize and crop inside the graph: raw images u8 in, the network's `images` u8 out, as Pillow makes them.
 
-Both passes of the filter are products with banded matrices (`resample`): the image is cut into overlapping upright
-strips, their colours are put into planes, and each strip is multiplied by a small dense matrix; then the same with
-lying strips. The clipped windows at the edges are rows of the matrix like any other, and every size goes the same way.
-What takes time is moving bytes, not multiplying: so a strip is cut and laid out while it is small enough for a cache,
-and what lies between the passes is u8, as it is in Pillow (docs/benchmarks.md).
+Both passes of the filter are products with banded matrices (`images.resample`): the image is cut into overlapping
+upright strips, their colours are put into planes, and each strip is multiplied by a small dense matrix; then the same
+with lying strips. The clipped windows at the edges are rows of the matrix like any other, and every size goes the same
+way. What takes time is moving bytes, not multiplying: so a strip is cut and laid out while it is small enough for a
+cache, and what lies between the passes is u8, as it is in Pillow (docs/benchmarks.md).
 
 The arithmetic must be float32: half precision would round away three bits of the weights. So the nodes are marked as
 ones whose precision is not to be lowered; the CPU plugin honours that for bf16 (tests/conversion/test_raw_images.py).
@@ -33,7 +33,7 @@ _LAYER = re.compile(rf'(<layer [^>]*name="{PREFIX}[^>]*>\s*(?:<data [^>]*/>)?)')
 
 
 def take_raw_images(xml_path: Path, image_input: ImageInput) -> None:
-    """Let the IR of a file take raw images under the name `frames` instead of `images`; the file is replaced.
+    """Make the IR in a file take raw images as `frames`, and not resized ones as `images`; the file is replaced.
 
     Raises:
         RigError: the images are too flat for the network.
@@ -41,8 +41,8 @@ def take_raw_images(xml_path: Path, image_input: ImageInput) -> None:
     model = ov.Core().read_model(xml_path)
     images = model.input(IMAGES)
     transform = ImageTransform.for_test(image_input.size, (images.shape[1], images.shape[2]))
-    whole = resizing(image_input, transform, images.shape[0])
-    _join(model, whole)
+    resizer = resizing(image_input, transform, images.shape[0])
+    _join(model, resizer)
     with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
         joined = Path(folder) / xml_path.name
         ov.save_model(model, joined, compress_to_fp16=False)
@@ -93,14 +93,14 @@ def _levels(values: Any) -> Any:
     return opset8.convert(opset13.clamp(opset13.round(values, "half_away_from_zero"), 0.0, 255.0), "u8")
 
 
-def _join(model: ov.Model, whole: ov.Model) -> None:
-    """Let the model's `images` be what `whole` gives."""
+def _join(model: ov.Model, resizer: ov.Model) -> None:
+    """Let the model's `images` be the output of `resizer`."""
     images = model.input(IMAGES)
-    made = whole.output(0).get_node().input_value(0)
+    made = resizer.output(0).get_node().input_value(0)
     for value in images.get_target_inputs():
         value.replace_source_output(made)
     images.set_names(set())
     model.remove_parameter(images.get_node())
-    model.add_parameters(whole.get_parameters())
+    model.add_parameters(resizer.get_parameters())
     made.set_names({IMAGES})
     model.validate_nodes_and_infer_types()

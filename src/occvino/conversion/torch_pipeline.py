@@ -62,7 +62,7 @@ class TorchPipeline:
         scene: str | None = None,
         time: float | None = None,
     ) -> Occupancy:
-        """Occupancy of one frame; frames, rig and past as in `Pipeline.__call__`. Nothing is remembered.
+        """Occupancy of one frame; images, rig and past as in `Pipeline.__call__`. Nothing is remembered.
 
         Raises:
             FrameError: an image is missing, unreadable or of another size than the rig says.

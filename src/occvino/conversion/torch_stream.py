@@ -43,7 +43,7 @@ class TorchStream:
         return found
 
     def inputs(self, rig: Rig) -> dict[str, NDArray[Any]]:
-        """What the network would be given for the next frame beside its images."""
+        """The inputs of the network for the next frame, except its images."""
         return self._inputs(self.memory.recall(rig, follows=True))
 
     def _inputs(self, recalled: Recalled) -> dict[str, NDArray[Any]]:

@@ -50,7 +50,7 @@ class TapResult:
 
 @dataclass(frozen=True)
 class Resized:
-    """The images that the IR resized itself against Pillow's: largest difference in grey levels, share of equal ones.
+    """The images that the IR resized itself against Pillow's: largest difference in grey levels, share of equal pixels.
 
     Torch and ONNX are then given those of the IR, so that each step is compared with the one before.
     """
@@ -74,8 +74,8 @@ class Resized:
 class Report:
     """What `verify` found. `ok` is its verdict.
 
-    `batch_labels`: of a streaming artifact, how many of the IR's labels are those of all frames at once in PyTorch. The
-    exact form must have the same; how many the fast one has is told.
+    `batch_labels`: of a streaming artifact, the share of the IR's labels that equal those of PyTorch with all frames at
+    once. The exact form must have the same labels; for the fast form the share is only reported.
     """
 
     taps: tuple[TapResult, ...]
@@ -139,14 +139,14 @@ def verify(
 ) -> Report:
     """Run one frame through torch, ONNX Runtime and the IR, and compare every tap; the manifest records the result.
 
-    All three forms of a stream are given what PyTorch remembers of the past frames.
+    All three runs of a stream are given what PyTorch remembers of the past frames.
 
     Args:
         artifact: folder made by `convert`.
         images: one per camera, as `Pipeline` takes them.
-        rig: of these frames.
-        past: images and rigs of the frames before, newest first, for a network that takes more than one frame; the
-            current one stands in for those that are missing.
+        rig: that took them.
+        past: images and rigs of past frames, newest first, for a network that takes several frames; the current frame
+            stands in for missing ones.
         checkpoint: the weights it was converted from; needed if they are no longer where they were.
         device: for the IR.
         precision: what the IR computes in there. In f32, what is measured is the conversion; None leaves the choice to
@@ -155,7 +155,7 @@ def verify(
 
     Raises:
         ArtifactError: the checkpoint is not the one that was converted.
-        OccvinoError: bad frames, rig or device.
+        OccvinoError: bad images, rig or device.
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     expected = expect(
@@ -175,7 +175,7 @@ class Expected:
     """What an IR must give for one frame: its inputs, every tap and the labels by PyTorch and by ONNX Runtime.
 
     `floors`: of a stereo network, for the tolerance "fp32" and for all others, by tap.
-    `batch` is what the network gives that takes all frames at once, for one that is a stream.
+    `batch`: of a stream, what the network gives that takes all frames at once.
     """
 
     inputs: Arrays
@@ -258,9 +258,10 @@ def _raw(artifact: Artifact, seen: Sequence[ImagesAndRig], rigs: Sequence[Rig]) 
     assert takes is not None
     other = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras} - {takes.size}
     if other:
+        height, width = other.pop()
         raise FrameError(
-            f"{artifact.path} takes images of {takes}, the rig has {other.pop()}: verify it with its own, or convert "
-            "again with --rig RIG.json"
+            f"{artifact.path} takes images of {takes}, the rig has {height}x{width} (height x width): verify it "
+            "with its own, or convert again with --rig RIG.json"
         )
     return raw_images(seen, rigs, takes)
 
@@ -277,7 +278,7 @@ def _resized(path: Path, raw: NDArray[np.uint8], device: str, precision: str | N
 def _last_of_stream(
     model: FlashOcc, temporal: Temporal, images: NDArray[np.uint8], rigs: Sequence[Rig]
 ) -> dict[str, NDArray[Any]]:
-    """What a stream is given for its newest frame, once PyTorch has seen those before.
+    """What a stream is given for its newest frame, once PyTorch has run the past frames.
 
     `images`: [F * N, H, W, 3], newest frame first, as many of them as there are rigs.
     """

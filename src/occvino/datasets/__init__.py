@@ -1,1 +1,1 @@
-"""Data sets: nuScenes tables and info files, Occ3D truth, the synthetic world written in both, the demo's street."""
+"""Data sets: nuScenes tables and info files, Occ3D ground truth, and the scene that ships inside."""

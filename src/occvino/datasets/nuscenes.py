@@ -28,8 +28,8 @@ class Sample:
         scene: name of its scene, as `scene-0001`.
         timestamp: of the lidar sweep, microseconds.
         rig: the cameras with their poses, in the reader's order.
-        images: image of each camera.
-        ego2global: pose of the vehicle at the lidar's time: the frame that labels are in.  # [4, 4]
+        images: image file of each camera.
+        ego2global: pose of the vehicle at the lidar's time: labels are in this ego frame.  # [4, 4]
         lidar2ego: pose of the lidar on the vehicle.  # [4, 4]
         lidar: file of the sweep.
         labels: file of the Occ3D ground truth, whether or not it is there.
@@ -46,7 +46,7 @@ class Sample:
     labels: Path
 
     def image_files(self) -> dict[str, Path]:
-        """File of each camera's image, as `Pipeline` takes them."""
+        """Image file of each camera by name, as `Pipeline` takes them."""
         return dict(zip(self.rig.names, self.images, strict=True))
 
     def load_images(self) -> NDArray[np.uint8]:
@@ -163,7 +163,7 @@ class NuScenes:
         return {name: tuple(self._frames[i] for i in indices) for name, indices in self._scenes.items()}
 
     def find(self, token: str) -> int:
-        """Index of the frame of a sample token.
+        """Index of the frame with this sample token.
 
         Raises:
             DatasetError: there is no such frame.
@@ -196,7 +196,7 @@ def _image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
     except FileNotFoundError:
-        raise FrameError(f"the image {path} is missing: unpack the nuScenes samples there") from None
+        raise FrameError(f"image not found: {path}; unpack the nuScenes samples there") from None
     except (OSError, UnidentifiedImageError) as error:
         raise FrameError(f"cannot read the image {path}: {error}") from error
     if pixels.shape[:2] != (height, width):

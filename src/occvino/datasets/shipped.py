@@ -18,7 +18,7 @@ from occvino.geometry.rig import Rig
 from occvino.images.inputs import ImagesAndRig
 from occvino.images.layout import ImageInput
 
-SCENE = Path(__file__).resolve().parents[1] / "assets" / "scene"
+SCENE = Path(__file__).resolve().parents[1] / "assets" / "drive"
 
 
 def shipped_scene() -> NuScenes:
@@ -27,9 +27,9 @@ def shipped_scene() -> NuScenes:
 
 
 def frames_for(artifact: str | Path) -> list[ImagesAndRig]:
-    """Frames for an artifact, newest first, when there are no real ones at hand: of the scene that ships inside.
+    """Frames of the scene that ships inside, newest first, for an artifact without real ones at hand.
 
-    There are as many as the model takes, or as the scene has, in the size that an IR takes which resizes itself.
+    As many as the model takes, if the scene has them; of the size that the IR takes, if it takes raw images.
 
     Raises:
         OccvinoError: the artifact's cameras are not the six of that scene, or take images of another shape, or its
@@ -48,7 +48,7 @@ def frames_for(artifact: str | Path) -> list[ImagesAndRig]:
 
 
 def _made(images: dict[str, Path], rig: Rig, takes: ImageInput) -> ImagesAndRig:
-    """The same in another size."""
+    """Images and rig in the size that the IR takes."""
     scaled = rig.scaled(takes.size[1] / rig.cameras[0].width)
     height, width = scaled.cameras[0].height, scaled.cameras[0].width
     if (height, width) != takes.size:
@@ -60,7 +60,7 @@ def _made(images: dict[str, Path], rig: Rig, takes: ImageInput) -> ImagesAndRig:
 
 
 def _image(path: Path, takes: ImageInput) -> bytes | NDArray[np.uint8]:
-    """A JPEG; grey in memory where no file holds the layout."""
+    """A JPEG; a grey array for nv12, which no image file holds."""
     if takes.layout == "nv12":
         return np.full(takes.shape, 128, np.uint8)
     with Image.open(path) as image, io.BytesIO() as file:

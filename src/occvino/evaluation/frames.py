@@ -1,4 +1,4 @@
-"""Frames of a data set, or of a folder of folders, as a stream takes them."""
+"""Frames of a data set, or of a folder with one folder for each, as a stream takes them."""
 
 import json
 import re
@@ -19,14 +19,14 @@ RIG = "rig.json"
 def frames_of(
     dataset: NuScenes, indices: Iterable[int], *, rig: Rig | None = None, takes: int = 1, remembers: bool = False
 ) -> Iterator[Frame]:
-    """Frames of a set, each with its scene and time.
+    """Frames of a data set, each with its scene and time.
 
     Args:
-        dataset: which holds the frames, and those before them.
+        dataset: holds the frames and their past frames.
         indices: which frames.
         rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
         takes: how many frames the network takes, the current one among them.
-        remembers: the network keeps the frames before itself, and is given them only where the sequence leaps.
+        remembers: the network keeps past frames itself, and is given them only where `indices` skip some.
     """
     ran: Sample | None = None
     for index in indices:
@@ -43,24 +43,24 @@ def frames_of(
 def frames_of_folders(
     folder: Path, rig: Rig | None = None, *, takes: int = 1, remembers: bool = False
 ) -> tuple[list[str], Iterator[Frame | OccvinoError]]:
-    """Names and frames of the folders in a folder: images, and a `rig.json` unless `rig`.
+    """Names and frames of a folder with one folder for each frame: images, and a `rig.json` unless `rig` is given.
 
-    They are frames of one scene in the order of their names, 2 before 10, and where the rig files say so of several:
-    beside "cameras" they may hold "scene", a name, and "time", seconds. A rig that cannot be read stands as an error in
-    its place, and is no one's past.
+    Frames come in the order of their names, 2 before 10. They are of one scene unless their rig files name several:
+    beside "cameras" these may hold "scene", a name, and "time", seconds. Where a rig cannot be read, its error comes in
+    place of the frame, which is then no past frame of any other.
 
     Args:
-        folder: that holds them.
+        folder: holds the folders.
         rig: of all frames, for an artifact whose calibration is baked in.
         takes: as in `frames_of`.
         remembers: as in `frames_of`.
 
     Raises:
-        OccvinoError: there is no folder in it.
+        OccvinoError: no folder is in it.
     """
     found = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: in_order(path.name))
     if not found:
-        raise OccvinoError(f"{folder} holds no folders, one for each frame, with images and {RIG}")
+        raise OccvinoError(f"no frames in {folder}: expected a folder for each frame, with its images and {RIG}")
     frames = (_frame(path, rig) for path in found)
     return [path.name for path in found], _timed(frames) if remembers else _with_past(frames, takes - 1)
 
@@ -71,7 +71,7 @@ def in_order(name: str) -> list[tuple[int, str]]:
 
 
 def _with_past(frames: Iterator[Frame | OccvinoError], wanted: int) -> Iterator[Frame | OccvinoError]:
-    """Each frame with those of its scene before it, newest first."""
+    """Each frame with the past frames of its scene, newest first."""
     before: deque[Frame] = deque(maxlen=wanted)
     for frame in frames:
         if isinstance(frame, Frame):
@@ -84,13 +84,13 @@ def _with_past(frames: Iterator[Frame | OccvinoError], wanted: int) -> Iterator[
 
 
 def _timed(frames: Iterator[Frame | OccvinoError]) -> Iterator[Frame | OccvinoError]:
-    """The same, with a warning if the first one tells no time."""
+    """The same frames; warns if the first one has no time."""
     asked = False
     for frame in frames:
         if isinstance(frame, Frame) and not asked:
             asked = True
             if frame.time is None:
-                warn(f'{frame.images}/{RIG} gives no "time": frames that are missing go unnoticed')
+                warn(f'{frame.images}/{RIG} has no "time": missing frames go unnoticed; add the seconds of each frame')
         yield frame
 
 
@@ -101,9 +101,9 @@ def _frame(path: Path, rig: Rig | None) -> Frame | OccvinoError:
         found, told = Rig.load(path / RIG), json.loads((path / RIG).read_text(encoding="utf-8"))
         scene, time = told.get("scene"), told.get("time")
         if not isinstance(scene, str | None):
-            raise RigError(f'{path / RIG}: "scene" is {scene!r}, a name is expected')
+            raise RigError(f'{path / RIG}: "scene" is {scene!r}, expected a name')
         if not isinstance(time, float | int | None) or isinstance(time, bool):
-            raise RigError(f'{path / RIG}: "time" is {time!r}, seconds are expected')
+            raise RigError(f'{path / RIG}: "time" is {time!r}, expected seconds')
         return Frame(path, found, scene=scene, time=time)
     except OccvinoError as error:
         return error

@@ -57,17 +57,17 @@ class Predictions:
     def fill(
         self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, takes: int = 1
     ) -> Iterator[Sample]:
-        """Label the frames that have no file yet; gives each frame once its labels are on disk.
+        """Label the frames that have no file yet; yields each frame once its labels are on disk.
 
         Args:
-            dataset: which holds the frames, and those before them.
+            dataset: holds the frames and their past frames.
             indices: of the frames to label.
             label: what labels a frame.
             rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
             takes: how many frames the network takes, the current one among them.
 
-        A stream is given the frames in order; where those before were not run in this go, they are run again first, so
-        that an interrupted run gives the labels of one that was not.
+        A stream is given the frames in order. Past frames that an earlier run labelled are run again first, so that a
+        resumed run gives the same labels as one without a break.
 
         Raises:
             OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.

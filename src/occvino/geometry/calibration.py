@@ -76,7 +76,7 @@ class Calibration:
 
     @classmethod
     def join(cls, frames: Sequence["Calibration"]) -> "Calibration":
-        """The cameras of several frames in one, frame after frame; the first frame's BEV augmentation serves all."""
+        """One calibration of the cameras of several frames, frame after frame; the first frame's `bda` serves all."""
         names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_trans")
         joined = {name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names}
         return cls(**joined, bda=frames[0].bda)

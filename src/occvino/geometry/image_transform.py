@@ -1,4 +1,4 @@
-"""How a raw image becomes the network's: the official test-time resize and crop."""
+"""From a raw image to the network's input: the official test-time resize and crop."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""Everything that calibration gives a network, by the names of its inputs: the pooling plan, and what stands beside it.
+"""All network inputs that come from calibration, by name: the pooling plan, camera vectors and stereo warps.
 
 With F frames a `Calibration` holds the N cameras of the key frame, then those of the frame before it, and so on; the
 key ego frame is that of its first camera. `joint_calibration` makes one from rigs. Slow readable twins of the two
-formulas here are in `geometry_reference.py`.
+formulas here are in `inputs_reference.py`.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PLAN_INPUTS = ("ranks_depth", "ranks_feat", "interval_starts")
 
 
 def input_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]:
-    """What the network of a variant takes, in order. What a stream remembers (see `temporal`) comes last."""
+    """Names of the inputs of a variant's network, in order. The state of a stream (see `temporal`) comes last."""
     names = ("images", *PLAN_INPUTS)
     names += ("cameras",) if variant.depth_net else ()
     names += ("warps",) if variant.stereo else ()
@@ -32,14 +32,14 @@ def input_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ..
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """All that a network is given of the rigs of its frames. `inputs`: by name, those of the plan among them."""
+    """All that a network takes from the rigs of its frames. `inputs`: arrays by input name, the plan's included."""
 
     plan: PoolingPlan
     inputs: dict[str, NDArray[np.generic]]
 
     @classmethod
     def of(cls, calibration: Calibration, variant: Variant, temporal: Temporal = "batch") -> "Geometry":
-        """Of explicit matrices.
+        """From explicit matrices.
 
         Raises:
             RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
@@ -49,16 +49,16 @@ class Geometry:
 
     @classmethod
     def of_rigs(cls, rigs: Sequence[Rig], variant: Variant, temporal: Temporal = "batch") -> "Geometry":
-        """The door of this room: the rigs of all frames, newest first, to what the network takes beside the images.
+        """From the rigs of all frames, newest first. Other modules call this and compose no matrices themselves.
 
         Raises:
-            RigError: another number of rigs than the variant takes frames, or rigs of different cameras.
+            RigError: there is not one rig for each frame of the variant, or the rigs have different cameras.
         """
         return cls.of(joint_calibration(rigs, variant), variant, temporal)
 
 
 class GeometryCache:
-    """`Geometry.of_rigs` of one network, made anew only when a rig moved. Several threads may call it."""
+    """`Geometry.of_rigs` for one network, computed again only when a rig has moved. Several threads may call it."""
 
     def __init__(self, variant: Variant, temporal: Temporal = "batch") -> None:
         self._variant = variant
@@ -77,7 +77,7 @@ class GeometryCache:
 def beside_plan(
     plan: PoolingPlan, calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
 ) -> dict[str, NDArray[np.generic]]:
-    """The inputs of a plan that is there already, and the rest of what calibration gives.
+    """The inputs from a finished plan, and the other inputs that come from calibration.
 
     The fast form of a temporal model runs its depth net on the current frame alone.
     """
@@ -95,10 +95,12 @@ def joint_calibration(rigs: Sequence[Rig], variant: Variant) -> Calibration:
     """Calibration of the key frame's rig and of those before it, newest first, under the test-time image transform.
 
     Raises:
-        RigError: another number of rigs than the variant takes frames, or rigs of different cameras.
+        RigError: there is not one rig for each frame of the variant, or the rigs have different cameras.
     """
     if len(rigs) != variant.frames:
-        raise RigError(f"{len(rigs)} rigs for {variant.name}, which takes {variant.frames} frames: give one a frame")
+        raise RigError(
+            f"{len(rigs)} rigs for {variant.name}, which takes {variant.frames} frames: give one rig for each frame"
+        )
     for rig in rigs:
         if rig.names != rigs[0].names:
             raise RigError(
@@ -131,10 +133,10 @@ def camera_vectors(calibration: Calibration, variant: Variant) -> NDArray[np.flo
 
 
 def stereo_warps(calibration: Calibration, variant: Variant) -> NDArray[np.float32]:
-    """Where each lifted camera's pixels are in the frame before [B, 3, 4], for `networks.stereo.cost_volume`.
+    """Where each lifted camera's pixels are in the previous frame [B, 3, 4], for `networks.stereo.cost_volume`.
 
     `warp @ (u*d, v*d, d, 1)` is the homogeneous network pixel there of the network pixel (u, v) at depth d; its third
-    entry is the depth there in metres. The current frame's intrinsics and image transform serve the earlier image
+    entry is the depth there in metres. The current frame's intrinsics and image transform serve the previous image
     too, as in the official code (`gen_grid` of its depth net), whose steps are here one matrix, composed in float64.
     """
     cameras = cameras_per_frame(calibration, variant)

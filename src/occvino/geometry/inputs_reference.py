@@ -1,4 +1,4 @@
-"""The slow readable twin of `geometry`: one camera, one pixel and one depth at a time, as the official code goes."""
+"""The slow readable twin of `inputs`: one camera, one pixel and one depth at a time, as the official code goes."""
 
 import numpy as np
 from numpy.typing import NDArray

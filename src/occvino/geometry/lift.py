@@ -210,7 +210,7 @@ class PoolingPlan:
         if len(frames) == 1:
             return frames[0]
         points, rows = frames[0].points, frames[0].rows
-        # what stands for nothing stands behind all frames then
+        # the indices that stand for nothing come after those of all frames
         nothing = points * len(frames), rows * len(frames)
         depth = [
             np.where(f.ranks_depth == points, nothing[0], f.ranks_depth + i * points) for i, f in enumerate(frames)

@@ -46,7 +46,7 @@ class Rig:
 
     @property
     def has_pose(self) -> bool:
-        """Whether it says where the vehicle is: a rig that leaves `ego2global` out has the identity there."""
+        """Whether the rig says where the vehicle is: where `ego2global` is left out, it is the identity."""
         return any(not np.array_equal(camera.ego2global, np.eye(4)) for camera in self.cameras)
 
     @property
@@ -137,11 +137,11 @@ class UnknownPoseWarning(UserWarning):
 
 
 def warn_of_unknown_poses(rigs: Iterable[Rig]) -> None:
-    """For the rigs of two or more frames. The identity counts as nothing said: who drives is not there twice."""
+    """For the rigs of two or more frames. The identity counts as left out: a moving vehicle is there at most once."""
     if not any(rig.has_pose for rig in rigs):
         warn(
-            "ego2global is left out, or the identity, at every frame: past frames are used as if the vehicle stood "
-            "still. Say in each rig where it was",
+            "ego2global is left out, or the identity, in every frame: past frames are used as if the vehicle stood "
+            "still. Give ego2global in the rig of each frame",
             UnknownPoseWarning,
         )
 

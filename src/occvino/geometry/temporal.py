@@ -1,4 +1,4 @@
-"""Models that take several frames, in three forms: what a stream keeps of the past, and what its graph takes beside.
+"""The three forms of a model that takes several frames: what a stream keeps, and which inputs its graph has for that.
 
 * batch: the images of all frames at once, as the official code has it; nothing is kept;
 * exact: what depends on the images alone is kept. Depth net, stereo and pooling of past frames run again with the
@@ -7,7 +7,7 @@
 
 State has a row for each of the N cameras. What a frame computed is an output of the graph under its own name, and an
 input of the frames after it under that name and its age: `reduced` comes back as `reduced_1`, then as `reduced_2`.
-The input `missing` says which past frames there are not: there the current one stands in, inside the graph.
+The input `missing` marks the past frames that do not exist: the graph takes the current frame in their place.
 """
 
 from typing import Literal, TypeAlias
@@ -21,7 +21,7 @@ MISSING = "missing"
 
 
 def check_form(variant: Variant, temporal: str) -> None:
-    """Refuse a form that there is not, or a stream of a model that takes one frame.
+    """Refuse an unknown form, or a streaming form of a model that takes one frame.
 
     Raises:
         OccvinoError: names the value and what is expected.
@@ -36,8 +36,8 @@ def state_slots(variant: Variant, temporal: Temporal) -> dict[str, int]:
     """What is kept of a frame, and for how many frames each is needed.
 
     `reduced`: image features after the depth net's first layer, the last that knows nothing of the cameras.
-    `stride4`: what stereo matches. In the exact form matching runs again for past frames too: at the second frame of a
-    scene the frame before has the *current* one for its partner.
+    `stride4`: what stereo matches. In the exact form matching runs again for past frames too: in the second frame of a
+    scene, the first one is matched with the *current* one.
     """
     if temporal == "batch":
         return {}
@@ -54,7 +54,7 @@ def past_frames_kept(variant: Variant, temporal: Temporal) -> int:
 
 
 def state_inputs(variant: Variant, temporal: Temporal) -> dict[str, tuple[str, int]]:
-    """Inputs of the graph that are state: their names, what of a frame each is, and of how many frames ago."""
+    """State inputs of the graph by name: which kind of state each is, and of how many frames ago."""
     return {
         f"{name}_{age}": (name, age)
         for name, slots in state_slots(variant, temporal).items()

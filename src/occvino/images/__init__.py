@@ -1,1 +1,1 @@
-"""Images: what a person hands in, made into what the network takes."""
+"""Images: from what the caller gives to what the network takes."""

@@ -1,9 +1,9 @@
-"""One camera's image, in any form it may come in, to RGB pixels. Pillow is the reference.
+"""Decode one camera's image, in any form it may come in, to RGB pixels. Pillow is the reference.
 
 Where the extra `fast` is installed, JPEG files and bytes go to simplejpeg, libjpeg-turbo with nothing around it, which
-gives the same pixels in about half of the time. Everything that is not plain goes to Pillow all the same - another
-format or size, CMYK, a file that simplejpeg has a complaint about - so that what is taken, what is refused and in which
-words does not depend on what is installed.
+gives the same pixels in about half of the time. Everything else still goes to Pillow - another format or size, CMYK, a
+file that simplejpeg rejects - so that which images are accepted, and the messages for those that are not, do not depend
+on what is installed.
 """
 
 import io
@@ -30,7 +30,7 @@ ImageLike: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
 Arrays for an IR that takes BGR or NV12 are in that layout."""
 
 MODES = ("RGB", "RGBA", "L", "P", "CMYK", "YCbCr")
-"""Of Pillow, that hold 8 bits a channel; converting deeper ones would cut them off at 255."""
+"""Pillow's modes of 8 bits a channel; converting deeper ones would clip them at 255."""
 JPEG = b"\xff\xd8\xff"
 """How a JPEG begins."""
 _LOADING = Lock()
@@ -64,7 +64,7 @@ def read_into(out: NDArray[np.uint8], source: ImageLike, camera: Camera, layout:
 def _fast(
     source: ImageLike, camera: Camera, order: Literal["RGB", "BGR"], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8] | None:
-    """The pixels by simplejpeg, written to `out` if there is one. None if the image is for Pillow."""
+    """The pixels by simplejpeg, written to `out` if there is one. None if Pillow has to decode the image."""
     if simplejpeg is None or not isinstance(source, str | Path | bytes):
         return None
     try:
@@ -117,7 +117,7 @@ def _decode(source: ImageLike, label: str) -> Image.Image:
                 f"{label} has pixels of mode {image.mode}, expected 8-bit colour or grey: convert it first"
             )
         if image is source:
-            with _LOADING:  # it may still lie in its file, and be another camera's image too
+            with _LOADING:  # it may not be loaded yet, and be another camera's image too
                 image.load()
         return image.convert("RGB")
     except AttributeError:

@@ -1,4 +1,4 @@
-"""Which image is of which camera: by name in a folder or a mapping, by place in a sequence."""
+"""Which image belongs to which camera: by name in a folder or a mapping, by position in a sequence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def by_camera(images: Images, rig: Rig) -> Mapping[str, ImageLike]:
     if isinstance(images, Mapping):
         missing = [name for name in rig.names if name not in images]
         if missing:
-            raise FrameError(f"no image of {', '.join(missing)}; there are {', '.join(sorted(images)) or 'none'}")
+            raise FrameError(f"image not found: {', '.join(missing)} (given: {', '.join(sorted(images)) or 'none'})")
         return images
     if len(images) != len(rig):
         raise FrameError(f"{len(images)} images for a rig of {len(rig)} cameras ({', '.join(rig.names)})")
@@ -38,12 +38,12 @@ def by_camera(images: Images, rig: Rig) -> Mapping[str, ImageLike]:
 def _find(folder: Path, name: str) -> Path:
     """`NAME.jpg` in the folder, or one nuScenes-style file `*__NAME__*` in it or in its subfolder NAME."""
     if not folder.is_dir():
-        raise FrameError(f"there is no folder of images {folder}")
+        raise FrameError(f"image folder not found: {folder}")
     found = _images(folder.glob(f"{name}.*"))
     if not found:
         found = _images((*folder.glob(f"*__{name}__*"), *folder.glob(f"{name}/*")))
     if not found:
-        raise FrameError(f"{folder} holds no image of {name}: {name}.jpg is expected")
+        raise FrameError(f"image not found: {name}.jpg (or .png, or *__{name}__*.jpg) in {folder}")
     if len(found) > 1:
         raise FrameError(
             f"{folder} holds {len(found)} images of {name} ({found[0].name}, {found[1].name}, ...): one is expected"

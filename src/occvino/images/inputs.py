@@ -1,8 +1,8 @@
-"""The door of this room: what a person hands in, made into what the network takes.
+"""From the images that the caller gives to the image input of the network.
 
-Resizing is exactly that of the official test pipeline: Pillow, bicubic, crop. This is the reference for an IR that
-takes raw images and resizes them itself. Mean and deviation are in the graph (`networks.flashocc.normalise`), so the
-result stays u8.
+Images are resized exactly as in the official test pipeline: Pillow, bicubic, crop. This is the reference for an IR that
+takes raw images and resizes them itself. Normalisation is in the graph (`networks.flashocc.normalise`), so the result
+stays u8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,19 +28,18 @@ ImagesAndRig: TypeAlias = tuple[Images, Rig]
 
 
 class HostResizeWarning(UserWarning):
-    """The IR takes raw images of another size, so these are resized by Pillow on the host, which is slower."""
+    """The IR takes raw images of another size, so Pillow resizes the images on the host, which is slower."""
 
 
 def with_past(images: Images, rig: Rig, past: Sequence[ImagesAndRig], count: int) -> list[ImagesAndRig]:
-    """The current frame and those before it, newest first: `count` in all.
+    """The current frame and its past frames, newest first: `count` in all.
 
-    Where there are fewer, the current one stands in for those that are missing, as the official loader has it at the
-    start of a scene.
+    The current frame stands in for missing ones, as in the official loader at the start of a scene.
 
     Warns with `UnknownPoseWarning` where no rig says where the vehicle was.
 
     Raises:
-        FrameError: there are more than the network takes.
+        FrameError: more past frames than the network takes.
     """
     if len(past) >= count:
         raise FrameError(f"{len(past)} past frames for a network that takes {count - 1}: give the newest ones")
@@ -60,16 +59,16 @@ def image_inputs(
     """Images of one or more frames as the IR takes them: its input `frames` if they are raw, `images` if resized.
 
     Args:
-        seen: the frames.
-        rigs: their rigs with the cameras in the network's order.
+        seen: images and rig of each frame, newest first.
+        rigs: of the same frames, with the cameras in the network's order.
         variant: what the images are resized and cropped for.
         takes: the raw images that the IR resizes itself; None if it takes them resized.
-        pool: whose idle threads take cameras off this one; without it the cameras are read one after another.
+        pool: its idle threads read images too; without it this thread reads one camera after another.
 
     Warns with `HostResizeWarning` where the IR takes raw images of another size.
 
     Raises:
-        FrameError: as `network_images`; or the images are of another size than an IR takes that is not given RGB.
+        FrameError: as `network_images`; or the IR takes another size, and not in RGB.
     """
     if takes is None:
         return {"images": resized_images(seen, rigs, variant, pool)}
@@ -95,15 +94,15 @@ def network_images(images: Images, rig: Rig, variant: Variant, pool: Executor | 
         pool: as in `image_inputs`.
 
     Raises:
-        FrameError: a camera has no image, or it cannot be read, or it has another size than the rig says. Of several,
-            the first one in rig order is told.
+        FrameError: a camera has no image, or it cannot be read, or it has another size than the rig says. Of several
+            errors, that of the first camera in rig order is raised.
     """
     given = by_camera(images, rig)
 
     def resized(taken: tuple[Camera, ImageTransform]) -> NDArray[np.uint8]:
         camera, transform = taken
-        whole = read(given[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
-        return np.asarray(whole.crop(transform.crop))
+        image = read(given[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
+        return np.asarray(image.crop(transform.crop))
 
     cameras = list(zip(rig.cameras, rig.image_transforms(variant), strict=True))
     return np.stack(side_by_side(resized, cameras, pool))  # [N, H, W, 3]
@@ -114,7 +113,7 @@ def resized_images(
 ) -> NDArray[np.uint8]:
     """Images of several frames -> u8 [F * N, H, W, 3], frame after frame.
 
-    The arguments are those of `image_inputs`. A frame that stands in for another is read once.
+    The arguments are those of `image_inputs`. A frame that stands in for missing ones is read once.
 
     Raises:
         FrameError: as `network_images`.
@@ -129,13 +128,13 @@ def resized_images(
 def raw_images(
     seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], takes: ImageInput, pool: Executor | None = None
 ) -> NDArray[np.uint8]:
-    """Images of several frames as an IR takes them that resizes itself -> u8 [F * N, *takes.shape].
+    """Raw images of several frames, for an IR that resizes them itself -> u8 [F * N, *takes.shape].
 
-    The arguments are those of `image_inputs`, and all cameras have the size of `takes`. One frame that is one array in
-    the network's order is passed on without a copy.
+    The arguments are those of `image_inputs`, and all cameras have the size of `takes`. A single frame that is one
+    array in the network's order is passed on without a copy.
 
     Raises:
-        FrameError: as `network_images`; or an array is not of the layout.
+        FrameError: as `network_images`; or an array does not have the layout.
     """
     (images, given), cameras = seen[0], len(rigs[0])
     expected = (cameras, *takes.shape)

@@ -1,4 +1,4 @@
-"""What images an IR takes: whole ones, as a camera gives them, which it resizes and crops itself."""
+"""The raw images that an IR takes, as a camera gives them; it resizes and crops them itself."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ Layout: TypeAlias = Literal["rgb", "bgr", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 NUSCENES = (900, 1600)
-"""Height and width of an image of nuScenes."""
+"""Height and width of nuScenes images."""
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """Raw images, the input `frames` of an IR.
+    """Size and layout of the raw images that an IR takes as its input `frames`.
 
     Args:
         size: (height, width) in pixels, the same for every camera.
@@ -23,7 +23,7 @@ class ImageInput:
             under it U and V interleaved at half the size (BT.601, video range).
 
     Raises:
-        OccvinoError: no size, an unknown layout, or a size that NV12 cannot have.
+        OccvinoError: a size below 1, an unknown layout, or a size that NV12 cannot have.
     """
 
     size: tuple[int, int] = NUSCENES
@@ -36,13 +36,11 @@ class ImageInput:
         if self.layout not in LAYOUTS:
             raise OccvinoError(f"image layout {self.layout!r} is not one of {', '.join(LAYOUTS)}")
         if self.layout == "nv12" and (height % 2 or width % 2):
-            raise OccvinoError(
-                f"image size {height}x{width}: NV12 has a colour for two by two pixels, both must be even"
-            )
+            raise OccvinoError(f"image size {height}x{width}: NV12 has one colour for 2x2 pixels, so both must be even")
 
     @classmethod
     def parse(cls, size: str, layout: str = "rgb") -> "ImageInput":
-        """From words: "900x1600", height first, and a layout.
+        """From text: "900x1600", height first, and a layout.
 
         Raises:
             OccvinoError: as the class, or the size is not two numbers.
@@ -54,7 +52,7 @@ class ImageInput:
 
     @classmethod
     def of_sizes(cls, sizes: Iterable[tuple[int, int]], layout: str = "rgb") -> "ImageInput | None":
-        """For cameras of these sizes; None if they are not all alike, since an IR takes one size.
+        """For cameras of these sizes; None if they differ, since an IR takes one size for all.
 
         Raises:
             OccvinoError: as the class.

@@ -1,4 +1,4 @@
-"""Cameras side by side, in threads that have nothing else to do."""
+"""The cameras of a frame side by side, in idle threads."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 def side_by_side(function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None) -> list[Result]:
-    """`function` of each item, in this thread and in those of `pool` that have nothing else to do.
+    """`function` of each item, in this thread and in idle threads of `pool`.
 
     This thread begins at the end and takes what no other has begun, so that it may be one of the pool itself. Where it
     returns or raises, nothing is under way any more; of several errors that of the first item is raised.

@@ -17,13 +17,13 @@ _MAX_ORIGINS = 8
 
 
 def lidar_origins(lidar2global: NDArray[np.float64], index: int, lidar2ego: Matrix) -> NDArray[np.float64]:
-    """Where the rays of one frame start: the lidar at the key frames of its scene, in the frame's ego frame.
+    """Where the rays of one frame start: the lidar at the key frames of its scene, in this frame's ego coordinates.
 
     Of those within 39 m in x and y at most 8 are kept, evenly chosen (`ego_pose_dataset.py` of FlashOCC).
 
     Args:
         lidar2global: pose of the lidar at every key frame of the scene, in order.  # [F, 4, 4]
-        index: which of them is the frame in question.
+        index: index of this frame among them.
         lidar2ego: pose of its lidar on the vehicle.  # [4, 4]
 
     Returns:

@@ -11,7 +11,7 @@ from occvino.networks.stereo import cost_volume
 from occvino.variant import DepthNet, Stereo
 
 CAMERA_VALUES = 27
-"""How many numbers describe a camera (`geometry.camera_vectors`)."""
+"""How many numbers describe a camera (`geometry.inputs.camera_vectors`)."""
 
 
 class CameraDepthNet(nn.Module):
@@ -53,8 +53,8 @@ class CameraDepthNet(nn.Module):
     def forward(self, x: Tensor, camera: Tensor, *match: Tensor) -> Tensor:
         """Features [B, C, fH, fW] and camera vectors [B, 27] -> [B, D + context, fH, fW].
 
-        With stereo, `match` is what `stereo.cost_volume` takes: features of this frame, of the one before, and the
-        warps between the two.
+        With stereo, `match` is what `stereo.cost_volume` takes: features of this frame, of the previous one, and
+        the warps between the two.
         """
         return self.predict(self.reduce_conv(x), camera, *match)
 

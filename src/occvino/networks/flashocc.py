@@ -45,8 +45,8 @@ def normalise(images: Tensor) -> Tensor:
 def tap_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]:
     """The named places along the network of a variant.
 
-    They are `TAPS`, what a stream keeps for later (see `occvino.temporal`), and what finds instances where there is
-    that.
+    They are `TAPS`, what a stream keeps for later (see `geometry.temporal`), and the outputs of the head that
+    finds instances, where there is one.
     """
     kept = state_slots(variant, temporal)
     names = tuple(name for name in _IN_ORDER if name in TAPS or name in kept)
@@ -54,12 +54,12 @@ def tap_names(variant: Variant, temporal: Temporal = "batch") -> tuple[str, ...]
 
 
 def check_batch(variant: Variant, images: Tensor, plan: Sequence[Tensor], conditions: Sequence[Tensor]) -> int:
-    """How many images are lifted: those of all frames but, with stereo, the oldest.
+    """How many images are lifted: those of all frames, or with stereo, of all but the oldest.
 
     The official code reshapes whatever it is given, so that frames and cameras can be mixed up in silence.
 
     Raises:
-        FrameError: a tensor holds another number than belongs to the images.
+        FrameError: the number of rows of a tensor does not fit the number of images.
     """
     cameras, rest = divmod(len(images), variant.frames)
     if rest or not cameras:
@@ -92,8 +92,8 @@ class FlashOcc(nn.Module):
     frame, then those of the frame before, and so on; B = F * N. (The official code takes images camera by camera.)
 
     Inputs of `forward` and `taps` (`geometry.inputs` makes all but the first):
-        images: [B, 3, H, W] float32, normalised (`normalise`), N cameras in rig order; one more frame with stereo.
-        ranks_depth, ranks_feat, interval_starts: the arrays of a `lift.PoolingPlan` as tensors.
+        images: [B, 3, H, W] float32, normalised (`normalise`), N cameras in rig order; with stereo, one frame more.
+        ranks_depth, ranks_feat, interval_starts: the arrays of a `geometry.lift.PoolingPlan` as tensors.
         cameras: [B, 27], for variants with a depth net.
         warps: [B, 3, 4], for variants with stereo.
     """

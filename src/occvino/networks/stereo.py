@@ -1,4 +1,4 @@
-"""Stereo over time: how well each pixel matches the frame before, at every depth it might have (BEVStereo)."""
+"""Stereo over time: how well each pixel matches the previous frame, at every depth it might have (BEVStereo)."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor
 STRIDE = 4
 """Of the feature map that is matched."""
 NEAREST = 1e-3
-"""Metres before the earlier camera that a point must have to be looked up there."""
+"""Metres that a point must be in front of the previous frame's camera to be looked up there."""
 NOWHERE = -2.0
 """A sampling coordinate outside of the image, whose border is at -1 and 1."""
 GROUP = 4
@@ -23,12 +23,12 @@ def cost_volume(
 
     Args:
         current: [B, C, h, w], features of stride 4 of the frame whose depth is asked.
-        previous: [B, C, h, w], those of the frame before.
-        warp: [B, 3, 4], where a network pixel (u, v) at depth d is in the frame before: `warp @ (u*d, v*d, d, 1)` is
-            homogeneous, its third entry the depth there in metres (`geometry.stereo_warps`).
+        previous: [B, C, h, w], those of the previous frame.
+        warp: [B, 3, 4], where a network pixel (u, v) at depth d is in the previous frame: `warp @ (u*d, v*d, d, 1)` is
+            homogeneous, its third entry the depth there in metres (`geometry.inputs.stereo_warps`).
         depths: the D depths, metres.
         unseen_cost: added where the first channel of the last group of four was sampled as exactly 0. That is meant to
-            find what the earlier image does not show, and finds the zeros that a ReLU leaves as well.
+            find what the previous image does not show, and finds the zeros that a ReLU leaves as well.
 
     Returns:
         [B, D, h, w]. Source: `calculate_cost_volumn` of FlashOCC's depth net.
@@ -56,7 +56,7 @@ def pixels(features: Tensor) -> Tensor:
 
 
 def sampling_grid(points: Tensor, size: torch.Size) -> Tensor:
-    """Homogeneous points [B, 3, h*w] in the earlier image -> coordinates [B, h, w, 2] for `grid_sample`.
+    """Homogeneous points [B, 3, h*w] in the previous image -> coordinates [B, h, w, 2] for `grid_sample`.
 
     They are normalised by the network image and used on its feature map, as the official code does.
     """

@@ -1,4 +1,4 @@
-"""The streaming forms of a temporal network: one frame's images in, and what the frames before left.
+"""The streaming forms of a temporal network: they take one frame's images, and the state kept from past frames.
 
 Both give the taps of `tap_names(variant, temporal)`; those that `temporal.state_slots` names are what to keep. Before
 the BEV, taps are of the current frame alone, but for depth and features of the exact form. `FlashOcc.taps` is the
@@ -24,11 +24,11 @@ def stream_taps(model: FlashOcc, temporal: Temporal, images: Tensor, *inputs: Te
         model: of a temporal variant.
         temporal: "exact" or "fast".
         images: [N, 3, H, W] float32, normalised, of the current frame.
-        inputs: the rest of `geometry.input_names(variant, temporal)`, in order. `missing` is a bool [frames kept],
-            newest first; the state that it says there is not may hold anything.
+        inputs: the rest of `geometry.inputs.input_names(variant, temporal)`, in order. `missing` is a bool
+            [frames kept], newest first; where it is true, the state may hold anything.
 
     Raises:
-        FrameError: a tensor is not that of as many cameras as there are images.
+        FrameError: the shape of a tensor does not fit the number of images.
     """
     given = dict(zip(input_names(model.variant, temporal)[1:], inputs, strict=True))
     _check(model, temporal, images, given)
@@ -58,7 +58,7 @@ def _exact(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, T
 
 
 def _fast(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Depth and features of this frame, beside those that past frames had in their own."""
+    """Depth and features of this frame, and those of past frames as they were computed there."""
     match: tuple[Tensor, ...] = ()
     if model.variant.stereo:
         before = with_past(model, "fast", "stride4", stride4, given)[len(stride4) :]
@@ -70,9 +70,9 @@ def _fast(model: FlashOcc, stride4: Tensor, neck: Tensor, given: Mapping[str, Te
 
 
 def with_past(model: FlashOcc, temporal: Temporal, name: str, now: Tensor, given: Mapping[str, Tensor]) -> Tensor:
-    """One kind of state of this frame and of those before, newest first: [(1 + slots) * N, ...].
+    """One kind of state of this frame and of past ones, newest first: [(1 + slots) * N, ...].
 
-    This frame stands in for those that are missing, as in the official loader.
+    This frame stands in for missing ones, as in the official loader.
     """
     slots = state_slots(model.variant, temporal)[name]
     past = [torch.where(given[MISSING][age - 1], now, given[f"{name}_{age}"]) for age in range(1, slots + 1)]
@@ -96,5 +96,5 @@ def _check(model: FlashOcc, temporal: Temporal, images: Tensor, given: Mapping[s
         if tuple(tensor.shape) != tuple(expected[name]):
             raise FrameError(
                 f"{name} has shape {list(tensor.shape)}, expected {list(expected[name])} for {cameras} cameras in one "
-                f"frame of {variant.name} ({temporal}): give the images of this frame alone"
+                f"frame of {variant.name} ({temporal}): give the images of the current frame alone"
             )

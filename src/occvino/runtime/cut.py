@@ -1,4 +1,4 @@
-"""An IR that resizes images itself, without that part."""
+"""Cut an IR that resizes raw images itself: the network without the resizing part, and that part alone."""
 
 import numpy as np
 import openvino as ov
@@ -22,7 +22,7 @@ def cut_at_images(model: ov.Model) -> ov.Model:
 
 
 def resizing_part(model: ov.Model) -> ov.Model:
-    """Only that part: `frames` -> `images`."""
+    """The resizing part alone: `frames` -> `images`."""
     copy = model.clone()
     images = next(value for node in copy.get_ops() for value in node.outputs() if IMAGES in value.get_names())
     return ov.Model([images], [copy.input(FRAMES).get_node()], "images")  # pyright: ignore[reportGeneralTypeIssues]

@@ -1,4 +1,4 @@
-"""A frame: what is given for it, what the host makes of it, and what the network gives."""
+"""A frame: what the caller gives, what the host prepares, and what the network gives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from occvino.geometry.rig import Rig
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig
+from occvino.renamed import renamed_keywords
 from occvino.runtime.memory import History
 
 
@@ -21,11 +22,11 @@ class Frame:
         images: one per camera: a folder, a mapping from camera names, or a sequence in the rig's order.
             Files, arrays u8 [H, W, 3] in RGB order, or Pillow images.
         rig: that took them. May be left out only when the calibration was baked in.
-        past: images and rigs of the frames before, newest first, for a network that takes more than one frame.
-            The current one stands in for those that are missing. A stream remembers them itself: one that is given
-            them forgets what it knew and runs them first.
-        scene: the name of the scene that it belongs to; for a stream, which starts anew where it changes.
-        time: of the frame, seconds on any clock; for a stream, which tells from it that frames are missing.
+        past: images and rigs of past frames, newest first, for a network that takes several frames. The current
+            frame stands in for missing ones. A stream remembers past frames itself: if it is given some, it forgets
+            its own and runs these first.
+        scene: name of the scene that the frame belongs to; a stream starts anew where it changes.
+        time: of the frame, seconds on any clock; a stream notices missing frames by it.
     """
 
     images: Images
@@ -35,12 +36,16 @@ class Frame:
     time: float | None = None
 
 
+# the keyword that `images` was before, for one release
+Frame.__init__ = renamed_keywords(frames="images")(Frame.__init__)
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A frame made ready on the host: every input of the network, by name.
 
-    A stream's pooling plan depends on the frames before, so that its `inputs` are the images alone; `rig` has its
-    cameras in the network's order, and `past` are the frames to run first, oldest first.
+    The pooling plan of a stream depends on past frames, so its `inputs` are the images alone. `rig` has its cameras in
+    the network's order; `past` are the frames to run first, oldest first.
     """
 
     frame: Frame
@@ -51,7 +56,7 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """What the network gave: copies of its outputs by name, and, for a stream, what it had of the past.
+    """What the network gave: copies of its outputs by name, and, for a stream, which past frames it used.
 
     `seconds` tells how long the device took, by the name of the stage; all of it is under "" where nothing was split.
     """

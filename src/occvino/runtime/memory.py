@@ -1,6 +1,6 @@
-"""What a stream remembers of the frames before: their state, their rigs and their times; and when to forget them.
+"""What a stream remembers of past frames - their state, rigs and times - and when it forgets them.
 
-`Memory.recall` says what the next call is to be given, `Memory.keep` remembers what it gave. Between the two nothing
+`Memory.recall` gives what the next call needs, `Memory.keep` remembers what that call computed. Between the two nothing
 changes, so that a call that fails leaves the memory as it was.
 """
 
@@ -26,23 +26,23 @@ State: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 class SceneCutWarning(UserWarning):
-    """The frame does not follow the one before, so the past was forgotten: the current frame stands in for it."""
+    """The frame does not follow the previous one, so the past was forgotten: the current frame stands in for it."""
 
 
 class DroppedFrameWarning(UserWarning):
-    """More time than usual passed since the frame before. The past was used all the same, from where it was."""
+    """More time than usual passed since the previous frame. The past was used all the same, with its own poses."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may lie between two frames of one scene.
+    """How far apart two successive frames of one scene may be.
 
     Attributes:
         gap: seconds.
         speed: metres a second; where no times are given, `jump` takes its place.
         jump: metres from one frame to the next.
         turn: degrees from one frame to the next.
-        late: how many times the usual interval must pass for frames to have been dropped.
+        late: frames count as dropped after this many times the usual interval.
     """
 
     gap: float = 2.0
@@ -53,7 +53,7 @@ class Limits:
 
     @classmethod
     def none(cls) -> "Limits":
-        """Anything may lie between two frames of one scene, but not time that goes back."""
+        """No limits, except that time must not go back."""
         return cls(math.inf, math.inf, math.inf, math.inf)
 
 
@@ -62,13 +62,13 @@ Event: TypeAlias = Literal["start", "scene", "cut", "dropped"]
 
 @dataclass(frozen=True)
 class History:
-    """What a result had of the past.
+    """Which past frames a result used.
 
     Attributes:
         frames: how many past frames were used.
         wanted: how many the model takes; the current one stood in for the rest.
         event: "start": there was nothing to remember. "scene": the caller named another scene. "cut": the frame does
-            not follow the one before. "dropped": frames seem to be missing before this one. None: nothing of note.
+            not follow the previous one. "dropped": frames seem to be missing before this one. None: nothing of note.
         message: the event in words; empty if there was none.
     """
 
@@ -96,7 +96,7 @@ class PastFrame:
 
 @dataclass(frozen=True, eq=False)
 class Recalled:
-    """What one call is given of the past. `past`: newest first. `inputs`: `missing` and the state, by input names."""
+    """What one call is given of past frames. `past`: newest first. `inputs`: `missing` and the state, by input name."""
 
     rigs: tuple[Rig, ...]
     past: tuple[PastFrame, ...]
@@ -111,7 +111,7 @@ class Memory:
         variant: a temporal one.
         temporal: "exact" or "fast".
         cameras: N.
-        limits: what may lie between two frames.
+        limits: how far apart two successive frames may be.
     """
 
     def __init__(self, variant: Variant, temporal: Temporal, cameras: int, limits: Limits | None = None) -> None:
@@ -132,16 +132,17 @@ class Memory:
     def recall(
         self, rig: Rig, scene: str | None = None, time: float | None = None, *, follows: bool = False
     ) -> Recalled:
-        """What the frame of this rig, scene and time (seconds) is to be given of the past.
+        """What the past gives to the frame of this rig, scene and time (seconds).
 
-        `follows`: the caller knows that it follows the frame before; nothing is looked for then. Otherwise it warns
-        with `SceneCutWarning` or `DroppedFrameWarning` if it does not. `UnknownPoseWarning`: no rig says where it was.
+        `follows`: the caller knows that the frame follows the previous one, so nothing is checked. Otherwise this warns
+        with `SceneCutWarning` or `DroppedFrameWarning` if it does not. It warns with `UnknownPoseWarning` if no rig
+        says where the vehicle was.
 
         Raises:
-            FrameError: the time is no number.
+            FrameError: the time is not a finite number.
         """
         if time is not None and not math.isfinite(time):
-            raise FrameError(f"time {time} is no time: seconds are expected, on any clock that does not stand still")
+            raise FrameError(f"time={time}: expected seconds on any running clock, or no time at all")
         event, message = (None, "") if follows and self._past else self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
         if past:
@@ -173,26 +174,26 @@ class Memory:
         self._past = kept
 
     def _event(self, rig: Rig, scene: str | None, time: float | None) -> tuple[Event | None, str]:
-        """How a frame follows the one before."""
+        """What happened between the previous frame and this one."""
         if not self._past:
-            return "start", "the first frame: the current frame stands in for the past"
+            return "start", "the first frame of a scene: it stands in for the past frames"
         before = self._past[0]
         if scene is not None and before.scene is not None and scene != before.scene:
             return "scene", f"scene {scene} follows {before.scene}: the past was forgotten"
         if cut := self._cut(before, rig, time):
-            return "cut", f"{cut}: this does not follow the frame before, so the past was forgotten"
+            return "cut", f"{cut}: this frame does not follow the previous one, so the past was forgotten"
         interval = _interval(before, time)
         usual = median(self._intervals) if len(self._intervals) > 1 else None
         if interval and usual and interval > self.limits.late * usual:
             dropped = max(1, round(interval / usual) - 1)
             return "dropped", (
-                f"{interval:.3g} s since the frame before, {usual:.3g} s are usual: {dropped} seem to be missing. "
-                "The past was used from where it was, but the model learnt from even steps"
+                f"{interval:.3g} s since the previous frame, {usual:.3g} s are usual: {dropped} seem to be missing. "
+                "The past frames were used with their own poses, but the model was trained on even intervals"
             )
         return None, ""
 
     def _cut(self, before: PastFrame, rig: Rig, time: float | None) -> str:
-        """Why a frame cannot follow the one before; empty if it can."""
+        """Why a frame cannot follow the previous one; empty if it can."""
         interval = _interval(before, time)
         if interval is not None and interval <= 0:
             return f"time went from {before.time:g} to {time:g} s"

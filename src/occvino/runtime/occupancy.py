@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """Semantic occupancy in the key ego frame (x forward, y left, z up, metres; see `cameras`).
+    """Semantic occupancy in the key ego frame (x forward, y left, z up, metres; see `geometry`).
 
     Args:
         labels: u8 [Dx, Dy, Dz], indexed [x, y, z]: an index into `class_names`.
         class_names: the last one is "free".
         grid: where the voxels are.
         extras: further outputs that were asked for at conversion, such as "logits" f32 [Dx, Dy, Dz, classes].
-        history: what a stream had of the frames before; None for other models. It is not saved.
+        history: which past frames a stream used; None for other models. It is not saved.
     """
 
     labels: NDArray[np.uint8]

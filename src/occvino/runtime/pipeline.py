@@ -43,7 +43,7 @@ class Pipeline:
     (docs/temporal.md). Call it with the frames of a scene in order, and `reset` it where another scene begins.
 
     An artifact that takes raw images (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
-    rig has another size, Pillow resizes all of them on the host, for a copy of the network without that part, with a
+    rig has another size, Pillow resizes all images on the host, for a copy of the network without that part, with a
     `HostResizeWarning`.
 
     Args:
@@ -57,9 +57,9 @@ class Pipeline:
         streams: how many inferences run side by side on a device.
         mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
             figures contain the two bugs of the official one.
-        limits: what may lie between two frames of a stream before the past is forgotten.
+        limits: how far apart two successive frames of a stream may be before the past is forgotten.
 
-    Several threads may call one object, unless it remembers; what remembers takes its frames from one thread.
+    Several threads may call one object, unless it is a stream: that takes all its frames from one thread.
 
     Raises:
         ArtifactError: the folder is incomplete or altered.
@@ -107,8 +107,8 @@ class Pipeline:
     ) -> Occupancy:
         """Occupancy of one frame; the arguments are those of `Frame`.
 
-        A stream warns with `SceneCutWarning` or `DroppedFrameWarning` if the frame does not follow the one before,
-        and `Occupancy.history` says what it had of the past.
+        A stream warns with `SceneCutWarning` or `DroppedFrameWarning` if the frame does not follow the previous
+        one, and `Occupancy.history` says which past frames it used.
 
         Raises:
             FrameError: an image is missing, unreadable or of another size than the rig says.
@@ -118,11 +118,11 @@ class Pipeline:
         return self.finish(prepared, self.infer(prepared))
 
     def reset(self) -> None:
-        """Forget the frames before: the next one is the first of a scene. Does nothing where nothing is remembered."""
+        """Forget the past frames: the next one is the first of a scene. Does nothing where nothing is remembered."""
         if self.memory is not None:
             self.memory.reset()
 
-    @renamed_keywords(frames="frames")
+    @renamed_keywords(shots="frames")
     def stream(
         self,
         frames: Iterable[Item],
@@ -141,12 +141,12 @@ class Pipeline:
         next frame would change under the stream's hands, except with `window=1`.
 
         Args:
-            frames: a `Frame` each, or (frames, rig); or an exception, for a frame that could not even be had: it comes
-                out as a `Failure` in its place.
+            frames: a `Frame` each, or (images, rig); or an exception, for a frame that could not be read: it comes out
+                as a `Failure` in its place.
             window: the most frames under way, results that nobody took yet included. 1 overlaps nothing and gives each
                 result before the next frame is asked for. By default twice `parallel` and one for each worker.
             workers: threads for images, plans and instances; by default one a core, at most 8. Those with no frame of
-                their own take cameras off the others.
+                their own read images for the others.
 
         Raises:
             OccvinoError: window or workers below 1.
@@ -172,11 +172,11 @@ class Pipeline:
 
         Args:
             frame: what was given.
-            pool: whose idle threads take cameras off this one, which may be of that pool itself. By default there is
-                one for this frame, so that with this thread there is one a core, at most 8.
+            pool: its idle threads read images too; this thread may be one of them. By default this frame gets a pool
+                of its own: with this thread, one thread a core, at most 8.
 
         Raises:
-            FrameError, ArtifactError: as a call. Of several bad images the first one in the network's order is told.
+            FrameError, ArtifactError: as a call. Of several errors, that of the first camera of the network is raised.
         """
         if pool is None:
             with ThreadPoolExecutor(max(1, usual_workers() - 1), "occvino-host") as own:
@@ -187,7 +187,7 @@ class Pipeline:
         variant, takes = self.artifact.variant, self.artifact.manifest.image_input
         seen = with_past(frame.images, rig, frame.past, variant.frames)
         earlier: tuple[Prepared, ...] = ()
-        if self.memory is not None:  # it has the past, and is given it only where the caller knows better
+        if self.memory is not None:  # a stream has the past; where the caller gives past frames, these are run first
             earlier = tuple(self.prepare(Frame(*before), pool) for before in reversed(frame.past))
             seen = seen[:1]
         rigs = [self.artifact.match(rig) for _, rig in seen]
@@ -197,7 +197,7 @@ class Pipeline:
         return Prepared(frame, inputs, rigs[0], earlier)
 
     def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
-        """The one that takes these images; without its resizing part it is compiled when it is first needed."""
+        """The network that takes these images; the one without the resizing part is compiled when first needed."""
         if self.artifact.manifest.image_input is None or "frames" in inputs:
             return self._network
         with self._lock:
@@ -207,7 +207,7 @@ class Pipeline:
             return self._resized_network
 
     def infer(self, prepared: Prepared) -> Inferred:
-        """Run the network, up to `parallel` at a time. What remembers takes its frames in order, one at a time."""
+        """Run the network, up to `parallel` at a time. A stream takes its frames in order, one at a time."""
         if self.memory is None:
             outputs, seconds = self._run(prepared.inputs)
             return Inferred(outputs, seconds=seconds)
@@ -217,14 +217,14 @@ class Pipeline:
     def _run(
         self, inputs: dict[str, NDArray[np.generic]], state: State | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
-        """Copies of the outputs, and the seconds of each stage; what is to be remembered is written to `state`."""
+        """Copies of the outputs, and the seconds of each stage; what a stream keeps is written to `state`."""
         kept, seconds = state or {}, dict[str, float]()
         found = self._network_for(inputs)(inputs, kept, seconds)
         names = self.artifact.manifest.outputs
         return {name: found[name].copy() if name in kept else found[name] for name in names}, seconds
 
     def _replay(self, memory: Memory, past: Sequence[Prepared]) -> None:
-        """Run the frames before, if they were given, with nothing remembered of others."""
+        """If past frames were given, forget all others and run these."""
         if past:
             memory.reset()
         for before in past:
@@ -241,7 +241,7 @@ class Pipeline:
     def _recalled(
         self, memory: Memory, prepared: Prepared, *, follows: bool
     ) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
-        """What the memory has for a frame, and all that the network is given for it."""
+        """What the memory gives for a frame, and all inputs of the network for it."""
         recalled = memory.recall(prepared.rig, prepared.frame.scene, prepared.frame.time, follows=follows)
         return recalled, {**prepared.inputs, **self._geometry(recalled.rigs).inputs, **recalled.inputs}
 

@@ -8,7 +8,7 @@ from occvino.errors import DeviceError
 
 CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "pool": ("bev",), "trunk": ()}
 """The stages in order, and the taps that each hands on to those after it."""
-PICTURES = {"images", "frames"}
+IMAGE_INPUTS = {"images", "frames"}
 """Inputs that hold images."""
 
 
@@ -52,7 +52,7 @@ def split(model: ov.Model, cuts: Mapping[str, tuple[str, ...]] = CUTS) -> dict[s
 def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
     """The first stage that can compute each node, by the node's name.
 
-    What images turn into may reach a later stage through taps alone: what else reached it would be computed twice.
+    What is computed from images may reach a later stage through taps alone: all else would be computed twice.
     """
     after = {tap: index + 1 for index, taps in enumerate(cuts.values()) for tap in taps}
     owner: dict[str, int] = {}
@@ -70,7 +70,7 @@ def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, i
             raise DeviceError(f"this network cannot be cut at {', '.join(after)}: {crossing[0]} bypasses them")
         names = {each for value in node.outputs() for each in value.get_names()}
         found |= names & set(after)
-        if names & PICTURES:
+        if names & IMAGE_INPUTS:
             seen.add(name)
         owner[name] = stage
     if missing := set(after) - found:

@@ -1,4 +1,4 @@
-"""Frame after frame, overlapped: images and plans of later frames while the device runs earlier ones."""
+"""Frames overlapped: the host reads images and makes plans of later frames while the device runs earlier ones."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ UnderWay: TypeAlias = "Future[Future[Occupancy]]"
 
 MOST_WORKERS = 8
 _GOES_ON = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
-"""Code whose frame may only be suspended: to clear it would end it, a source that yields what it caught among them."""
+"""Code whose stack frame may only be suspended: clearing it would end it, as a source that yields what it caught."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Steps(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Forget the past frames."""
         ...
 
 
@@ -74,7 +74,7 @@ def usual_workers() -> int:
 def stream(
     steps: Steps, frames: Iterable[Item], *, window: int | None = None, workers: int | None = None
 ) -> Generator[Occupancy | Failure]:
-    """Results of the frames, in their order: `Pipeline.stream` tells all about it.
+    """Results of the frames, in their order: documented at `Pipeline.stream`.
 
     Raises:
         OccvinoError: window or workers below 1.
@@ -105,7 +105,7 @@ def _run(steps: Steps, frames: Iterator[Item], window: int, workers: int) -> Gen
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in (host, device):
             pool.shutdown()
-        if not all(frame.cancelled() for frame in under_way):  # what remembers is ahead of the results that were taken
+        if not all(frame.cancelled() for frame in under_way):  # the memory is ahead of the results that were taken
             steps.reset()
 
 
@@ -137,7 +137,7 @@ def _frame(item: Item) -> Frame:
         raise item
     if isinstance(item, tuple) and len(item) == 2:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may err
         return Frame(*item)
-    raise OccvinoError(f"a stream takes Frame(frames, rig, ...) or (frames, rig), not {type(item).__name__}")
+    raise OccvinoError(f"a stream takes Frame(images, rig, ...) or (images, rig), not {type(item).__name__}")
 
 
 def _is_done(frame: UnderWay) -> bool:

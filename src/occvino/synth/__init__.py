@@ -1,1 +1,1 @@
-"""The synthetic world: made up, drawn, and written as a nuScenes set with Occ3D labels. Needs the `synth` extra."""
+"""The synthetic world: made up, rendered, and written as a nuScenes set with Occ3D labels. Needs the `synth` extra."""

@@ -1,4 +1,4 @@
-"""Six cameras and a lidar, placed as on the vehicles of nuScenes, a little different on every scene."""
+"""Six cameras and a lidar, placed as on the vehicles of nuScenes, a little different in every scene."""
 
 from dataclasses import dataclass
 

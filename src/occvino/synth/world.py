@@ -1,4 +1,4 @@
-"""A procedural scene: one road, its surroundings, its traffic and the vehicle that carries the cameras.
+"""A synthetic scene: one road, its surroundings, its traffic and the vehicle that carries the cameras.
 
 Everything follows from `(seed, index)`. Times are seconds from the first key frame.
 """
@@ -20,7 +20,7 @@ _BEHIND, _AHEAD = 75.0, 95.0
 
 @dataclass(frozen=True, eq=False)
 class SyntheticScene:
-    """One scene, from `make`."""
+    """One synthetic scene, from `make`."""
 
     index: int
     duration: float

@@ -73,7 +73,7 @@ class SynthSettings:
 
 
 def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterator[str]:
-    """Write a set of `scenes` scenes; gives the name of each scene once it is written, then writes the tables.
+    """Write a set of `scenes` synthetic scenes; yields the name of each once it is written, then writes the tables.
 
     Called again for the same folder and settings it keeps the scenes that are there; more scenes extend the set.
 
@@ -173,7 +173,7 @@ def _write_image(
 def _ground_truth(
     scene: SyntheticScene, sensors: SensorSet, solids: Solids, t: float, frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Labels, instances, camera mask and lidar mask in the ego frame of the lidar's key frame."""
+    """Labels, instances, camera mask and lidar mask in the ego frame at the lidar's time."""
     pose = scene.ego2global(t)
     semantics, instances = label_voxels(solids.shapes, solids.ground, pose, _GRID)
     cameras = [mount.camera(scene.ego2global(t + mount.delay)) for mount in sensors.mounts]

@@ -19,12 +19,12 @@ NO_DEPTH = -1
 """Depth bin of a feature pixel in which the lidar hit nothing."""
 
 Samples: TypeAlias = tuple[Sample, ...]
-"""A key frame and those before it, newest first, as many as a network takes."""
+"""A key frame and its past frames, newest first, as many as a network takes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A key frame, with those before it. N cameras, F frames; volumes are indexed [x, y, z], of the key frame.
+    """A key frame with its past frames. N cameras, F frames; volumes are indexed [x, y, z], of the key frame.
 
     Attributes:
         images: RGB images, those of the key frame first.  # [F * N, H, W, 3] uint8
@@ -42,16 +42,16 @@ class Example:
 
 
 def samples_of(dataset: NuScenes, variant: Variant) -> list[Samples]:
-    """Every frame of a set with those before it that the variant takes; see `NuScenes.previous`."""
+    """Every key frame of a set with the past frames that the variant takes; see `NuScenes.previous`."""
     return [(frame, *dataset.previous(index, variant.frames - 1)) for index, frame in enumerate(dataset)]
 
 
 def load_example(
     samples: Samples, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True
 ) -> Example:
-    """Read a key frame, those before it and its ground truth; change them at random when there is a generator.
+    """Read a key frame, its past frames and its ground truth; change them at random when there is a generator.
 
-    A camera's image is changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
+    A camera's images are changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
     pixel of `Example.depth` is `NO_DEPTH`.
 
     Raises:

@@ -114,8 +114,8 @@ class Training:
     def _scale_cameras(self) -> None:
         """Give the batch norm of camera vectors the scale of many frames, and keep it.
 
-        A step sees them frame by frame, and a mirrored BEV is the same for all cameras of one: by the statistics of
-        a step it would be told as 0 with a variance of 0, and any frame after training would be hundreds away.
+        A step sees one frame at a time, and its mirrored BEV is the same for all cameras: by the statistics of a step
+        it would be 0 with a variance of 0, and after training any frame would be hundreds away.
         """
         norm = self.model.get_submodule("img_view_transformer.depth_net.bn").eval()
         mean, variance = camera_scale(self.frames, self.variant, self.settings.seed)

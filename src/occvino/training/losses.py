@@ -17,7 +17,7 @@ class LossSettings:
         unseen: weight of a voxel that no camera sees, against 1; the official models are trained with 0.
         lovasz: of the Lovász-softmax term.
         depth: of the depth term; 0 leaves it out.
-        lovasz_voxels: how many of the seen voxels the Lovász term examples: it sorts them once a class.
+        lovasz_voxels: how many of the seen voxels the Lovász term samples: it sorts them once a class.
     """
 
     unseen: float = 0.1
@@ -40,7 +40,7 @@ def total_loss(
     Args:
         logits: of every voxel, [Dx, Dy, Dz, classes].
         depth: probabilities, [N, D, fH, fW].
-        example: the frame.
+        example: ground truth of the frame.
         weights: of the classes.
         settings: how the terms are weighed.
     """

@@ -1,4 +1,4 @@
-"""Several pictures on one page: the cameras, and what was seen with them."""
+"""One page: the camera images, and the occupancy that was made of them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ _PANEL_SIDES = {1: 800, 2: 600}
 
 
 def camera_strip(images: Sequence[Picture], names: Sequence[str], *, width: int = _STRIP_WIDTH) -> Image.Image:
-    """A contact sheet with three pictures a row, each with its camera's name.
+    """A contact sheet with three images a row, each with its camera's name.
 
     The nuScenes cameras stand where they look: front left, front, front right over back left, back, back right. Other
     names keep their order.
@@ -34,21 +34,21 @@ def camera_strip(images: Sequence[Picture], names: Sequence[str], *, width: int 
         width: of the sheet, pixels.
 
     Raises:
-        PictureError: no image, not as many names as images, or an array that is no RGB picture.
+        PictureError: no image, not as many names as images, or an array that is no RGB image.
     """
     if not images or len(images) != len(names):
         raise PictureError(f"{len(images)} images and {len(names)} names: pass one name an image, and at least one")
-    pictures = {name: _as_image(image, name) for image, name in zip(images, names, strict=True)}
-    if len(pictures) != len(names):
+    by_name = {name: _as_image(image, name) for image, name in zip(images, names, strict=True)}
+    if len(by_name) != len(names):
         raise PictureError(f"a camera is named twice in {', '.join(names)}: give each image its own name")
-    if set(pictures) <= set(NUSCENES_CAMERAS):
-        pictures = {name: pictures[name] for name in NUSCENES_CAMERAS if name in pictures}
+    if set(by_name) <= set(NUSCENES_CAMERAS):
+        by_name = {name: by_name[name] for name in NUSCENES_CAMERAS if name in by_name}
     cell = (width - _SPACE * (_COLUMNS - 1)) // _COLUMNS
-    first = next(iter(pictures.values()))
+    first = next(iter(by_name.values()))
     height = max(1, round(cell * first.height / first.width))
-    rows = -(-len(pictures) // _COLUMNS)
+    rows = -(-len(by_name) // _COLUMNS)
     sheet = Image.new("RGB", (width, rows * (height + _SPACE) - _SPACE), PAGE)
-    for i, (name, image) in enumerate(pictures.items()):
+    for i, (name, image) in enumerate(by_name.items()):
         left, top = i % _COLUMNS * (cell + _SPACE), i // _COLUMNS * (height + _SPACE)
         sheet.paste(image.resize((cell, height), Image.Resampling.LANCZOS), (left, top))
         drawing.tag(sheet, (left + 8, top + height - 8), _spoken(name))
@@ -67,7 +67,7 @@ def compose(
     """One figure: the cameras on top, one or two label volumes from above under them, and one legend for both.
 
     Args:
-        cameras: camera name -> picture, u8 [H, W, 3] RGB or a Pillow image.
+        cameras: camera name -> image, u8 [H, W, 3] RGB or a Pillow image.
         volumes: caption -> labels u8 [Dx, Dy, Dz], indexed [x, y, z], ego frame; as `{"Truth": a, "Predicted": b}`.
         grid: where the voxels lie, in metres.
         class_names: the name of each label; the last is `free`.
@@ -75,7 +75,7 @@ def compose(
         subtitle: a quieter line under it.
 
     Raises:
-        PictureError: not one or two volumes, or something in them or the pictures that cannot be drawn.
+        PictureError: not one or two volumes, or something in them or the images that cannot be drawn.
     """
     if len(volumes) not in _PANEL_SIDES:
         raise PictureError(f"{len(volumes)} label volumes: a figure takes one or two, make several figures for more")
