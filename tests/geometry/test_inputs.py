@@ -10,7 +10,7 @@ from occvino.geometry import inputs as geometry
 from occvino.geometry import inputs_reference as geometry_reference
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.lift import PoolingPlan
-from occvino.geometry.rig import Rig
+from occvino.geometry.rig import Rig, turned
 from occvino.geometry.transforms import pose
 from occvino.variant import DepthNet, Stereo
 from tests.conftest import make_camera
@@ -121,6 +121,6 @@ def test_a_turned_rig_looks_elsewhere_from_the_same_height(rig):
     np.testing.assert_allclose(ahead.sensor2ego[:3, 2], [1, 0, 0], atol=1e-9)
     np.testing.assert_allclose(left.sensor2ego[:3, 2], [0, 1, 0], atol=1e-9)
     assert left.sensor2ego[2, 3] == ahead.sensor2ego[2, 3]
-    again = turned(geometry.turned(geometry.turned(geometry.turned(rig, 90.0), 90.0), 90.0), 90.0)
+    again = turned(turned(turned(turned(rig, 90.0), 90.0), 90.0), 90.0)
     for before, after in zip(rig.cameras, again.cameras, strict=True):
         np.testing.assert_allclose(after.sensor2ego, before.sensor2ego, atol=1e-9)

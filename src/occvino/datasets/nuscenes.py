@@ -14,7 +14,7 @@ from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError, Record, Tables
 from occvino.errors import FrameError
 from occvino.geometry.rig import Rig
-from occvino.geometry.transforms import Matrix, pose, rigid_inverse
+from occvino.geometry.transforms import Matrix, moved, pose
 from occvino.metrics.ray import lidar_origins
 from occvino.variant import NUSCENES_CAMERAS
 
@@ -44,6 +44,11 @@ class Sample:
     lidar2ego: Matrix
     lidar: Path
     labels: Path
+
+    @property
+    def lidar2global(self) -> Matrix:
+        """Pose of the lidar on the map [4, 4]."""
+        return self.ego2global @ self.lidar2ego
 
     def image_files(self) -> dict[str, Path]:
         """Image file of each camera by name, as `Pipeline` takes them."""
@@ -86,19 +91,8 @@ class Sample:
 
         Points are moved by the vehicle's motion between sweep and exposure. One array [K, 3] a camera.
         """
-        points = self.load_lidar()[:, :3].astype(np.float64)
-        lidar2global = self.ego2global @ self.lidar2ego
-        there = points @ lidar2global[:3, :3].T + lidar2global[:3, 3]
-        found: list[NDArray[np.float32]] = []
-        for camera in self.rig.cameras:
-            global2sensor = rigid_inverse(camera.ego2global @ camera.sensor2ego)
-            seen = (there @ global2sensor[:3, :3].T + global2sensor[:3, 3]) @ camera.intrinsics.T
-            seen = seen[seen[:, 2] > 0.1]
-            pixels = seen / seen[:, 2:]
-            pixels[:, 2] = seen[:, 2]
-            inside = (pixels[:, :2] >= -0.5) & (pixels[:, :2] < np.array([camera.width, camera.height]) - 0.5)
-            found.append(pixels[inside.all(1)].astype(np.float32))
-        return tuple(found)
+        points = moved(self.load_lidar()[:, :3], self.lidar2global)
+        return tuple(camera.project(points).astype(np.float32) for camera in self.rig.cameras)
 
 
 class NuScenes:
@@ -187,7 +181,7 @@ class NuScenes:
         """Where RayIoU's rays start for frame `index`, in its ego frame: see `metrics.ray.lidar_origins`, [T, 3]."""
         indices = self._scenes[self[index].scene]
         frames = [self._frames[i] for i in indices]
-        poses = np.stack([f.ego2global @ f.lidar2ego for f in frames])
+        poses = np.stack([frame.lidar2global for frame in frames])
         return lidar_origins(poses, indices.index(index % len(self)), self[index].lidar2ego)
 
 

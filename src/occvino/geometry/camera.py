@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from occvino.errors import RigError
-from occvino.geometry.transforms import Matrix, frozen
+from occvino.geometry.transforms import Matrix, frozen, moved, rigid_inverse
 
 _ROTATION_TOLERANCE = 1e-4
 """float32 rotations are orthonormal to about 1e-6; a wrong one is off by far more than this."""
@@ -42,6 +42,18 @@ class Camera:
         _check_intrinsics(self.name, self.intrinsics)
         _check_rigid(self.name, "sensor2ego", self.sensor2ego)
         _check_rigid(self.name, "ego2global", self.ego2global)
+
+    def project(self, points: Matrix) -> Matrix:
+        """Points of the global frame [K, 3] that it sees, as u, v (raw pixels) and depth (metres), [M, 3].
+
+        Points nearer than 0.1 m along the optical axis, or outside the image, are left out.
+        """
+        seen = moved(points, rigid_inverse(self.ego2global @ self.sensor2ego)) @ self.intrinsics.T
+        seen = seen[seen[:, 2] > 0.1]
+        pixels = seen / seen[:, 2:]
+        pixels[:, 2] = seen[:, 2]
+        inside = (pixels[:, :2] >= -0.5) & (pixels[:, :2] < np.array([self.width, self.height]) - 0.5)
+        return pixels[inside.all(1)]
 
     def scaled(self, factor: float) -> "Camera":
         """The same camera with its images resized by `factor`: sizes are rounded, the first two rows of K scale."""

@@ -1,5 +1,6 @@
 """Rotations, rigid transforms and their inverses in closed form, float64: no solver."""
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -71,3 +72,20 @@ def affine_inverse(matrix: Matrix) -> Matrix:
     inverse[..., :3, 3] = -(inverse[..., :3, :3] @ matrix[..., :3, 3:])[..., 0]
     inverse[..., 3, 3] = 1.0
     return inverse
+
+
+def moved(points: NDArray[np.floating[Any]], a2b: Matrix) -> Matrix:
+    """Points [K, 3] of frame a in frame b, float64."""
+    return points.astype(np.float64) @ a2b[:3, :3].T + a2b[:3, 3]
+
+
+def seen_from(poses: NDArray[np.float64], index: int) -> Matrix:
+    """Each of the poses [F, 4, 4] in the frame of one of them, [F, 4, 4]."""
+    return rigid_inverse(poses[index]) @ poses
+
+
+def motion_between(before: Matrix, now: Matrix) -> tuple[float, float]:
+    """How far a pose [4, 4] moved, in metres, and how far it turned, in degrees."""
+    motion = rigid_inverse(before) @ now
+    cosine = (float(np.trace(motion[:3, :3])) - 1) / 2
+    return float(np.linalg.norm(motion[:3, 3])), math.degrees(math.acos(min(1.0, max(-1.0, cosine))))

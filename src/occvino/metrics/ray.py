@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.geometry.transforms import Matrix, rigid_inverse
+from occvino.geometry.transforms import Matrix, moved, seen_from
 from occvino.metrics.miou import Integers, MetricError, check_labels, mean_of_seen
 from occvino.metrics.rays import GRID, first_hits, lidar_rays, rays_from
 from occvino.variant import OCC3D_CLASSES, Grid
@@ -29,9 +29,9 @@ def lidar_origins(lidar2global: NDArray[np.float64], index: int, lidar2ego: Matr
     Returns:
         [T, 3] in metres, T from 1 to 8.
     """
-    in_lidar = (rigid_inverse(lidar2global[index]) @ lidar2global)[:, :3, 3].astype(np.float32)
+    in_lidar = seen_from(lidar2global, index)[:, :3, 3].astype(np.float32)
     in_lidar[index] = 0
-    origins = in_lidar.astype(np.float64) @ lidar2ego[:3, :3].T + lidar2ego[:3, 3]
+    origins = moved(in_lidar, lidar2ego)
     origins = origins[(np.abs(origins[:, :2]) < _ORIGIN_REACH).all(1)]
     if len(origins) > _MAX_ORIGINS:
         origins = origins[np.round(np.linspace(0, len(origins) - 1, _MAX_ORIGINS)).astype(int)]

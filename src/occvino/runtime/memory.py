@@ -18,7 +18,7 @@ from occvino.artifact import Artifact
 from occvino.errors import FrameError, warn
 from occvino.geometry.rig import Rig, warn_of_unknown_poses
 from occvino.geometry.temporal import MISSING, Temporal, past_frames_kept, state_inputs, state_shapes
-from occvino.geometry.transforms import rigid_inverse
+from occvino.geometry.transforms import motion_between
 from occvino.variant import Variant
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
@@ -199,13 +199,11 @@ class Memory:
             return f"time went from {before.time:g} to {time:g} s"
         if interval is not None and interval > self.limits.gap:
             return f"{interval:.3g} s passed (more than {self.limits.gap:g} s; times are in seconds)"
-        motion = rigid_inverse(before.rig.cameras[0].ego2global) @ rig.cameras[0].ego2global
-        metres = float(np.linalg.norm(motion[:3, 3]))
+        metres, degrees = motion_between(before.rig.cameras[0].ego2global, rig.cameras[0].ego2global)
         allowed = self.limits.jump if interval is None else self.limits.speed * interval
         if metres > allowed:
             after = "" if interval is None else f" in {interval:.3g} s"
             return f"the vehicle moved by {metres:.0f} m{after} (more than {allowed:.0f} m)"
-        degrees = math.degrees(math.acos(min(1.0, max(-1.0, (float(np.trace(motion[:3, :3])) - 1) / 2))))
         if degrees > self.limits.turn:
             return f"the vehicle turned by {degrees:.0f} degrees (more than {self.limits.turn:g})"
         return ""
