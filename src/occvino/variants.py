@@ -1,6 +1,7 @@
 """Every model occvino knows, as frozen values: read one top to bottom and you have read its configuration.
 
-A new model is a new value here; what the fields mean is in `variant.py`.
+A new model is a new value here; what the fields mean is in `variant.py`. `occvino.variants` is the function below, not
+this module: import from it with `from occvino.variants import ...`.
 """
 
 from dataclasses import replace

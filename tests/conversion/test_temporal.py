@@ -246,7 +246,7 @@ def test_the_command_takes_past_frames(artifact, tmp_path):
         warnings.simplefilter("error")
         done = CliRunner().invoke(app, list(map(str, [*run, tmp_path / "all", *before])))
     assert done.exit_code == 0, done.output
-    with pytest.warns(UserWarning, match=r"was given 0: the current one stands in"):
+    with pytest.warns(UserWarning, match=r"was given 0: the current frame stands in"):
         CliRunner().invoke(app, list(map(str, [*run, tmp_path / "one"])))
     labels = {out: Occupancy.load(tmp_path / out / "labels.npz").extras["logits"] for out in ("all", "one")}
     expected = Pipeline(artifact, precision="f32")

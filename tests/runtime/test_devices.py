@@ -7,6 +7,7 @@ import pytest
 from occvino.errors import DeviceError
 from occvino.runtime import Pipeline
 from occvino.runtime.devices import Settings, compile_model, running
+from occvino.runtime.npu_rules import HINTS, IMPORTER
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,9 @@ def test_threads_reach_every_stage_that_may_be_on_the_cpu(nano, device):
 def test_threads_that_no_stage_would_take_are_refused(nano):
     with pytest.raises(DeviceError, match="no stage runs on the CPU, whose they are"):
         Pipeline(nano, stages=dict.fromkeys(("encoder", "pool", "trunk"), "GPU"), threads=1)
+
+
+def test_a_hint_does_not_contradict_the_importers_list():
+    for kind, hint in HINTS.items():
+        listed = any(name.rsplit("-", 1)[0] == kind for name in IMPORTER)
+        assert not (listed and "not in the importer's list" in hint), kind

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from occvino.artifact import Artifact
+from occvino.errors import VariantError
 from occvino.geometry.inputs import input_names
 from occvino.geometry.temporal import state_shapes, state_slots
 from occvino.variants import get_variant, variants
@@ -92,6 +93,8 @@ def variant_rows() -> list[dict[str, Any]]:
     for name in variants():
         variant = get_variant(name)
         published = variant.published
+        if name not in figures:
+            raise VariantError(f"{FIGURES.name} has no figures of {name}: run python -m benchmarks.sizes")
         rows.append(
             {
                 "name": name,

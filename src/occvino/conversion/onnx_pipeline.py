@@ -17,7 +17,6 @@ from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.runtime.memory import Limits, Memory, memory_of
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping as ClassMapping
-from occvino.runtime.pipeline import occupancy
 
 
 class OnnxPipeline:
@@ -68,7 +67,7 @@ class OnnxPipeline:
         if not self.artifact.manifest.baked_calibration:
             inputs |= Geometry.of_rigs(rigs, variant).inputs
         arrays = self._run(inputs, self.artifact.manifest.outputs)
-        return occupancy(arrays.pop("labels"), arrays, variant, self._mapping)
+        return Occupancy.of_outputs(arrays.pop("labels"), arrays, variant, self._mapping)
 
     def _step(
         self, memory: Memory, frame: ImagesAndRig, scene: str | None, time: float | None, *, follows: bool
@@ -84,7 +83,7 @@ class OnnxPipeline:
         arrays = self._run({**images, **geometry.inputs, **recalled.inputs}, names)
         memory.keep(recalled, {name: arrays[name] for name in kept}, scene, time)
         extras = {name: arrays[name] for name in manifest.outputs if name != "labels"}
-        return occupancy(arrays["labels"], extras, variant, self._mapping, recalled.history)
+        return Occupancy.of_outputs(arrays["labels"], extras, variant, self._mapping, recalled.history)
 
     def _run(self, inputs: Mapping[str, NDArray[np.generic]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
         values = self._session.run(list(names), dict(inputs))

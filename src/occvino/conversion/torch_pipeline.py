@@ -17,7 +17,6 @@ from occvino.networks.panoptic import CENTRE_HEADS
 from occvino.runtime.memory import Memory
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping
-from occvino.runtime.pipeline import occupancy
 from occvino.variants import get_variant
 
 
@@ -74,4 +73,6 @@ class TorchPipeline:
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in inputs.values()))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}
-        return occupancy(found["labels"], {name: found[name] for name in self._kept}, self._variant, self._mapping)
+        return Occupancy.of_outputs(
+            found["labels"], {name: found[name] for name in self._kept}, self._variant, self._mapping
+        )

@@ -9,17 +9,7 @@ from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.routes import Route, quiet, summary
-
-NPU_RULES = {
-    "EmbeddingBagOffsets": "opset 15's node is not in the importer's list; opset 3's EmbeddingBagOffsetsSum is",
-    "Inverse": "not in the importer's list",
-    "NonZero": "gives a shape that depends on the data; the NPU compiles static shapes",
-    "Unique": "gives a shape that depends on the data; the NPU compiles static shapes",
-    "NonMaxSuppression": "gives a shape that depends on the data; the NPU compiles static shapes",
-    "Loop": "not in the importer's list",
-    "If": "not in the importer's list",
-}
-"""From the sources of the NPU compiler (2024-25): a rule check, nothing was run."""
+from occvino.runtime.npu_rules import HINTS
 
 
 def check(case: Case) -> list[Finding]:
@@ -83,7 +73,7 @@ def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
 
 
 def _by_rules(case: Case, graph: Any) -> list[Finding]:
-    kinds: Iterable[str] = sorted({str(op.get_type_name()) for op in graph.get_ops()} & NPU_RULES.keys())
+    kinds: Iterable[str] = sorted({str(op.get_type_name()) for op in graph.get_ops()} & HINTS.keys())
     if graph.is_dynamic():
         kinds = [*kinds, "dynamic shapes"]
     return [
@@ -93,7 +83,7 @@ def _by_rules(case: Case, graph: Any) -> list[Finding]:
             None,
             kind,
             f"rule check for the NPU, nothing was run: {kind} may not compile",
-            (NPU_RULES.get(kind, "the NPU compiles static shapes"),),
+            (HINTS.get(kind, "the NPU compiles static shapes"),),
             Fix(_ELSEWHERE.format(device="NPU")),
         )
         for kind in kinds

@@ -17,6 +17,8 @@ NUSCENES = (900, 1600)
 class ImageInput:
     """Size and layout of the raw images that an IR takes as its input `frames`.
 
+    That name is part of the artifact's format; an `occvino.Frame` is something else.
+
     Args:
         size: (height, width) in pixels, the same for every camera.
         layout: "rgb" or "bgr", u8 [N, height, width, 3]; "nv12", u8 [N, height * 3 / 2, width, 1]: the Y plane, and

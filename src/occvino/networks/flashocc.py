@@ -1,4 +1,7 @@
-"""The network: images, a pooling plan and what else describes the cameras in, class logits of every voxel out."""
+"""The network: images, a pooling plan and what else describes the cameras in, class logits of every voxel out.
+
+`conversion.export.Deployable` puts the head's argmax behind it: labels.
+"""
 
 from collections.abc import Sequence
 from typing import Any

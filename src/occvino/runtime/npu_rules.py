@@ -50,6 +50,17 @@ REWRITTEN = {
 }
 """What OpenVINO's common transformations, which every plugin runs before its importer, make of an operator."""
 
+HINTS = {
+    "EmbeddingBagOffsets": "opset 15's node is not in the importer's list; opset 3's EmbeddingBagOffsetsSum is",
+    "Inverse": "not in the importer's list",
+    "NonZero": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "Unique": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "NonMaxSuppression": "gives a shape that depends on the data; the NPU compiles static shapes",
+    "Loop": "the importer parses it; that the compiler takes it is not known",
+    "If": "the importer parses it; that the compiler takes it is not known",
+}
+"""What the doctor says of operators in anyone's graph, by type: the few that networks of this field run into."""
+
 _RANK_MATTERS = ("Convolution", "MaxPool", "AvgPool", "Interpolate", "EmbeddingBagOffsetsSum")
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from occvino.errors import ArtifactError
 from occvino.files import atomic_file
 from occvino.runtime.memory import History
-from occvino.variant import Axis, Grid
+from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
+from occvino.variant import Axis, Grid, Variant
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,6 +36,21 @@ class Occupancy:
     grid: Grid
     extras: dict[str, NDArray[Any]] = field(default_factory=dict[str, NDArray[Any]], repr=False)
     history: History | None = None
+
+    @classmethod
+    def of_outputs(
+        cls,
+        labels: NDArray[np.uint8],
+        arrays: dict[str, NDArray[Any]],
+        variant: Variant,
+        mapping: Mapping = Mapping.OFFICIAL,
+        history: History | None = None,
+    ) -> "Occupancy":
+        """Of what a network gave. `arrays`: outputs besides the labels; instances are made of them."""
+        if variant.panoptic:
+            instances = assign_instances(labels, find_centres(arrays, variant), variant.occupancy_grid, mapping)
+            arrays = {**arrays, "instances": instances}
+        return cls(labels, variant.class_names, variant.occupancy_grid, arrays, history)
 
     @property
     def instances(self) -> NDArray[np.uint16] | None:

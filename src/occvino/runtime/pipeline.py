@@ -23,12 +23,11 @@ from occvino.renamed import renamed_keywords
 from occvino.runtime.cut import cut_at_images
 from occvino.runtime.devices import Running, Settings, check_release
 from occvino.runtime.frame import Frame, Inferred, Prepared
-from occvino.runtime.memory import History, Limits, Memory, Recalled, State, memory_of
+from occvino.runtime.memory import Limits, Memory, Recalled, State, memory_of
 from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
-from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
+from occvino.runtime.panoptic import Mapping
 from occvino.runtime.stream import Failure, Item, stream, usual_workers
-from occvino.variant import Variant
 
 
 class Pipeline:
@@ -37,7 +36,8 @@ class Pipeline:
     A call is three steps: `prepare` (host: images and plan), `infer` (device), `finish` (host: instances, result).
 
     The pooling plan is built from the rig on the first call and again whenever the rig moves; a call with the same
-    calibration as the one before reuses it.
+    calibration as the one before reuses it. What remembers past frames needs their rigs too, so that there
+    `infer` builds the plan.
 
     An artifact of a temporal model in a streaming form remembers, in `memory`, what later calls need of this one
     (docs/temporal.md). Call it with the frames of a scene in order, and `reset` it where another scene begins.
@@ -168,7 +168,7 @@ class Pipeline:
         return {name: np.array(value) for name, value in recalled[1].items()}
 
     def prepare(self, frame: Frame, pool: Executor | None = None) -> Prepared:
-        """Read the images and build the plan. Depends on no other frame: several threads may prepare at a time.
+        """Read the images and build the plan, which a stream leaves to `infer`. Several threads may prepare at a time.
 
         Args:
             frame: what was given.
@@ -249,7 +249,7 @@ class Pipeline:
         """Make the result of what `infer` gave. Depends on no other frame: several threads may finish at a time."""
         extras = {name: array for name, array in inferred.outputs.items() if name != "labels"}
         labels = inferred.outputs["labels"]
-        return occupancy(labels, extras, self.artifact.variant, self._mapping, inferred.history)
+        return Occupancy.of_outputs(labels, extras, self.artifact.variant, self._mapping, inferred.history)
 
     @property
     def running(self) -> Running:
@@ -263,17 +263,3 @@ class Pipeline:
             RigError: another number of rigs than the network takes frames.
         """
         return self._geometry(rigs).plan
-
-
-def occupancy(
-    labels: NDArray[np.uint8],
-    arrays: dict[str, NDArray[Any]],
-    variant: Variant,
-    mapping: Mapping = Mapping.OFFICIAL,
-    history: History | None = None,
-) -> Occupancy:
-    """The result of what a network gave; `arrays` are outputs besides the labels, and instances are made from them."""
-    if variant.panoptic:
-        instances = assign_instances(labels, find_centres(arrays, variant), variant.occupancy_grid, mapping)
-        arrays = {**arrays, "instances": instances}
-    return Occupancy(labels, variant.class_names, variant.occupancy_grid, arrays, history)
