@@ -1,0 +1,250 @@
+"""Every reader of a file that a person may hand in: a good file, and the call that reads what was made of it.
+
+A call may give anything, or raise an `OccvinoError`. All else is a fault: another exception, a crash, too much memory
+or time. `run.py` sees to the last three.
+"""
+
+import io
+import json
+import pickle
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from occvino.datasets.shipped import SCENE, shipped_scene
+from tests.fuzz.mutate import mutated_bytes, mutated_json
+
+Make = Callable[[np.random.Generator], bytes]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`make` gives a changed file, `read` is handed its path."""
+
+    make: Make
+    read: Callable[[Path], Any]
+    suffix: str
+
+
+def readers(scratch: Path) -> dict[str, Reader]:
+    """All of them; `scratch` is a folder for what they need beside the changed file."""
+    found: dict[str, Reader] = {}
+    for build in (_rig, _manifest, _checkpoints, _infos, _tables, _labels, _images, _onnx, _occupancy):
+        found |= build(scratch)
+    return found
+
+
+def _rig(scratch: Path) -> dict[str, Reader]:
+    from occvino.geometry.lift import PoolingPlan
+    from occvino.geometry.rig import Rig
+    from occvino.variants import get_variant
+
+    shipped_scene()[0].rig.save(scratch / "rig.json")
+    good = json.loads((scratch / "rig.json").read_text())
+    variant = get_variant("occvino-nano")
+    return {
+        "rig": Reader(
+            lambda rng: mutated_json(rng, good), lambda path: PoolingPlan.from_rig(Rig.load(path), variant), ".json"
+        )
+    }
+
+
+def _manifest(scratch: Path) -> dict[str, Reader]:
+    from occvino.artifact import MANIFEST, Artifact
+    from occvino.conversion import convert
+
+    folder = convert("occvino-nano", None, scratch / "artifact", precision="fp32").path
+    good = json.loads((folder / MANIFEST).read_text())
+
+    def read(path: Path) -> Any:
+        shutil.copyfile(path, folder / MANIFEST)
+        return Artifact.open(folder)
+
+    return {"manifest": Reader(lambda rng: mutated_json(rng, good), read, ".json")}
+
+
+def _checkpoints(scratch: Path) -> dict[str, Reader]:
+    import torch
+    from safetensors.torch import save
+
+    from occvino.networks import build
+    from tests.small import known
+
+    with known():
+        weights = {name: value.half() for name, value in build("small-pillars").state_dict().items()}
+    meta = {"epoch": 24, "seed": np.int64(3)}
+    files = {".safetensors": save({name: value.contiguous() for name, value in weights.items()})}
+    for suffix, new in ((".pth", True), (".old.pth", False)):
+        buffer = io.BytesIO()
+        torch.save({"meta": meta, "state_dict": weights}, buffer, _use_new_zipfile_serialization=new)
+        files[suffix] = buffer.getvalue()
+
+    def read(path: Path) -> Any:
+        with known():
+            return build("small-pillars", path)
+
+    def reader(suffix: str, good: bytes) -> Reader:
+        return Reader(lambda rng: mutated_bytes(rng, good, other=files[".pth"]), read, suffix)
+
+    return {f"checkpoint{suffix}": reader(suffix, good) for suffix, good in files.items()}
+
+
+def _infos(scratch: Path) -> dict[str, Reader]:
+    from occvino.datasets.nuscenes import NuScenes
+
+    sample = shipped_scene()[0]
+    cams = {
+        camera.name: {
+            "data_path": f"./data/nuscenes/samples/{camera.name}/x.jpg",
+            "cam_intrinsic": camera.intrinsics,
+            "sensor2ego_rotation": [1.0, 0.0, 0.0, 0.0],
+            "sensor2ego_translation": np.zeros(3),
+            "ego2global_rotation": [1.0, 0.0, 0.0, 0.0],
+            "ego2global_translation": [0.0, 0.0, 0.0],
+        }
+        for camera in sample.rig.cameras
+    }
+    pose = {"rotation": [1.0, 0.0, 0.0, 0.0], "translation": [0.0, 0.0, 0.0]}
+    info = {
+        "token": "a",
+        "timestamp": np.int64(1),
+        "scene_name": "scene-0001",
+        "cams": cams,
+        "lidar_path": "./data/nuscenes/samples/LIDAR_TOP/x.bin",
+        "occ_path": "./data/nuscenes/gts/scene-0001/a",
+        **{f"{frame}_{part}": value for frame in ("ego2global", "lidar2ego") for part, value in pose.items()},
+    }
+    good = [pickle.dumps({"infos": [info], "metadata": {"version": "v1.0"}}, protocol) for protocol in (2, 4, 5)]
+
+    def make(rng: np.random.Generator) -> bytes:
+        return mutated_bytes(rng, good[int(rng.integers(3))], other=b"cos\nsystem\n(S'true'\ntR.")
+
+    return {"infos": Reader(make, lambda path: NuScenes.from_infos(path, scratch), ".pkl")}
+
+
+def _tables(scratch: Path) -> dict[str, Reader]:
+    from occvino.datasets.nuscenes import NuScenes
+
+    root = scratch / "set"
+    (root / "v1.0-synth").mkdir(parents=True)
+    tables = {path.name: path.read_bytes() for path in sorted((SCENE / "v1.0-synth").glob("*.json"))}
+    goods = {name: json.loads(data) for name, data in tables.items() if name != "sample_annotation.json"}
+    names = sorted(goods)
+
+    def make(rng: np.random.Generator) -> bytes:
+        name = names[int(rng.integers(len(names)))]
+        return name.encode() + b"\n" + mutated_json(rng, goods[name])
+
+    def read(path: Path) -> Any:
+        name, _, data = path.read_bytes().partition(b"\n")
+        for other, good in tables.items():
+            (root / "v1.0-synth" / other).write_bytes(data if other.encode() == name else good)
+        return list(NuScenes(root))
+
+    return {"tables": Reader(make, read, ".json")}
+
+
+def _labels(scratch: Path) -> dict[str, Reader]:
+    from occvino.datasets.occ3d import Occ3DLabels
+
+    good = sorted((SCENE / "gts").rglob("labels.npz"))[0].read_bytes()
+    with zipfile.ZipFile(io.BytesIO(good)) as stored:
+        members = {name: stored.read(name) for name in stored.namelist()}
+
+    def make(rng: np.random.Generator) -> bytes:
+        if rng.random() < 0.5:
+            return mutated_bytes(rng, good)
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as file:  # changed inside, with checksums that fit
+            for name, data in members.items():
+                file.writestr(name, mutated_bytes(rng, data) if rng.random() < 0.4 else data)
+        return out.getvalue()
+
+    return {"labels": Reader(make, Occ3DLabels.load, ".npz")}
+
+
+def _images(scratch: Path) -> dict[str, Reader]:
+    from occvino.geometry.rig import Rig
+    from occvino.images.inputs import network_images
+    from occvino.variants import get_variant
+
+    sample = shipped_scene()[0]
+    rig, variant = Rig(sample.rig.cameras[:1]), get_variant("occvino-nano")
+    jpeg = sample.images[0].read_bytes()
+    goods = {".jpg": jpeg}
+    with Image.open(sample.images[0]) as image:
+        for suffix, kind in ((".png", "PNG"), (".tiff", "TIFF"), (".webp", "WEBP"), (".bmp", "BMP"), (".ppm", "PPM")):
+            out = io.BytesIO()
+            image.save(out, kind)
+            goods[suffix] = out.getvalue()
+
+    def reader(suffix: str, good: bytes) -> Reader:
+        return Reader(
+            lambda rng: mutated_bytes(rng, good, other=jpeg), lambda path: network_images([path], rig, variant), suffix
+        )
+
+    return {f"image{suffix}": reader(suffix, good) for suffix, good in goods.items()}
+
+
+def _onnx(scratch: Path) -> dict[str, Reader]:
+    import onnx
+    from onnx import TensorProto, helper
+
+    from occvino.conversion.lower import read_onnx
+
+    names = ("depth", "feat", "ranks_depth", "ranks_feat", "ranks_bev", "interval_starts", "interval_lengths")
+    shapes = ([1, 1, 2, 2, 2], [1, 1, 2, 2, 4], [6], [6], [6], [3], [3])
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT if index < 2 else TensorProto.INT32, shape)
+        for index, (name, shape) in enumerate(zip(names, shapes, strict=True))
+    ]
+    node = helper.make_node(
+        "bev_pool_v2", list(names), ["out"], domain="mmdeploy", output_height=3, output_width=3, output_z=1
+    )
+    graph = helper.make_graph(
+        [node], "g", inputs, [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 1, 3, 3, 4])]
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("mmdeploy", 1)], ir_version=8
+    )
+    good = onnx.ModelProto.SerializeToString(model)
+    return {"onnx": Reader(lambda rng: mutated_bytes(rng, good), read_onnx, ".onnx")}
+
+
+def _occupancy(scratch: Path) -> dict[str, Reader]:
+    from occvino.runtime import Occupancy
+    from occvino.variants import get_variant
+
+    variant = get_variant("occvino-nano")
+    labels = np.full(variant.occupancy_grid.shape, 17, np.uint8)
+    Occupancy(labels, variant.class_names, variant.occupancy_grid).save(scratch / "o.npz")
+    good = (scratch / "o.npz").read_bytes()
+    return {"occupancy": Reader(lambda rng: mutated_bytes(rng, good), Occupancy.load, ".npz")}
+
+
+def outcome(reader: Reader, data: bytes, path: Path) -> str:
+    """ "read", "refused", or the fault: what else was raised."""
+    from occvino.errors import OccvinoError
+
+    path.write_bytes(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reader.read(path)
+    except OccvinoError:
+        return "refused"
+    except MemoryError:
+        return "MemoryError"
+    except Exception as error:
+        import traceback
+
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: {str(error)[:120]}"
+    return "read"
