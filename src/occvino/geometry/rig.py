@@ -58,11 +58,13 @@ class Rig:
     def load(cls, path: str | Path) -> "Rig":
         """Read a rig from JSON: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}`.
 
-        Poses are a matrix [4, 4] or `{"rotation_wxyz": [4], "translation_m": [3]}`; `ego2global` may be left out for a
-        vehicle that stands still. Other keys are ignored, so a file may say more than this reader needs.
+        Poses are a matrix [4, 4], `{"rotation_wxyz": [4], "translation_m": [3]}`, or a ROS pose whose fields have
+        names; `ego2global` may be left out for a vehicle that stands still. Keys that begin with "_" or "comment" are
+        ignored; other unknown ones too, with an `UnknownKeyWarning`.
 
         Raises:
-            RigError: the file is missing, not JSON, or a value cannot be right.
+            RigError: the file is missing, not JSON, or a value cannot be right; `ego2global` is given for some of the
+                cameras only; the lenses distort.
         """
         return cls(load_rig(path))
 
