@@ -83,7 +83,9 @@ def _check_intrinsics(name: str, k: Matrix) -> None:
     if not np.isfinite(k).all():
         raise RigError(f"{name}: intrinsics hold a value that is not finite: {k.tolist()}")
     if not k.any():
-        raise RigError(f"{name}: intrinsics are all zero, as in ROS's camera_info of an uncalibrated camera: calibrate it")
+        raise RigError(
+            f"{name}: intrinsics are all zero, as in ROS's camera_info of an uncalibrated camera: calibrate it"
+        )
     if not np.array_equal(k[2], [0.0, 0.0, 1.0]):
         raise RigError(f"{name}: the last row of the intrinsics is {k[2].tolist()}, expected [0, 0, 1]")
     if k[0, 0] <= 0 or k[1, 1] <= 0:

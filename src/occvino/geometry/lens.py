@@ -9,7 +9,18 @@ from occvino.errors import RigError
 
 _MODELS = ("distortionmodel", "cameramodel", "lensmodel", "projectionmodel")
 _COEFFICIENTS = (
-    *("d", "dist", "distcoeffs", "distcoefs", "distcoef", "xi", "radial", "tangential", "thinprism", "cameradistortion"),
+    *(
+        "d",
+        "dist",
+        "distcoeffs",
+        "distcoefs",
+        "distcoef",
+        "xi",
+        "radial",
+        "tangential",
+        "thinprism",
+        "cameradistortion",
+    ),
     *(f"{letter}{index}" for letter in "kps" for index in range(1, 9)),
 )
 _PINHOLES = ("", "none", "no", "pinhole", "perspective", "plumbbob", "rationalpolynomial", "radtan", "brownconrady")

@@ -111,7 +111,8 @@ def _warn_of_unknown(file: str, document: Mapping[str, Any]) -> None:
     for (key, known), found in places.items():
         near = difflib.get_close_matches(key.lower(), known, n=1)
         hint = f" (is {near[0]} meant?)" if near else ""
-        told.append(f"{key!r}{hint} in {', '.join(found)}")
+        everywhere = len(found) > 1 and found == list(document["cameras"])
+        told.append(f"{key!r}{hint} in {'every camera' if everywhere else ', '.join(found)}")
     warn(f"{file} has keys that are not known and were ignored: {'; '.join(told)}", UnknownKeyWarning)
 
 
