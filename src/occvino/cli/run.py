@@ -105,9 +105,8 @@ def run(
     if as_json:
         print_json(summary)
     else:
-        say(
-            f"{runs_on}\npoints in the grid: {points_words(points)}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}"
-        )
+        written = f"wrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}"
+        say(f"{runs_on}\npoints in the grid: {points_words(points)}\n{written}")
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ def load_rig(path: str | Path) -> tuple[Camera, ...]:
         raise RigError(f'{path} holds no "cameras" object that maps camera names to their calibration')
     refuse_distortion(str(path), document)
     _check_ego2global(cameras)
+    found = tuple(_camera_from_json(name, entry) for name, entry in cameras.items())
     _warn_of_unknown(Path(path).name, document)
-    return tuple(_camera_from_json(name, entry) for name, entry in cameras.items())
+    return found
 
 
 def save_rig(cameras: Sequence[Camera], path: str | Path) -> None:
