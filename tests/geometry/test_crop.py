@@ -15,13 +15,13 @@ from tests.conftest import make_camera
 from tests.small import SMALL
 
 VOXELS = SMALL[1]  # takes 64x96; heights tell rows apart
-FOUR_TO_THREE = make_camera("CAM_FRONT", yaw=7.3, width=192, height=144, focal=150.0)  # 96x72 resized: 8 too many
+FOUR_TO_THREE = make_camera("CAM_FRONT", yaw=7.3, width=192, height=144, focal=151.3)  # 96x72 resized: 8 too many
 
 
 @pytest.mark.parametrize(("crop", "top"), [("top", 8), ("middle", 4), (0, 0), (3, 3), (8, 8)])
 def test_a_plan_with_a_crop_is_that_of_the_reference(crop, top):
     variant = replace(VOXELS, crop=crop)
-    rig = Rig((FOUR_TO_THREE, make_camera("CAM_BACK", yaw=171.9, width=192, height=144, focal=100.0)))
+    rig = Rig((FOUR_TO_THREE, make_camera("CAM_BACK", yaw=171.9, width=192, height=144, focal=103.7)))
     (transform, _) = rig.image_transforms(variant)
     assert transform == ImageTransform(0.5, (96, 72), (0, top, 96, top + 64))
     by_hand = replace(

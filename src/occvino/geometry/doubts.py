@@ -31,7 +31,9 @@ _STEEP = 60.0
 _SLOPING = 0.5
 """Sine of 30 degrees: the horizon is at the edge of a usual image then."""
 _MARGIN = 1 / 8
-"""Of the network's rows, above or below the horizon. The published models have it at 29 % (nuScenes)."""
+"""Of the network's rows, above or below the horizon."""
+_FOCAL, _HORIZON = 0.79, 0.29
+"""Of a nuScenes camera as the published models see it: focal length over the width, row of the horizon over the height."""
 _SIDES = {"left": (0, 1), "right": (0, -1), "front": (1, 0), "back": (-1, 0), "rear": (-1, 0)}
 _AGAINST = -0.5
 """Cosine between a direction and the one that a camera's name says: 120 degrees."""
@@ -64,7 +66,7 @@ def shares_in_grid(rig: Rig, variant: Variant) -> dict[str, float]:
 def usual_share(variant: Variant) -> float:
     """The share of points (0..1) that a camera as in nuScenes has in the grid: level, 1.5 m above the ego origin."""
     height, width = variant.input_size
-    intrinsics = np.array([[0.79 * width, 0, width / 2], [0, 0.79 * width, 0.29 * height], [0, 0, 1]])
+    intrinsics = np.array([[_FOCAL * width, 0, width / 2], [0, _FOCAL * width, _HORIZON * height], [0, 0, 1]])
     ahead = pose([0.5, -0.5, 0.5, -0.5], [0, 0, 1.5])[None]
     level = Calibration(
         *(array.astype(np.float32) for array in (ahead, np.eye(4)[None], intrinsics[None], np.eye(3)[None])),
@@ -189,7 +191,7 @@ def _horizon(camera: Camera, scale: float, top: int, variant: Variant) -> list[D
         return []
     below = int(camera.height * scale) - cut - rows
     words = (
-        f"the horizon is in row {row:.0f} of the {rows} that the network sees (usual: {0.29 * rows:.0f}), "
+        f"the horizon is in row {row:.0f} of the {rows} that the network sees (usual: {_HORIZON * rows:.0f}), "
         f"since the crop {variant.crop!r} cuts {cut} rows above and {below} below"
     )
     return [Doubt(camera.name, "horizon", words)]
