@@ -19,7 +19,7 @@ from occvino.files import sha256, write_text
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.layout import ImageInput
-from occvino.variant import Variant
+from occvino.variant import Crop, Variant
 from occvino.variants import get_variant
 
 MANIFEST = "occvino.json"
@@ -38,6 +38,8 @@ class Manifest:
     `temporal` is the form of a model of several frames (see `geometry.temporal`); a model of one frame has "batch".
     `quantization` says of an int8 artifact what stayed in floating point, why, and what it cost (docs/int8.md).
     `image_input`: size and layout of the raw images that the IR takes; None if it takes them resized to `input_size`.
+    `crop` is that of the variant (see `Variant.crop`). The published one is not written down, so that artifacts of
+    releases before it existed, and readers of that time, know it too.
     """
 
     variant: str
@@ -55,15 +57,22 @@ class Manifest:
     quantization: Mapping[str, Any] | None = None
     image_input: ImageInput | None = None
     parity: Mapping[str, Any] | None = None
+    crop: Crop = "top"
     format: int = FORMAT
 
     def to_json(self) -> str:
         """As it is written to disk, with a seal over everything but the measured parity."""
-        return json.dumps({**asdict(self), "seal": self._seal()}, indent=1, allow_nan=False) + "\n"
+        return json.dumps({**self._written(), "seal": self._seal()}, indent=1, allow_nan=False) + "\n"
+
+    def _written(self) -> dict[str, Any]:
+        written = asdict(self)
+        if self.crop == "top":
+            del written["crop"]
+        return written
 
     def _seal(self) -> str:
-        fields = {name: value for name, value in asdict(self).items() if name != "parity"}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        sealed = {name: value for name, value in self._written().items() if name != "parity"}
+        return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_json(cls, text: bytes, where: Path) -> "Manifest":
@@ -131,8 +140,8 @@ class Artifact:
 
     @property
     def variant(self) -> Variant:
-        """The variant it was converted from."""
-        return get_variant(self.manifest.variant)
+        """The variant it was converted from, with the crop that it was converted with."""
+        return replace(get_variant(self.manifest.variant), crop=self.manifest.crop)
 
     @cached_property
     def baked_rig(self) -> Rig | None:

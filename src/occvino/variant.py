@@ -6,6 +6,11 @@ volume is indexed `[x, y, z]`, a bird's-eye-view (BEV) feature map `[y, x]`.
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
+
+NamedCrop: TypeAlias = Literal["top", "middle"]
+Crop: TypeAlias = NamedCrop | int
+CROPS: tuple[NamedCrop, ...] = get_args(NamedCrop)
 
 OCC3D_CLASSES = (
     "others",
@@ -136,6 +141,10 @@ class Variant:
     The rest is optional: `swin` replaces the ResNet; `depth_net` the plain 1x1 depth prediction; `past_frames` are
     lifted beside the key frame and stacked in the BEV; with `growing_depth`, depth bins widen by a constant factor from
     `depth.lower` to `depth.upper - 1` (and are as many as `depth` has).
+
+    `crop` says which rows of a resized image are cut off where it is higher than the input: "top", as in the published
+    models, all that are too many from the top; "middle", half of them above and half below; or a number of rows, which
+    are cut from the top, and the rest from below. No layer depends on it.
     """
 
     name: str
@@ -159,6 +168,7 @@ class Variant:
     panoptic: Panoptic | None = None
     downsample: int = 16
     source_size: tuple[int, int] = (900, 1600)
+    crop: Crop = "top"
     class_names: tuple[str, ...] = field(default=OCC3D_CLASSES, repr=False)
     camera_names: tuple[str, ...] = field(default=NUSCENES_CAMERAS, repr=False)
 
@@ -203,10 +213,15 @@ class Variant:
         """How many frames the network takes: the lifted ones, and with stereo one more to match with."""
         return self.lifted_frames + (self.stereo is not None)
 
+    @property
+    def points_per_camera(self) -> int:
+        """How many frustum points one camera has in one frame: D * fH * fW."""
+        height, width = self.feature_size
+        return self.depth_bins * height * width
+
     def points(self, cameras: int) -> int:
         """How many frustum points that many cameras have over all lifted frames: F * N * D * fH * fW."""
-        height, width = self.feature_size
-        return self.lifted_frames * cameras * self.depth_bins * height * width
+        return self.lifted_frames * cameras * self.points_per_camera
 
     def plan_cells(self) -> int:
         """How many cells a pooling plan fills: those of the lift grid, once for each lifted frame."""

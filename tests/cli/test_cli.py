@@ -47,10 +47,47 @@ def test_run_writes_labels_and_a_picture(nano, frame, tmp_path):
     occupancy = Occupancy.load(tmp_path / "o" / "labels.npz")
     assert summary["voxels"] == occupancy.counts()
     assert summary["runs_on"].startswith("CPU -> CPU")
+    assert set(summary["points_in_grid"]) == set(camera_names(frame))
+    assert all(0.6 < share < 1 for share in summary["points_in_grid"].values())
     assert f"JPEG by {jpeg_decoder()}" in summary["runs_on"]
     with Image.open(tmp_path / "o" / "bev.png") as image:
         assert image.width > 600
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+
+
+def camera_names(frame):
+    return json.loads((frame / "rig.json").read_text())["cameras"]
+
+
+def test_a_rig_that_can_hardly_be_right_is_told_on_every_way(fresh, frame, tmp_path):
+    """Five of six cameras 300 m away."""
+    document = json.loads((frame / "rig.json").read_text())
+    for name, camera in document["cameras"].items():
+        if name != "CAM_FRONT":
+            camera["sensor2ego"][0][3] += 300.0
+    (tmp_path / "rig.json").write_text(json.dumps(document))
+    given = ("--images", frame, "--rig", tmp_path / "rig.json")
+    done = occvino("verify", fresh.path, *given, check=1)
+    assert "proves little: 14% of the points are in the grid, 81% are usual" in done.stdout
+    assert "CAM_BACK 0%" in done.stdout
+    assert "agrees" not in done.stdout
+    assert "proves little: 14%" in " ".join(occvino("info", fresh.path, check=0).stdout.split())
+    done = occvino("run", fresh.path, *given, "--out", tmp_path / "o", check=0)
+    assert "points in the grid: CAM_FRONT_LEFT 0%, CAM_FRONT 82%" in done.stdout
+    assert "warning: doubts about the rig" in done.stderr
+    for name in "abc":
+        shutil.copytree(frame, tmp_path / "scene" / name)
+        shutil.copy(tmp_path / "rig.json", tmp_path / "scene" / name)
+    done = occvino("run", fresh.path, "--sequence", tmp_path / "scene", "--out", tmp_path / "s", check=0)
+    assert done.stderr.count("doubts about the rig") == 1
+
+
+def test_convert_with_a_crop_says_so(tmp_path):
+    occvino("convert", "occvino-nano", "--out", tmp_path / "n", "--crop", "40", "--image-size", "240x352", check=0)
+    done = occvino("info", tmp_path / "n", check=0)
+    assert "40 rows of the resized image are cut from the top" in " ".join(done.stdout.split())
+    wrong = occvino("convert", "occvino-nano", "--out", tmp_path / "m", "--crop", "bottom", check=2)
+    assert "crop 'bottom' is none: expected top, middle, or how many rows" in wrong.stderr
 
 
 def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):

@@ -14,6 +14,7 @@ from occvino.conversion import verify as module
 from occvino.conversion.verify import verify
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, sha256
+from occvino.geometry.doubts import DoubtfulRigWarning
 from occvino.geometry.lift import EmptyPlanWarning, frustum, rays
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import pose
@@ -138,6 +139,33 @@ def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, images):
         report.first_divergence
         == "bev (constant in PyTorch, so nothing was compared; 0% of the points are in the grid)"
     )
+
+
+def with_few_points(rig):
+    """Five of six cameras 300 m away."""
+    away = {camera.name: camera.sensor2ego.copy() for camera in rig.cameras[1:]}
+    for matrix in away.values():
+        matrix[0, 3] += 300.0
+    return Rig(tuple(replace(c, sensor2ego=away.get(c.name, c.sensor2ego)) for c in rig.cameras))
+
+
+def test_a_frame_with_few_points_in_the_grid_proves_little(fresh, rig, images):
+    with pytest.warns(DoubtfulRigWarning, match="sensor2ego puts it 300 m from the ego origin"):
+        report = verify(fresh, images, with_few_points(rig))
+    assert report.first_divergence is None
+    assert not report.ok
+    assert [share > 0.5 for share in report.points.values()] == [True, *[False] * 5]
+    assert report.proves_little == "14% of the points are in the grid, 81% are usual: is the rig right?"
+    recorded = Artifact.open(fresh.path).manifest.parity
+    assert recorded is not None
+    assert (recorded["ok"], recorded["proves_little"]) == (False, report.proves_little)
+    assert verify(fresh, images, rig).proves_little is None
+
+
+def test_a_model_of_one_camera_proves_as_much(rig, images, tmp_path):
+    front = rig.select(["CAM_FRONT"])
+    artifact = convert("occvino-nano", None, tmp_path / "front", precision="fp32", rig=front)
+    assert verify(artifact, {"CAM_FRONT": images["CAM_FRONT"]}, front).ok
 
 
 def test_a_result_that_cannot_be_recorded_is_still_given(fresh, rig, images, monkeypatch):

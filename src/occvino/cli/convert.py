@@ -9,6 +9,7 @@ from occvino.cli.console import out, say, steps
 from occvino.cli.options import Checkpoint, OptionalRig
 from occvino.cli.tables import print_quantization
 from occvino.errors import OccvinoError, warn
+from occvino.geometry.image_transform import parse_crop
 from occvino.geometry.rig import Rig
 from occvino.images.layout import NUSCENES, ImageInput
 from occvino.variants import get_variant
@@ -47,6 +48,13 @@ def convert(
         ),
     ] = None,
     image_layout: Annotated[str, typer.Option(help="Layout of the raw images: rgb, bgr or nv12.")] = "rgb",
+    crop: Annotated[
+        str,
+        typer.Option(
+            help="Which rows of images too high for the network are cut off: top (as published), middle, or how many "
+            "rows of the resized image to cut from its top. For cameras that are not 16:9 (docs/rig.md)."
+        ),
+    ] = "top",
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with random weights.")
     ] = False,
@@ -86,6 +94,7 @@ def convert(
             calibration_frames=calibration_frames,
             accuracy_budget=accuracy_budget,
             image_input=takes,
+            crop=parse_crop(crop),
             progress=progress,
         )
     if artifact.manifest.quantization:

@@ -27,9 +27,11 @@ from occvino.cli.options import (
     past_frames,
     stages_of,
 )
+from occvino.cli.tables import points_words
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.frames import frames_of, frames_of_folders
+from occvino.geometry.doubts import shares_in_grid
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
 from occvino.runtime import Failure, Frame, Pipeline
@@ -94,13 +96,17 @@ def run(
         before = past_frames(past)
         _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
         occupancy = pipeline(images, loaded, before)
+        seen_by = get_variant(variant) if variant else pipeline.artifact.variant
+        points = shares_in_grid(loaded or pipeline.artifact.baked_rig, seen_by)
         occupancy.save(out_dir / "labels.npz")
         save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
     summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
+    summary["points_in_grid"] = points
     if as_json:
         print_json(summary)
     else:
-        say(f"{runs_on}\nwrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}")
+        written = f"wrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}"
+        say(f"{runs_on}\npoints in the grid: {points_words(points)}\n{written}")
 
 
 @dataclass(frozen=True)

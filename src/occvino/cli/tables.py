@@ -14,6 +14,7 @@ from occvino.artifact import Artifact
 from occvino.errors import VariantError
 from occvino.geometry.inputs import input_names
 from occvino.geometry.temporal import state_shapes, state_slots
+from occvino.variant import Crop
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def print_verification(console: Console, result: "Report") -> None:
             highlight=False,
         )
     console.print(f"{agreement}; frustum points in the grid: {result.points_kept:.0%}", highlight=False)
+    console.print(f"of each camera: {points_words(result.points)}; usual: {result.points_usual:.0%}", highlight=False)
     if result.batch_labels is not None:
         console.print(
             f"stream ({result.temporal}): the IR's labels equal to PyTorch's of all frames at once: "
@@ -58,8 +60,15 @@ def print_verification(console: Console, result: "Report") -> None:
     console.print(f"IR ran on {result.running}", highlight=False)
     if result.ok:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
-    else:
+    elif result.first_divergence:
         console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]", soft_wrap=True)
+    else:
+        console.print(f"[bold yellow]proves little[/]: {result.proves_little}", soft_wrap=True, highlight=False)
+
+
+def points_words(points: Mapping[str, float]) -> str:
+    """The share of points in the grid of each camera, in words."""
+    return ", ".join(f"{name} {share:.0%}" for name, share in points.items())
 
 
 def print_score(console: Console, score: "Score", title: str, *, baked: bool) -> None:
@@ -180,6 +189,7 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
         "stored precision": manifest.precision,
         "cameras": ", ".join(manifest.cameras),
         "temporal": _temporal(artifact),
+        "crop": _crop(manifest.crop),
         "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
         "outputs": ", ".join(manifest.outputs),
         "measured parity": _parity(manifest.parity),
@@ -228,10 +238,20 @@ def _temporal(artifact: Artifact) -> str:
     return f"{manifest.temporal}, one frame at a time; remembers {kept}: {mebibytes:.0f} MiB"
 
 
+def _crop(crop: Crop) -> str:
+    rows = {
+        "top": "rows too many are cut from the top, as published",
+        "middle": "half of the rows too many from the top",
+    }
+    return rows[crop] if isinstance(crop, str) else f"{crop} rows of the resized image are cut from the top"
+
+
 def _parity(parity: Any) -> str:
     if parity is None:
         return "not measured yet: occvino verify"
     verdict = "agrees" if parity["ok"] else f"parts first at {parity['first_divergence']}"
+    if not parity["ok"] and parity["first_divergence"] is None:
+        verdict = f"proves little: {parity['proves_little']}"
     return f"{verdict}; labels equal to PyTorch's: ONNX {parity['onnx_labels']:.4%}, IR {parity['ir_labels']:.4%}"
 
 

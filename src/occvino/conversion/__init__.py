@@ -21,7 +21,8 @@ from occvino.conversion.raw_images import take_raw_images
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
-from occvino.geometry.image_transform import ImageTransform
+from occvino.geometry.doubts import doubts, warn_of_doubts
+from occvino.geometry.image_transform import ImageTransform, parse_crop
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import MAX_CAMERAS, Rig
 from occvino.geometry.temporal import Temporal, check_form
@@ -29,7 +30,7 @@ from occvino.images.layout import ImageInput
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
-from occvino.variant import Variant
+from occvino.variant import Crop, Variant
 from occvino.variants import get_variant
 
 __all__ = ["PRECISIONS", "Precision", "convert", "read_onnx"]
@@ -53,6 +54,7 @@ def convert(
     calibration_frames: int | None = None,
     accuracy_budget: float | None = None,
     image_input: ImageInput | None = None,
+    crop: Crop = "top",
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Artifact:
@@ -75,6 +77,8 @@ def convert(
         accuracy_budget: for int8: points of mIoU that may be lost; 0.3 when left out.
         image_input: let the IR take raw images of this size and layout, under the name `frames`, and resize and
             crop them itself; when left out it takes them resized, under the name `images`. The ONNX file always does.
+        crop: which rows of images that are too high for the network are cut off: "top", as the published models do,
+            "middle", or a number of rows to cut from the top of the resized image (see `Variant.crop`).
         seed: of random weights.
         progress: called with a few words when a step begins.
 
@@ -82,12 +86,14 @@ def convert(
         OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written, an
             accuracy budget that cannot be met.
     """
-    variant = get_variant(name)
+    variant = replace(get_variant(name), crop=parse_crop(crop))
     check_form(variant, temporal)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
+    if rig and not bake_calibration:  # baking makes a plan, which tells more
+        warn_of_doubts(doubts(rig, variant))
     if image_input:
-        ImageTransform.for_test(image_input.size, variant.input_size)  # refuses images that are too flat
+        ImageTransform.for_test(image_input.size, variant.input_size, variant.crop)  # refuses those too flat
     _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
@@ -120,6 +126,7 @@ def convert(
             outputs=("labels", *outputs),
             baked_calibration=bake_calibration,
             temporal=temporal,
+            crop=variant.crop,
             weights=provenance(checkpoint, seed),
             versions=_versions(),
             files={file: sha256(folder / file) for file in written},
@@ -128,7 +135,7 @@ def convert(
             manifest = to_int8(Artifact(folder, manifest), calibration, progress)
         if image_input:  # last: what it adds is exact arithmetic on grey levels, which must not be quantised
             progress("resizing inside the graph")
-            take_raw_images(folder / IR, image_input)
+            take_raw_images(folder / IR, image_input, variant.crop)
             files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
             manifest = replace(manifest, image_input=image_input, files=files)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from occvino.artifact import ONNX, Artifact
 from occvino.errors import ArtifactError
-from occvino.geometry.inputs import Geometry
+from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import state_slots
 from occvino.images.find import Images
@@ -30,6 +30,7 @@ class OnnxPipeline:
     def __init__(self, artifact: Artifact, *, mapping: str = "official", limits: Limits | None = None) -> None:
         self.artifact = artifact
         self.memory = memory_of(artifact, limits)
+        self._geometry = GeometryCache(artifact.variant, artifact.manifest.temporal)
         self._mapping = ClassMapping.named(mapping, artifact.variant)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -65,7 +66,7 @@ class OnnxPipeline:
         rigs = [self.artifact.match(rig) for _, rig in seen]
         inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant)}
         if not self.artifact.manifest.baked_calibration:
-            inputs |= Geometry.of_rigs(rigs, variant).inputs
+            inputs |= self._geometry(rigs).inputs
         arrays = self._run(inputs, self.artifact.manifest.outputs)
         return Occupancy.of_outputs(arrays.pop("labels"), arrays, variant, self._mapping)
 
@@ -76,11 +77,10 @@ class OnnxPipeline:
         variant, manifest = self.artifact.variant, self.artifact.manifest
         rig = self.artifact.match(frame[1])
         recalled = memory.recall(rig, scene, time, follows=follows)
-        geometry = Geometry.of_rigs(recalled.rigs, variant, manifest.temporal)
         images = image_inputs([frame], [rig], variant)
         kept = state_slots(variant, manifest.temporal)
         names = tuple(dict.fromkeys((*manifest.outputs, *kept)))
-        arrays = self._run({**images, **geometry.inputs, **recalled.inputs}, names)
+        arrays = self._run({**images, **self._geometry(recalled.rigs).inputs, **recalled.inputs}, names)
         memory.keep(recalled, {name: arrays[name] for name in kept}, scene, time)
         extras = {name: arrays[name] for name in manifest.outputs if name != "labels"}
         return Occupancy.of_outputs(arrays["labels"], extras, variant, self._mapping, recalled.history)

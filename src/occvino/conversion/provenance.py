@@ -29,7 +29,9 @@ def rebuild(artifact: Artifact, checkpoint: str | Path | None = None) -> FlashOc
         ArtifactError: they are not there, or are others.
     """
     seed = artifact.manifest.weights.get("random_seed", 0)
-    return build(artifact.manifest.variant, weights_path(artifact, checkpoint), seed=seed)
+    model = build(artifact.manifest.variant, weights_path(artifact, checkpoint), seed=seed)
+    model.variant = artifact.variant  # with the artifact's crop, which no layer depends on
+    return model
 
 
 def weights_path(artifact: Artifact, checkpoint: str | Path | None = None) -> Path | None:

@@ -22,6 +22,7 @@ from openvino import opset8, opset13
 from occvino.geometry.image_transform import ImageTransform
 from occvino.images.layout import ImageInput
 from occvino.images.resample import Band, bands, filter_matrix
+from occvino.variant import Crop
 
 FRAMES, IMAGES = "frames", "images"
 PREFIX = "raw_images/"
@@ -32,15 +33,17 @@ _MARK = '<rt_info><attribute name="precise" version="0"/></rt_info>'
 _LAYER = re.compile(rf'(<layer [^>]*name="{PREFIX}[^>]*>\s*(?:<data [^>]*/>)?)')
 
 
-def take_raw_images(xml_path: Path, image_input: ImageInput) -> None:
+def take_raw_images(xml_path: Path, image_input: ImageInput, crop: Crop = "top") -> None:
     """Make the IR in a file take raw images as `frames`, and not resized ones as `images`; the file is replaced.
+
+    `crop` is that of the variant.
 
     Raises:
         RigError: the images are too flat for the network.
     """
     model = ov.Core().read_model(xml_path)
     images = model.input(IMAGES)
-    transform = ImageTransform.for_test(image_input.size, (images.shape[1], images.shape[2]))
+    transform = ImageTransform.for_test(image_input.size, (images.shape[1], images.shape[2]), crop)
     resizer = resizing(image_input, transform, images.shape[0])
     _join(model, resizer)
     with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:

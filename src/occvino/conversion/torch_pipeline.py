@@ -1,13 +1,15 @@
 """The PyTorch model itself on the same frames: the NVIDIA side of a comparison, with no mmcv and no CUDA extension."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
-from occvino.geometry.inputs import Geometry
+from occvino.geometry.image_transform import parse_crop
+from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.rig import Rig
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
@@ -17,6 +19,7 @@ from occvino.networks.panoptic import CENTRE_HEADS
 from occvino.runtime.memory import Memory
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping
+from occvino.variant import Crop
 from occvino.variants import get_variant
 
 
@@ -28,6 +31,7 @@ class TorchPipeline:
         checkpoint: the weights (see `build`).
         device: a PyTorch device, "cpu" or "cuda".
         mapping: "official" or "corrected", as for `Pipeline`.
+        crop: of images that are too high, as for `convert`.
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit.
@@ -36,7 +40,13 @@ class TorchPipeline:
     """
 
     def __init__(
-        self, name: str, checkpoint: str | Path | None, device: str = "cpu", *, mapping: str = "official"
+        self,
+        name: str,
+        checkpoint: str | Path | None,
+        device: str = "cpu",
+        *,
+        mapping: str = "official",
+        crop: Crop = "top",
     ) -> None:
         self._mapping = Mapping.named(mapping, get_variant(name))
         if device.split(":")[0] not in ("cpu", "cuda"):
@@ -46,7 +56,8 @@ class TorchPipeline:
         torch.backends.cudnn.allow_tf32 = False  # 10-bit mantissas, cuDNN's default, are no reference
         self._device = torch.device(device)
         model = build(name, checkpoint)
-        self._variant = model.variant
+        self._variant = replace(model.variant, crop=parse_crop(crop))
+        self._geometry = GeometryCache(self._variant)
         self.memory: Memory | None = None
         self._network = Deployable(model).eval().to(self._device)
         self._names = (*tap_names(model.variant), "labels")
@@ -69,7 +80,7 @@ class TorchPipeline:
         seen = with_past(images, rig, past, self._variant.frames)
         names = self._variant.camera_names
         rigs = [rig.select(names) if set(rig.names) == set(names) else rig for _, rig in seen]
-        inputs = {**image_inputs(seen, rigs, self._variant), **Geometry.of_rigs(rigs, self._variant).inputs}
+        inputs = {**image_inputs(seen, rigs, self._variant), **self._geometry(rigs).inputs}
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in inputs.values()))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from occvino.conversion.export import Deployable
-from occvino.geometry.inputs import Geometry
+from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal, state_slots
 from occvino.networks import FlashOcc
@@ -28,6 +28,7 @@ class TorchStream:
         self.memory = Memory(model.variant, temporal, cameras)
         self._network = Deployable(model, temporal).eval()
         self._variant = model.variant
+        self._geometry = GeometryCache(model.variant, temporal)
         self._temporal: Temporal = temporal
 
     def __call__(self, images: NDArray[np.uint8], rig: Rig) -> dict[str, NDArray[Any]]:
@@ -47,4 +48,4 @@ class TorchStream:
         return self._inputs(self.memory.recall(rig, follows=True))
 
     def _inputs(self, recalled: Recalled) -> dict[str, NDArray[Any]]:
-        return {**Geometry.of_rigs(recalled.rigs, self._variant, self._temporal).inputs, **recalled.inputs}
+        return {**self._geometry(recalled.rigs).inputs, **recalled.inputs}

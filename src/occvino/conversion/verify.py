@@ -18,6 +18,7 @@ from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError, warn
 from occvino.files import OutputError
+from occvino.geometry.doubts import FEW, shares_in_grid, usual_share
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
@@ -74,6 +75,9 @@ class Resized:
 class Report:
     """What `verify` found. `ok` is its verdict.
 
+    `points`: of each camera of the newest frame, which share of its points is in the grid; `points_usual`: which share
+    a camera as in nuScenes has there. A frame with few points in the grid proves little, however well it agrees.
+
     `batch_labels`: of a streaming artifact, the share of the IR's labels that equal those of PyTorch with all frames at
     once. The exact form must have the same labels; for the fast form the share is only reported.
     """
@@ -84,6 +88,8 @@ class Report:
     tolerances: Mapping[str, Tolerance]
     running: Running
     points_kept: float
+    points: Mapping[str, float]
+    points_usual: float
     batch_labels: float | None = None
     temporal: Temporal = "batch"
     resized: Resized | None = None
@@ -115,13 +121,26 @@ class Report:
         return None
 
     @property
+    def proves_little(self) -> str | None:
+        """Why agreement on this frame says little about others, in words; None if it does say something."""
+        found = sum(self.points.values()) / len(self.points)
+        if found >= FEW * self.points_usual:
+            return None
+        return f"{found:.0%} of the points are in the grid, {self.points_usual:.0%} are usual: is the rig right?"
+
+    @property
     def ok(self) -> bool:
-        """Whether every tap and the labels are within tolerance."""
-        return self.first_divergence is None
+        """Whether every tap and the labels are within tolerance, on a frame that proves something."""
+        return self.first_divergence is None and self.proves_little is None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; a figure that is not finite is None."""
-        verdict = {**asdict(self), "first_divergence": self.first_divergence, "ok": self.ok}
+        verdict = {
+            **asdict(self),
+            "first_divergence": self.first_divergence,
+            "proves_little": self.proves_little,
+            "ok": self.ok,
+        }
         return json.loads(json.dumps(verdict), parse_constant=lambda _: None)
 
 
@@ -183,6 +202,7 @@ class Expected:
     onnx: Arrays
     floors: Mapping[str, Mapping[str, Error]]
     points_kept: float
+    points: Mapping[str, float]
     batch: Arrays | None = None
     resized: Resized | None = None
 
@@ -230,7 +250,9 @@ def expect(
         to_ir["frames"] = raw[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")
     from_onnx = run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
-    return Expected(to_ir, taps, from_onnx, floors, geometry.plan.kept / geometry.plan.points, batch, against_pillow)
+    kept = geometry.plan.kept / geometry.plan.points
+    points = shares_in_grid(rigs[0], variant)
+    return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow)
 
 
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "f32") -> Report:
@@ -247,6 +269,8 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
         tolerances=tolerances,
         running=ran,
         points_kept=expected.points_kept,
+        points=expected.points,
+        points_usual=usual_share(opened.variant),
         batch_labels=float((ir_labels == batch["labels"]).mean()) if batch else None,
         temporal=opened.manifest.temporal,
         resized=expected.resized,

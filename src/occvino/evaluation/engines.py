@@ -102,4 +102,5 @@ def load_engine(
     weights = weights_path(artifact, checkpoint)
     if weights is None:
         raise OccvinoError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
-    return TorchPipeline(artifact.manifest.variant, weights, mapping=mapping), "PyTorch, CPU, f32"
+    model = TorchPipeline(artifact.manifest.variant, weights, mapping=mapping, crop=artifact.manifest.crop)
+    return model, "PyTorch, CPU, f32"

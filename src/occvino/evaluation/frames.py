@@ -98,7 +98,7 @@ def _frame(path: Path, rig: Rig | None) -> Frame | OccvinoError:
     try:
         if rig:
             return Frame(path, rig)
-        found, told = Rig.load(path / RIG), json.loads((path / RIG).read_text(encoding="utf-8"))
+        found, told = Rig.load(path / RIG), json.loads((path / RIG).read_text(encoding="utf-8-sig"))
         scene, time = told.get("scene"), told.get("time")
         if not isinstance(scene, str | None):
             raise RigError(f'{path / RIG}: "scene" is {scene!r}, expected a name')

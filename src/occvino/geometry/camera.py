@@ -4,11 +4,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from occvino.errors import RigError
-from occvino.geometry.transforms import Matrix, frozen, moved, rigid_inverse
+from occvino.errors import RigError, warn
+from occvino.geometry.transforms import Matrix, frozen, moved, nearest_rotation, rigid_inverse
 
 _ROTATION_TOLERANCE = 1e-4
 """float32 rotations are orthonormal to about 1e-6; a wrong one is off by far more than this."""
+_ROUNDED = 2e-3
+"""How far one that was rounded to three decimals may be off: half a unit in each entry, times two, times sqrt(3)."""
+
+
+class RoundedRotationWarning(UserWarning):
+    """A rotation was given with so few decimals that it had to be made orthonormal again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +31,9 @@ class Camera:
 
     Raises:
         RigError: names the camera, the value and what was expected.
+
+    Warns with `RoundedRotationWarning` where a rotation was rounded to three or four decimals, and takes the nearest
+    rotation.
     """
 
     name: str
@@ -40,8 +49,8 @@ class Camera:
         if self.width < 1 or self.height < 1:
             raise RigError(f"{self.name}: the image is {self.width}x{self.height}; both must be 1 or more")
         _check_intrinsics(self.name, self.intrinsics)
-        _check_rigid(self.name, "sensor2ego", self.sensor2ego)
-        _check_rigid(self.name, "ego2global", self.ego2global)
+        for what in ("sensor2ego", "ego2global"):
+            object.__setattr__(self, what, _rigid(self.name, what, getattr(self, what)))
 
     def project(self, points: Matrix) -> Matrix:
         """Points of the global frame [K, 3] that it sees, as u, v (raw pixels) and depth (metres), [M, 3].
@@ -73,6 +82,10 @@ def _check_intrinsics(name: str, k: Matrix) -> None:
         raise RigError(f"{name}: intrinsics have shape {k.shape}, expected (3, 3)")
     if not np.isfinite(k).all():
         raise RigError(f"{name}: intrinsics hold a value that is not finite: {k.tolist()}")
+    if not k.any():
+        raise RigError(
+            f"{name}: intrinsics are all zero, as in ROS's camera_info of an uncalibrated camera: calibrate it"
+        )
     if not np.array_equal(k[2], [0.0, 0.0, 1.0]):
         raise RigError(f"{name}: the last row of the intrinsics is {k[2].tolist()}, expected [0, 0, 1]")
     if k[0, 0] <= 0 or k[1, 1] <= 0:
@@ -82,20 +95,37 @@ def _check_intrinsics(name: str, k: Matrix) -> None:
         )
     if abs(k[0, 0] * k[1, 1] - k[0, 1] * k[1, 0]) < 1e-6 * k[0, 0] * k[1, 1]:
         raise RigError(f"{name}: intrinsics are singular: the first two rows are parallel, {k[:2].tolist()}")
+    if not k[:2, 2].any():
+        raise RigError(
+            f"{name}: intrinsics have no principal point: cx = cy = 0, the corner of the image. Give it in pixels from "
+            "that corner; it is near the middle of the image"
+        )
 
 
-def _check_rigid(name: str, what: str, matrix: Matrix) -> None:
+def _rigid(name: str, what: str, matrix: Matrix) -> Matrix:
+    """The matrix, with the nearest rotation in the place of one that was rounded."""
     if matrix.shape != (4, 4):
         raise RigError(f"{name}: {what} has shape {matrix.shape}, expected (4, 4)")
     if not np.isfinite(matrix).all():
         raise RigError(f"{name}: {what} holds a value that is not finite: {matrix.tolist()}")
     rotation = matrix[:3, :3]
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if error > _ROTATION_TOLERANCE:
+    if error > _ROUNDED:
         raise RigError(
-            f"{name}: the 3x3 part of {what} is not a rotation: R R^T differs from the identity by {error:.3g}"
+            f"{name}: the 3x3 part of {what} is not a rotation: R R^T differs from the identity by {error:.3g}. Give "
+            "all decimals of the matrix, without a scale in it, or a quaternion (rotation_wxyz)"
         )
     if np.linalg.det(rotation) < 0:
         raise RigError(f"{name}: the 3x3 part of {what} mirrors (determinant -1): an axis is flipped")
     if not np.array_equal(matrix[3], [0.0, 0.0, 0.0, 1.0]):
         raise RigError(f"{name}: the last row of {what} is {matrix[3].tolist()}, expected [0, 0, 0, 1]")
+    if error <= _ROTATION_TOLERANCE:
+        return matrix
+    warn(
+        f"{name}: the 3x3 part of {what} is a rotation with few decimals: R R^T differs from the identity by "
+        f"{error:.3g}. The nearest rotation is used; give six decimals or more, or a quaternion (rotation_wxyz)",
+        RoundedRotationWarning,
+    )
+    orthonormal = matrix.copy()
+    orthonormal[:3, :3] = nearest_rotation(rotation)
+    return frozen(orthonormal, np.float64)

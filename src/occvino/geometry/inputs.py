@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import RigError
 from occvino.geometry.calibration import Calibration
+from occvino.geometry.doubts import doubts, warn_of_doubts
 from occvino.geometry.lift import PoolingPlan, cameras_per_frame
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import MISSING, Temporal, state_inputs
@@ -51,19 +52,25 @@ class Geometry:
     def of_rigs(cls, rigs: Sequence[Rig], variant: Variant, temporal: Temporal = "batch") -> "Geometry":
         """From the rigs of all frames, newest first. Other modules call this and compose no matrices themselves.
 
+        Warns with `DoubtfulRigWarning` where the newest rig can hardly be right.
+
         Raises:
             RigError: there is not one rig for each frame of the variant, or the rigs have different cameras.
         """
-        return cls.of(joint_calibration(rigs, variant), variant, temporal)
+        return GeometryCache(variant, temporal)(rigs)
 
 
 class GeometryCache:
-    """`Geometry.of_rigs` for one network, computed again only when a rig has moved. Several threads may call it."""
+    """`Geometry.of_rigs` for one network, computed again only when a rig has moved. Several threads may call it.
+
+    It warns of each doubt about a camera once, however often that camera moves.
+    """
 
     def __init__(self, variant: Variant, temporal: Temporal = "batch") -> None:
         self._variant = variant
         self._temporal: Temporal = temporal
         self._last: tuple[bytes, Geometry] | None = None
+        self._told: set[tuple[str, str]] = set()
 
     def __call__(self, rigs: Sequence[Rig]) -> Geometry:
         """Arguments and errors are those of `Geometry.of_rigs`."""
@@ -71,7 +78,13 @@ class GeometryCache:
         fingerprint, last = calibration.fingerprint(), self._last  # read once: another thread may replace it
         if last is None or last[0] != fingerprint:
             last = self._last = fingerprint, Geometry.of(calibration, self._variant, self._temporal)
+            self._warn(rigs[0], last[1].plan)
         return last[1]
+
+    def _warn(self, rig: Rig, plan: PoolingPlan) -> None:
+        new = [each for each in doubts(rig, self._variant, plan) if (each.camera, each.kind) not in self._told]
+        self._told.update((each.camera, each.kind) for each in new)
+        warn_of_doubts(new)
 
 
 def beside_plan(

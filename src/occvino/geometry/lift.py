@@ -106,6 +106,12 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
     return cell.reshape(-1)
 
 
+def points_in_grid(calibration: Calibration, variant: Variant) -> NDArray[np.int64]:
+    """How many frustum points of each camera [N] are in the grid."""
+    inside = cells_of_points(calibration, variant).reshape(len(calibration), -1) != OUTSIDE
+    return inside.sum(axis=1)
+
+
 def cameras_per_frame(calibration: Calibration, variant: Variant) -> int:
     """N, where a calibration holds the cameras of all the frames that the variant takes.
 
@@ -144,7 +150,13 @@ class PoolingPlan:
     interval_starts: NDArray[np.int32]  # [cells]
     points: int
     rows: int
-    kept: int
+    kept_of: tuple[int, ...]
+    """How many points of each camera are in the grid, frame after frame."""
+
+    @property
+    def kept(self) -> int:
+        """How many points are in the grid."""
+        return sum(self.kept_of)
 
     @classmethod
     def from_rig(cls, rig: Rig, variant: Variant) -> "PoolingPlan":
@@ -202,7 +214,10 @@ class PoolingPlan:
         ranks_feat = _pixel_of_point(points, depth_bins, pixels)[ranks_depth]
         sizes = np.bincount(owner, minlength=cells) + 1
         starts = (np.cumsum(sizes) - sizes).astype(np.int32)
-        return cls(ranks_depth, ranks_feat, starts, points, points // depth_bins, points - outside.size)
+        per_camera = depth_bins * pixels
+        lost = np.diff(np.searchsorted(outside, np.arange(0, points + 1, per_camera)))
+        kept_of = tuple((per_camera - lost).tolist())
+        return cls(ranks_depth, ranks_feat, starts, points, points // depth_bins, kept_of)
 
     @classmethod
     def stack(cls, frames: "Sequence[PoolingPlan]") -> "PoolingPlan":
@@ -223,7 +238,7 @@ class PoolingPlan:
             np.concatenate(starts).astype(np.int32),
             nothing[0],
             nothing[1],
-            sum(frame.kept for frame in frames),
+            tuple(kept for frame in frames for kept in frame.kept_of),
         )
 
     def inputs(self) -> dict[str, NDArray[np.int32]]:

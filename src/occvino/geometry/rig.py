@@ -58,11 +58,13 @@ class Rig:
     def load(cls, path: str | Path) -> "Rig":
         """Read a rig from JSON: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}`.
 
-        Poses are a matrix [4, 4] or `{"rotation_wxyz": [4], "translation_m": [3]}`; `ego2global` may be left out for a
-        vehicle that stands still. Other keys are ignored, so a file may say more than this reader needs.
+        Poses are a matrix [4, 4], `{"rotation_wxyz": [4], "translation_m": [3]}`, or a ROS pose whose fields have
+        names; `ego2global` may be left out for a vehicle that stands still. Keys that begin with "_" or "comment" are
+        ignored; other unknown ones too, with an `UnknownKeyWarning`.
 
         Raises:
-            RigError: the file is missing, not JSON, or a value cannot be right.
+            RigError: the file is missing, not JSON, or a value cannot be right; `ego2global` is given for some of the
+                cameras only; the lenses distort.
         """
         return cls(load_rig(path))
 
@@ -104,10 +106,12 @@ class Rig:
         return Rig(tuple(by_name[name] for name in names))
 
     def image_transforms(self, variant: Variant) -> tuple[ImageTransform, ...]:
-        """For each camera, how its image becomes the variant's input."""
-        return tuple(
-            ImageTransform.for_test((camera.height, camera.width), variant.input_size) for camera in self.cameras
-        )
+        """For each camera, how its image becomes the variant's input.
+
+        Raises:
+            RigError: an image is too flat, or the principal point is not in what the network would see of it.
+        """
+        return tuple(_transform_of(camera, variant) for camera in self.cameras)
 
     def map_origin(self) -> Matrix:
         """What to subtract from positions on the map [3], metres: nothing, or this vehicle's own when it is far off."""
@@ -130,6 +134,28 @@ class Rig:
             post_trans=np.array([[-t.crop[0], -t.crop[1], 0.0] for t in transforms], np.float32),
             bda=np.eye(3, dtype=np.float32),
         )
+
+
+def _transform_of(camera: Camera, variant: Variant) -> ImageTransform:
+    try:
+        transform = ImageTransform.for_test((camera.height, camera.width), variant.input_size, variant.crop)
+    except RigError as error:
+        raise RigError(f"{camera.name}: {error}") from error
+    (x, y), (width, height) = camera.intrinsics[:2, 2], transform.resized
+    left, top, right, bottom = transform.crop
+    if left <= x * transform.scale <= right and top <= y * transform.scale <= bottom:
+        return transform
+    if not (0 <= x <= camera.width and 0 <= y <= camera.height):
+        raise RigError(
+            f"{camera.name}: the principal point ({x:.0f}, {y:.0f}) is outside of the {camera.width}x{camera.height} "
+            "image: are the intrinsics those of images of another size? Give width, height and intrinsics of the same "
+            "images; Rig.scaled changes them together"
+        )
+    raise RigError(
+        f"{camera.name}: the crop {variant.crop!r} keeps the rows {top} to {bottom} of the image resized to "
+        f"{width}x{height} for {variant.name}, and the principal point is in row {y * transform.scale:.0f}: the "
+        "horizon would be lost. Convert with --crop middle, or --crop ROWS to cut that many from the top"
+    )
 
 
 class UnknownPoseWarning(UserWarning):

@@ -41,6 +41,13 @@ def pose(rotation_wxyz: ArrayLike, translation: ArrayLike) -> Matrix:
     return matrix
 
 
+def nearest_rotation(matrix: Matrix) -> Matrix:
+    """The rotation nearest to one that was rounded [3, 3]: Newton's iteration for the polar factor."""
+    for _ in range(4):  # the error is squared in each
+        matrix = matrix @ (3 * np.eye(3) - matrix.T @ matrix) / 2
+    return matrix
+
+
 def rigid_inverse(matrix: NDArray[np.floating[Any]]) -> Matrix:
     """Inverse of rigid transforms [..., 4, 4] in closed form, float64: R' = R^T, t' = -R^T t."""
     rotation_t = np.swapaxes(matrix[..., :3, :3].astype(np.float64), -1, -2)
