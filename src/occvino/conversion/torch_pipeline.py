@@ -9,6 +9,7 @@ from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
+from occvino.images.exif import exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.networks import build
@@ -29,16 +30,24 @@ class TorchPipeline:
         checkpoint: the weights (see `build`).
         device: a PyTorch device, "cpu" or "cuda".
         mapping: "official" or "corrected", as for `Pipeline`.
+        exif: "warn", "apply" or "ignore", as for `Pipeline`.
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit.
         DeviceError: this PyTorch has no such device.
-        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
+        OccvinoError: there is no such mapping or `exif`, or a mapping was asked for and the model finds no instances.
     """
 
     def __init__(
-        self, name: str, checkpoint: str | Path | None, device: str = "cpu", *, mapping: str = "official"
+        self,
+        name: str,
+        checkpoint: str | Path | None,
+        device: str = "cpu",
+        *,
+        mapping: str = "official",
+        exif: str = "warn",
     ) -> None:
+        self._exif = exif_of(exif)
         self._mapping = Mapping.named(mapping, get_variant(name))
         if device.split(":")[0] not in ("cpu", "cuda"):
             raise DeviceError(f"PyTorch is run on cpu or cuda here, not on {device}")
@@ -70,7 +79,8 @@ class TorchPipeline:
         seen = with_past(images, rig, past, self._variant.frames)
         names = self._variant.camera_names
         rigs = [rig.select(names) if set(rig.names) == set(names) else rig for _, rig in seen]
-        inputs = {**image_inputs(seen, rigs, self._variant), **Geometry.of_rigs(rigs, self._variant).inputs}
+        images_in = image_inputs(seen, rigs, self._variant, exif=self._exif)
+        inputs = {**images_in, **Geometry.of_rigs(rigs, self._variant).inputs}
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in inputs.values()))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}
