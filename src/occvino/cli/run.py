@@ -80,9 +80,8 @@ def run(
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
-        pipeline, runs_on = _pipeline(
-            model, device, precision, torch, variant, {"mapping": mapping, "exif": exif}, options
-        )
+        of_both = {"mapping": mapping, "exif": exif}
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, of_both, options)
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
@@ -197,7 +196,7 @@ def _pipeline(
     precision: str,
     torch: str | None,
     variant: str | None,
-    of_both: dict[str, Any],
+    of_both: dict[str, str],
     options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:

@@ -12,7 +12,7 @@ from occvino.errors import ArtifactError
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import state_slots
-from occvino.images.exif import exif_of
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.runtime.memory import Limits, Memory, memory_of
@@ -32,7 +32,7 @@ class OnnxPipeline:
     def __init__(
         self, artifact: Artifact, *, mapping: str = "official", limits: Limits | None = None, exif: str = "warn"
     ) -> None:
-        self._exif = exif_of(exif)
+        self._exif: Exif = exif_of(exif)
         self.artifact = artifact
         self.memory = memory_of(artifact, limits)
         self._mapping = ClassMapping.named(mapping, artifact.variant)

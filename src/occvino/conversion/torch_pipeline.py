@@ -9,7 +9,7 @@ from occvino.conversion.export import Deployable
 from occvino.errors import DeviceError
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
-from occvino.images.exif import exif_of
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.networks import build
@@ -47,7 +47,7 @@ class TorchPipeline:
         mapping: str = "official",
         exif: str = "warn",
     ) -> None:
-        self._exif = exif_of(exif)
+        self._exif: Exif = exif_of(exif)
         self._mapping = Mapping.named(mapping, get_variant(name))
         if device.split(":")[0] not in ("cpu", "cuda"):
             raise DeviceError(f"PyTorch is run on cpu or cuda here, not on {device}")

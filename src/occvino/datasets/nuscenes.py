@@ -12,6 +12,7 @@ from occvino.datasets.infos import load_infos
 from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError, Record, Tables
 from occvino.errors import FrameError
+from occvino.files import parts_inside
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import Matrix, moved, pose
 from occvino.images.decode import Reading, read_into
@@ -45,6 +46,11 @@ class Sample:
     lidar2ego: Matrix
     lidar: Path
     labels: Path
+
+    def __post_init__(self) -> None:
+        for what, name in {"scene name": self.scene, "token": self.token}.items():
+            if parts_inside(name) != (name,):
+                raise DatasetError(f"the {what} {name!r} can be no folder name, and labels are stored under it")
 
     @property
     def lidar2global(self) -> Matrix:
@@ -232,10 +238,10 @@ def _frame_from_sample(
         scene=scene,
         timestamp=sample["timestamp"],
         rig=Rig.from_nuscenes(records, cameras),
-        images=tuple(tables.root / data[channel]["filename"] for channel in cameras),
+        images=tuple(tables.file(data[channel]) for channel in cameras),
         ego2global=pose(lidar["ego2global_rotation"], lidar["ego2global_translation"]),
         lidar2ego=pose(lidar["sensor2ego_rotation"], lidar["sensor2ego_translation"]),
-        lidar=tables.root / data["LIDAR_TOP"]["filename"],
+        lidar=tables.file(data["LIDAR_TOP"]),
         labels=tables.root / "gts" / scene / sample["token"] / "labels.npz",
     )
 

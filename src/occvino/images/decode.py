@@ -9,7 +9,6 @@ Size, format and depth are checked by the header, before any pixel is decoded.
 """
 
 import io
-import os
 import stat
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -118,7 +117,7 @@ def _check_file(source: ImageLike, camera: Camera) -> None:
         return
     label = _label(source, camera)
     try:
-        found = os.stat(source)
+        found = Path(source).stat()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise FrameError(f"{label} cannot be read as an image: {error}") from error
     if not stat.S_ISREG(found.st_mode):
@@ -180,7 +179,8 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
         if image.size != (camera.width, camera.height):
             raise _wrong_size(image.size, camera, label)
         return image
-    if not isinstance(source, str | Path | bytes | Image.Image) and not hasattr(source, "read"):
+    known = isinstance(source, str | Path | bytes | Image.Image)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not (known or hasattr(source, "read")):
         kind = type(source).__name__
         raise FrameError(f"{label} is a {kind}, expected a file, bytes, a uint8 array or a Pillow image")
     try:

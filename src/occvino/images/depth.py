@@ -37,7 +37,7 @@ def depth_of(image: Image.Image, label: str) -> Depth | None:
     """
     tiles: list[Any] = list(getattr(image, "tile", ()))
     codec, args = (tiles[0][0], tiles[0][3]) if tiles else ("", ())
-    fields = args if isinstance(args, tuple) else (args,)
+    fields: list[Any] = [*args] if isinstance(args, tuple) else [args]
     if codec.startswith("ppm") and fields[-1] > 255:
         return Depth(8, sure=fields[-1] != 65535)
     raw = _RAW.match(str(fields[0])) if fields else None

@@ -1,6 +1,5 @@
 """Which image belongs to which camera: by name in a folder or a mapping, by position in a sequence."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -82,7 +81,7 @@ def _find(folder: Path, entries: Sequence[str], name: str) -> Path:
 
 def _entries(folder: Path) -> list[str]:
     """Names in a folder, without the `._NAME` files that macOS puts beside others."""
-    return sorted(entry for entry in os.listdir(folder) if not entry.startswith("._"))
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("._"))
 
 
 def _images(folder: Path, entries: Sequence[str], fits: Callable[[str], bool]) -> list[Path]:
@@ -92,7 +91,7 @@ def _images(folder: Path, entries: Sequence[str], fits: Callable[[str], bool]) -
 def _images_below(folder: Path, parts: Sequence[str], fits: Callable[[str], bool]) -> list[Path]:
     """Of the subfolder that the parts lead to; none if there is none."""
     for part in parts:
-        if part not in os.listdir(folder) or not (folder / part).is_dir():
+        if part not in _entries(folder) or not (folder / part).is_dir():
             return []
         folder = folder / part
     return _images(folder, _entries(folder), fits)

@@ -17,7 +17,7 @@ from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.lift import PoolingPlan
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
-from occvino.images.exif import exif_of
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.renamed import renamed_keywords
@@ -85,7 +85,7 @@ class Pipeline:
         limits: Limits | None = None,
         exif: str = "warn",
     ) -> None:
-        self._exif = exif_of(exif)
+        self._exif: Exif = exif_of(exif)
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
