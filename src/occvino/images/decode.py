@@ -190,9 +190,13 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
             return _decode(image, camera, reading, label, nullcontext())
     except FrameError:
         raise
+    except UnidentifiedImageError as error:
+        raise FrameError(f"{label} cannot be read as an image: it is none of {', '.join(FORMATS)}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        size = f"{camera.width}x{camera.height}"
+        raise FrameError(f"{label} is far larger than the {size} that the rig says: {error}") from error
     except Exception as error:  # what Pillow's readers raise on a damaged file is of many kinds
-        read = f"; {', '.join(FORMATS)} can be" if isinstance(error, UnidentifiedImageError) else ""
-        raise FrameError(f"{label} cannot be read as an image: {error}{read}") from error
+        raise FrameError(f"{label} cannot be read as an image: {error}") from error
 
 
 def _decode(

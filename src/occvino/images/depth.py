@@ -23,10 +23,14 @@ _LEAST = 64
 
 
 class Depth(NamedTuple):
-    """How many bits more than 8 a channel of Pillow's image has or had, and whether the file says that all are used."""
+    """How many bits more than 8 a channel of Pillow's image has or had, and whether the file says that all are used.
+
+    `rounded`: Pillow rounds what does not fit into 8, and does not cut it off.
+    """
 
     shift: int
     sure: bool
+    rounded: bool = False
 
 
 def depth_of(image: Image.Image, label: str) -> Depth | None:
@@ -39,7 +43,7 @@ def depth_of(image: Image.Image, label: str) -> Depth | None:
     codec, args = (tiles[0][0], tiles[0][3]) if tiles else ("", ())
     fields: list[Any] = [*args] if isinstance(args, tuple) else [args]
     if codec.startswith("ppm") and fields[-1] > 255:
-        return Depth(8, sure=fields[-1] != 65535)
+        return Depth(8, sure=fields[-1] != 65535, rounded=image.mode != "I")
     raw = _RAW.match(str(fields[0])) if fields else None
     if _is_deep_tiff(image) and (raw is None or image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO):  # type: ignore[attr-defined]
         raise FrameError(f"{label} is a TIFF of more than 8 bits a channel in a form that is not read: {_FIX}")
@@ -69,19 +73,14 @@ def to_8_bits(image: Image.Image, depth: Depth, label: str) -> Image.Image:
     """
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> depth.shift).astype(np.uint8))
-    brightest = max(high for _, high in _ranges(image))
-    if not depth.sure and brightest < _LEAST:
-        bits = (brightest * 256 + 255).bit_length()
+    colours = [image.getchannel(band) for band in image.getbands() if band != "A"]
+    brightest = max(int(colour.getextrema()[1]) for colour in colours)  # type: ignore[arg-type]  # of one channel
+    white = max(brightest - depth.rounded, 0)  # at least so bright, before it was rounded
+    if not depth.sure and white < _LEAST:
+        bits = (white * 256 + 255).bit_length()
         raise FrameError(
-            f"{label} has 16 bits a channel, and all values are below {2**bits}: either only {bits} bits are used, or "
-            f"it is nearly black, and the file does not say which. {_FIX.capitalize()}: value >> {bits - 8} for "
-            f"{bits} bits, value >> 8 for 16"
+            f"{label} has 16 bits a channel, and its brightest value fills {bits} of them: either no more are used, or "
+            f"it is nearly black, and the file does not say which. {_FIX.capitalize()}: value >> {bits - 8} if {bits} "
+            "are used, value >> 8 if all 16 are"
         )
     return image
-
-
-def _ranges(image: Image.Image) -> list[tuple[int, int]]:
-    """Least and greatest value of each channel but alpha."""
-    if len(image.getbands()) == 1:
-        return [image.getextrema()]  # type: ignore[list-item]
-    return list(image.getextrema())[: 4 if image.mode == "CMYK" else 3]  # type: ignore[arg-type]
