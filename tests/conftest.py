@@ -42,6 +42,14 @@ def real_frame() -> Path:
     return SHARED / "samples" / "nuscenes-0"
 
 
+@pytest.fixture(scope="session")
+def shared_pictures() -> Path:
+    """Folder of images that were read wrongly once."""
+    if not (SHARED / "faults" / "pictures").is_dir():
+        pytest.skip("the reported faults (shared/faults) are not beside this checkout")
+    return SHARED / "faults" / "pictures"
+
+
 def make_camera(name: str, yaw: float = 0.0, *, width: int = 352, height: int = 198, focal: float = 280.0) -> Camera:
     """A camera 1.5 m above the ego origin that looks along `yaw` degrees, left positive."""
     half = np.radians(yaw) / 2

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
@@ -101,6 +102,12 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def parts_inside(name: str) -> tuple[str, ...] | None:
+    """The parts of a name between its slashes, of either kind; None if it has none, or could lead out of a folder."""
+    parts = tuple(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
+    return parts if parts and ".." not in parts and "\0" not in name else None
 
 
 def sha256(path: str | Path) -> str:

@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from occvino.cli.app import app
 from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.images.decode import jpeg_decoder
 from occvino.runtime import Occupancy
@@ -88,6 +90,64 @@ def test_convert_with_a_crop_says_so(tmp_path):
     assert "40 rows of the resized image are cut from the top" in " ".join(done.stdout.split())
     wrong = occvino("convert", "occvino-nano", "--out", tmp_path / "m", "--crop", "bottom", check=2)
     assert "crop 'bottom' is none: expected top, middle, or how many rows" in wrong.stderr
+
+
+def test_what_exif_says_is_warned_of_once(nano, frame, images, tmp_path):
+    """Also in a stream, which warns in several threads."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for name in "ab":
+        shutil.copytree(frame, tmp_path / "scene" / name)
+        Image.fromarray(images["CAM_BACK"]).save(tmp_path / "scene" / name / "CAM_BACK.png", exif=exif)
+    run = ("run", nano.path, "--sequence", tmp_path / "scene", "--out", tmp_path / "o")
+    told = " ".join(occvino(*run, check=0).stderr.split())
+    assert told.count("warning: the EXIF orientation of CAM_BACK is 3, to be turned by 180 degrees") == 1
+    assert "warning" not in occvino(*run, "--exif", "ignore", check=0).stderr
+
+
+class SeenError(Exception):
+    """Ends a command where a test has seen enough."""
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        (("run", "--images", "{0}", "--out", "o"), "occvino.cli.run.Pipeline"),
+        (("verify", "--images", "{0}", "--rig", "{0}/rig.json"), "occvino.conversion.verify.verify"),
+        (("eval", "--dataset", str(SCENE), "--out", "o"), "occvino.evaluation.engines.load_engine"),
+        (("bench", "--images", "{0}", "--rig", "{0}/rig.json"), "occvino.bench.request.Pipeline"),
+    ],
+)
+def test_each_command_hands_on_what_to_do_about_exif(nano, frame, monkeypatch, command, where):
+    def seen(*_, exif, **__):
+        raise SeenError(exif)
+
+    monkeypatch.setattr(where, seen)
+    name, *rest = command
+    given = [name, str(nano.path), *(word.format(frame) for word in rest)]
+    for choice in ("warn", "apply", "ignore"):
+        done = CliRunner().invoke(app, [*given, "--exif", choice])
+        assert isinstance(done.exception, SeenError), done.output
+        assert done.exception.args == (choice,)
+
+
+def test_names_of_ros_topics_and_names_that_no_file_can_have(nano, frame, images, tmp_path):
+    """`convert --rig` refuses what no run could find; the names of topics are found as files."""
+    rig = json.loads((frame / "rig.json").read_text())["cameras"]
+    (tmp_path / "bad.json").write_text(json.dumps({"cameras": {f"../frame1/{name}": rig[name] for name in rig}}))
+    convert = ("convert", "occvino-nano", "--random-weights", "--out", tmp_path / "n", "--rig")
+    done = occvino(*convert, tmp_path / "bad.json", check=2)
+    assert "the camera name '../frame1/CAM_FRONT_LEFT' can be no file name" in done.stderr
+    assert not (tmp_path / "n").exists()
+    (tmp_path / "rig.json").write_text(json.dumps({"cameras": {f"/{name}/image_raw": rig[name] for name in rig}}))
+    occvino(*convert, tmp_path / "rig.json", check=0)
+    run = ("run", tmp_path / "n", "--images", tmp_path, "--rig", tmp_path / "rig.json", "--out", tmp_path / "o")
+    done = occvino(*run, check=2)
+    assert "image not found: CAM_FRONT_LEFT_image_raw.jpg" in done.stderr
+    for name, image in images.items():
+        (tmp_path / name).mkdir()
+        Image.fromarray(image).save(tmp_path / name / "image_raw.bmp")
+    occvino(*run, check=0)
 
 
 def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):

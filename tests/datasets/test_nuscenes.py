@@ -10,6 +10,7 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError
 from occvino.errors import FrameError
+from occvino.images.decode import ImageDoubtWarning
 from occvino.metrics import MIoU
 from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES
 
@@ -160,6 +161,33 @@ def test_info_files_cannot_point_outside_the_set(scenes, tmp_path, field, value)
         NuScenes.from_infos(path, scenes)
 
 
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "samples/../../x.jpg", "C:\\x.jpg", "", "a\\..\\..\\b"]
+)
+def test_tables_cannot_point_outside_the_set(own, name):
+    path = own / "v1.0-synth" / "sample_data.json"
+    records = json.loads(path.read_text())
+    path.write_text(json.dumps([record | {"filename": name} for record in records]))
+    with pytest.raises(DatasetError, match=r"sample_data .* names the file .*: expected one inside of .*scenes, as"):
+        NuScenes(own)
+
+
+@pytest.mark.parametrize("name", ["../../there", "..", "a/b", "a\\b", "", "."])
+def test_names_that_labels_are_stored_under_are_folder_names(own, tmp_path, name):
+    """OUT/<scene>/<token>/labels.npz must lie in OUT."""
+    path = own / "v1.0-synth" / "scene.json"
+    records = json.loads(path.read_text())
+    path.write_text(json.dumps([record | {"name": name} for record in records]))
+    with pytest.raises(DatasetError, match="the scene name .* can be no folder name"):
+        NuScenes(own)
+    document = infos_of(own)
+    document["infos"][0]["token"] = name
+    infos = tmp_path / "infos.pkl"
+    infos.write_bytes(pickle.dumps(document))
+    with pytest.raises(DatasetError, match="the token .* can be no folder name"):
+        NuScenes.from_infos(infos, own)
+
+
 def test_missing_tables(own):
     (own / "v1.0-synth" / "ego_pose.json").unlink()
     with pytest.raises(DatasetError, match=r"ego_pose\.json is missing"):
@@ -187,13 +215,25 @@ def test_broken_links_between_tables(own):
         NuScenes(own)
 
 
+def test_images_that_are_stored_turned(own):
+    """Read as `Pipeline` reads them."""
+    frame = NuScenes(own)[0]
+    stored, exif = frame.load_images(), Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(stored[1]).save(frame.images[1], "PNG", exif=exif)
+    with pytest.warns(ImageDoubtWarning, match="the EXIF orientation of CAM_FRONT is 3, to be turned by 180 degrees"):
+        np.testing.assert_array_equal(frame.load_images(), stored)
+    np.testing.assert_array_equal(frame.load_images("ignore"), stored)
+    np.testing.assert_array_equal(frame.load_images("apply")[1], stored[1, ::-1, ::-1])
+
+
 def test_missing_and_wrong_images(own):
     frame = NuScenes(own)[0]
     Image.new("RGB", (10, 10)).save(frame.images[2])
-    with pytest.raises(FrameError, match="is 10x10 pixels and its record says 96x54"):
+    with pytest.raises(FrameError, match="is 10x10, the rig says 96x54"):
         frame.load_images()
     frame.images[1].write_bytes(b"no image")
-    with pytest.raises(FrameError, match="cannot read the image"):
+    with pytest.raises(FrameError, match="cannot be read as an image"):
         frame.load_images()
     frame.images[0].unlink()
     with pytest.raises(FrameError, match=r"image not found: .*CAM_FRONT_LEFT"):

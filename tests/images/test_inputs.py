@@ -96,7 +96,10 @@ def test_an_array_that_is_no_image_is_named(rig, images, nano_variant):
 
 def test_deep_images_and_other_things_are_refused(rig, images, nano_variant):
     deep = Image.fromarray(np.full((198, 352), 30_000, np.uint16))
-    with pytest.raises(FrameError, match="the image of CAM_BACK has pixels of mode I;16, expected 8-bit"):
+    with pytest.raises(
+        FrameError,
+        match="the image of CAM_BACK has pixels of mode I;16, expected 8-bit .*: save it with 8 bits",
+    ):
         network_images({**images, "CAM_BACK": deep}, rig, nano_variant)
     with pytest.raises(FrameError, match="the image of CAM_BACK is a NoneType, expected a file"):
         network_images({**images, "CAM_BACK": None}, rig, nano_variant)

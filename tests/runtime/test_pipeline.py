@@ -1,16 +1,19 @@
 import threading
+import warnings
 
 import numpy as np
 import openvino as ov
 import PIL
 import pytest
 import simplejpeg
+from PIL import Image
 
-from occvino.errors import ArtifactError, DeviceError, FrameError
+from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
 from occvino.files import OutputError
 from occvino.geometry.lift import EmptyPlanWarning
 from occvino.geometry.rig import Rig
 from occvino.images import inputs as preprocess
+from occvino.images.decode import ImageDoubtWarning
 from occvino.runtime import Occupancy, Pipeline
 from occvino.runtime.devices import check_release
 from tests.conftest import make_camera
@@ -33,6 +36,40 @@ def test_labels_are_those_of_pytorch(pipeline, rig, images):
     assert (occupancy.labels != commonest).mean() > 0.05
     assert occupancy.extras["logits"].shape == (200, 200, 16, 18)
     assert occupancy.extras["depth"].shape == (6, 44, 8, 22)
+
+
+@pytest.fixture
+def turned(rig, images, tmp_path):
+    """The same images, stored upside down with an EXIF orientation that says so."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for name, image in images.items():
+        Image.fromarray(image[::-1, ::-1]).save(tmp_path / f"{name}.png", exif=exif)
+    return tmp_path
+
+
+def test_an_exif_orientation_is_warned_of_applied_or_ignored_by_all_three_forms(nano, rig, images, turned):
+    from occvino.conversion.onnx_pipeline import OnnxPipeline
+    from occvino.conversion.torch_pipeline import TorchPipeline
+
+    stored = {name: image[::-1, ::-1] for name, image in images.items()}
+    for make in (
+        lambda **exif: Pipeline(nano.path, precision="f32", **exif),
+        lambda **exif: OnnxPipeline(nano, **exif),
+        lambda **exif: TorchPipeline("occvino-nano", None, **exif),
+    ):
+        with pytest.warns(ImageDoubtWarning, match="is 3, to be turned by 180 degrees") as caught:
+            found = make()(turned, rig)
+        assert [each.filename for each in caught] == [__file__]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(found.labels, make()(stored, rig).labels)
+            np.testing.assert_array_equal(make(exif="ignore")(turned, rig).labels, found.labels)
+            upright = make(exif="apply")(turned, rig).labels
+            np.testing.assert_array_equal(upright, make()(images, rig).labels)
+        assert (upright != found.labels).any()
+        with pytest.raises(OccvinoError, match="exif 'turn' is not one of warn, apply, ignore"):
+            make(exif="turn")
 
 
 def test_different_frames_give_different_labels(pipeline, rig, images):

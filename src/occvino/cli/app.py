@@ -19,6 +19,7 @@ from occvino.cli.synth import synth
 from occvino.cli.train import train
 from occvino.cli.verify import verify
 from occvino.errors import OccvinoError
+from occvino.images.decode import ImageDoubtWarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,6 +55,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def main() -> None:
     """Entry point: errors of ours end the program with exit code 2 and one readable message."""
     warnings.showwarning = _show_warning
+    warnings.filterwarnings("once", category=ImageDoubtWarning, append=True)  # a stream warns in several threads
     try:
         app()
     except OccvinoError as error:

@@ -14,6 +14,7 @@ from occvino.cli.options import (
     ArtifactPath,
     Cache,
     Device,
+    Exif,
     Hint,
     Json,
     OptionalRig,
@@ -40,6 +41,7 @@ def bench(
         Path | None, typer.Option(help="Folder with one image per camera; default: the scene that ships inside.")
     ] = None,
     rig: OptionalRig = None,
+    exif: Exif = "warn",
     cache: Cache = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the result to this PNG.")] = None,
     as_json: Json = False,
@@ -56,6 +58,7 @@ def bench(
         "threads": threads,
         "stages": stages_of(stage),
         "cache": cache and str(cache),
+        "exif": exif,
     }
     request = Request(str(artifact), options, images and str(images), rig and str(rig))
     with steps(quiet=as_json) as progress:

@@ -7,7 +7,7 @@ import typer
 
 from occvino.cli.console import err, print_json
 from occvino.cli.console import out as screen
-from occvino.cli.options import ArtifactPath, Device, Json, MappingName, Precision, hint_of
+from occvino.cli.options import ArtifactPath, Device, Exif, Json, MappingName, Precision, hint_of
 from occvino.cli.tables import print_score
 
 
@@ -26,6 +26,7 @@ def evaluate(
     precision: Precision = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
     mapping: MappingName = "official",
+    exif: Exif = "warn",
     version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -45,9 +46,11 @@ def evaluate(
     frames = NuScenes(dataset, version)
     count = len(frames) if limit is None else min(limit, len(frames))
     labeller, runs_on = load_engine(
-        engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping
+        engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping, exif=exif
     )
     stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on, "mapping": mapping}
+    if exif == "apply":  # labels are other ones then
+        stamp["exif"] = exif
     predictions = Predictions(out, stamp)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:

@@ -25,6 +25,10 @@ Cache = Annotated[Path | None, typer.Option(help="Folder for compiled models.")]
 MappingName = Annotated[
     str, typer.Option("--mapping", help="Of a panoptic model's centres: official, two bugs included, or corrected.")
 ]
+Exif = Annotated[
+    str,
+    typer.Option(help="Of images that EXIF says are stored turned: apply, ignore, or warn and use them as stored."),
+]
 Past = Annotated[
     list[Path] | None,
     typer.Option(help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."),

@@ -15,6 +15,7 @@ from occvino.cli.console import print_json, say, steps
 from occvino.cli.options import (
     Cache,
     Device,
+    Exif,
     Hint,
     Json,
     MappingName,
@@ -63,6 +64,7 @@ def run(
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
     variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
     mapping: MappingName = "official",
+    exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
     """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if one of many failed.
@@ -80,7 +82,8 @@ def run(
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
-        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, mapping, options)
+        of_both = {"mapping": mapping, "exif": exif}
+        pipeline, runs_on = _pipeline(model, device, precision, torch, variant, of_both, options)
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
@@ -199,7 +202,7 @@ def _pipeline(
     precision: str,
     torch: str | None,
     variant: str | None,
-    mapping: str,
+    of_both: dict[str, str],
     options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:
@@ -210,6 +213,6 @@ def _pipeline(
             )
         from occvino.conversion.torch_pipeline import TorchPipeline
 
-        return TorchPipeline(variant, model, torch, mapping=mapping), f"PyTorch on {torch}; JPEG by {jpeg_decoder()}"
-    pipeline = Pipeline(model, device, precision=hint_of(precision), mapping=mapping, **options)
+        return TorchPipeline(variant, model, torch, **of_both), f"PyTorch on {torch}; JPEG by {jpeg_decoder()}"
+    pipeline = Pipeline(model, device, precision=hint_of(precision), **of_both, **options)
     return pipeline, str(pipeline.running)

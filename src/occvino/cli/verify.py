@@ -10,6 +10,7 @@ from occvino.cli.options import (
     ArtifactPath,
     Checkpoint,
     Device,
+    Exif,
     Json,
     OptionalRig,
     Past,
@@ -30,6 +31,7 @@ def verify(
     checkpoint: Checkpoint = None,
     device: Device = "CPU",
     precision: Precision = "f32",
+    exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
     """Run one frame through PyTorch, ONNX Runtime and the IR and compare them tap by tap; exit 1 if they part.
@@ -53,6 +55,7 @@ def verify(
             checkpoint=checkpoint,
             device=device,
             precision=hint_of(precision),
+            exif=exif,
             progress=progress,
         )
     if as_json:

@@ -12,6 +12,7 @@ from occvino.errors import ArtifactError
 from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import state_slots
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.runtime.memory import Limits, Memory, memory_of
@@ -20,14 +21,17 @@ from occvino.runtime.panoptic import Mapping as ClassMapping
 
 
 class OnnxPipeline:
-    """An artifact run by ONNX Runtime on the CPU. `mapping` and `limits` are as for `Pipeline`.
+    """An artifact run by ONNX Runtime on the CPU. `mapping`, `limits` and `exif` are as for `Pipeline`.
 
     Raises:
         ArtifactError: the ONNX file is missing or altered.
-        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
+        OccvinoError: there is no such mapping or `exif`, or a mapping was asked for and the model finds no instances.
     """
 
-    def __init__(self, artifact: Artifact, *, mapping: str = "official", limits: Limits | None = None) -> None:
+    def __init__(
+        self, artifact: Artifact, *, mapping: str = "official", limits: Limits | None = None, exif: str = "warn"
+    ) -> None:
+        self._exif: Exif = exif_of(exif)
         self.artifact = artifact
         self.memory = memory_of(artifact, limits)
         self._geometry = GeometryCache(artifact.variant, artifact.manifest.temporal)
@@ -64,7 +68,7 @@ class OnnxPipeline:
                 self._step(self.memory, before, None, None, follows=True)
             return self._step(self.memory, (images, rig), scene, time, follows=bool(past))
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant)}
+        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant, exif=self._exif)}
         if not self.artifact.manifest.baked_calibration:
             inputs |= self._geometry(rigs).inputs
         arrays = self._run(inputs, self.artifact.manifest.outputs)
@@ -77,7 +81,7 @@ class OnnxPipeline:
         variant, manifest = self.artifact.variant, self.artifact.manifest
         rig = self.artifact.match(frame[1])
         recalled = memory.recall(rig, scene, time, follows=follows)
-        images = image_inputs([frame], [rig], variant)
+        images = image_inputs([frame], [rig], variant, exif=self._exif)
         kept = state_slots(variant, manifest.temporal)
         names = tuple(dict.fromkeys((*manifest.outputs, *kept)))
         arrays = self._run({**images, **self._geometry(recalled.rigs).inputs, **recalled.inputs}, names)

@@ -11,6 +11,7 @@ from occvino.errors import DeviceError
 from occvino.geometry.image_transform import parse_crop
 from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.rig import Rig
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.networks import build
@@ -32,11 +33,12 @@ class TorchPipeline:
         device: a PyTorch device, "cpu" or "cuda".
         mapping: "official" or "corrected", as for `Pipeline`.
         crop: of images that are too high, as for `convert`.
+        exif: "warn", "apply" or "ignore", as for `Pipeline`.
 
     Raises:
         CheckpointError: the checkpoint cannot be read or does not fit.
         DeviceError: this PyTorch has no such device.
-        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
+        OccvinoError: there is no such mapping or `exif`, or a mapping was asked for and the model finds no instances.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class TorchPipeline:
         *,
         mapping: str = "official",
         crop: Crop = "top",
+        exif: str = "warn",
     ) -> None:
+        self._exif: Exif = exif_of(exif)
         self._mapping = Mapping.named(mapping, get_variant(name))
         if device.split(":")[0] not in ("cpu", "cuda"):
             raise DeviceError(f"PyTorch is run on cpu or cuda here, not on {device}")
@@ -80,7 +84,7 @@ class TorchPipeline:
         seen = with_past(images, rig, past, self._variant.frames)
         names = self._variant.camera_names
         rigs = [rig.select(names) if set(rig.names) == set(names) else rig for _, rig in seen]
-        inputs = {**image_inputs(seen, rigs, self._variant), **self._geometry(rigs).inputs}
+        inputs = {**image_inputs(seen, rigs, self._variant, exif=self._exif), **self._geometry(rigs).inputs}
         with torch.inference_mode():
             outputs = self._network(*(torch.from_numpy(array).to(self._device) for array in inputs.values()))
         found = {name: value.cpu().numpy() for name, value in zip(self._names, outputs, strict=True)}

@@ -22,6 +22,7 @@ from occvino.geometry.doubts import FEW, shares_in_grid, usual_share
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, raw_images, resized_images, with_past
 from occvino.networks import FlashOcc
@@ -154,6 +155,7 @@ def verify(
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "f32",
+    exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Report:
     """Run one frame through torch, ONNX Runtime and the IR, and compare every tap; the manifest records the result.
@@ -170,6 +172,7 @@ def verify(
         device: for the IR.
         precision: what the IR computes in there. In f32, what is measured is the conversion; None leaves the choice to
             the device, as `Pipeline` does, and is judged more loosely.
+        exif: "warn", "apply" or "ignore", as for `Pipeline`.
         progress: called with a few words when a step begins.
 
     Raises:
@@ -178,7 +181,15 @@ def verify(
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     expected = expect(
-        opened, images, rig, past=past, checkpoint=checkpoint, device=device, precision=precision, progress=progress
+        opened,
+        images,
+        rig,
+        past=past,
+        checkpoint=checkpoint,
+        device=device,
+        precision=precision,
+        exif=exif,
+        progress=progress,
     )
     progress(f"OpenVINO {device}")
     report = judge(opened, expected, device=device, precision=precision)
@@ -216,19 +227,20 @@ def expect(
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "f32",
+    exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Expected:
     """The two forms that the IR was made from, run on one frame; arguments and errors are those of `verify`."""
-    variant, temporal = opened.variant, opened.manifest.temporal
+    variant, temporal, choice = opened.variant, opened.manifest.temporal, exif_of(exif)
     seen = with_past(images, rig, past, variant.frames)
     rigs = [opened.match(rig) for _, rig in seen]
     geometry = Geometry.of_rigs(rigs, variant)
-    resized = resized_images(seen, rigs, variant)
+    resized = resized_images(seen, rigs, variant, exif=choice)
     progress("PyTorch")
     model = rebuild(opened, checkpoint)
     raw, against_pillow = None, None
     if opened.manifest.image_input:
-        raw, by_pillow = _raw(opened, seen, rigs), resized
+        raw, by_pillow = _raw(opened, seen, rigs, choice), resized
         resized = _resized(opened.path / IR, raw, device, precision)
         against_pillow = Resized.between(resized, by_pillow)
     inputs: dict[str, NDArray[Any]] = {"images": resized, **geometry.inputs}
@@ -277,7 +289,7 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
     )
 
 
-def _raw(artifact: Artifact, seen: Sequence[ImagesAndRig], rigs: Sequence[Rig]) -> NDArray[np.uint8]:
+def _raw(artifact: Artifact, seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], exif: Exif) -> NDArray[np.uint8]:
     takes = artifact.manifest.image_input
     assert takes is not None
     other = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras} - {takes.size}
@@ -287,7 +299,7 @@ def _raw(artifact: Artifact, seen: Sequence[ImagesAndRig], rigs: Sequence[Rig]) 
             f"{artifact.path} takes images of {takes}, the rig has {height}x{width} (height x width): verify it "
             "with its own, or convert again with --rig RIG.json"
         )
-    return raw_images(seen, rigs, takes)
+    return raw_images(seen, rigs, takes, exif="apply" if exif == "apply" else "ignore")  # it has been warned already
 
 
 def _resized(path: Path, raw: NDArray[np.uint8], device: str, precision: str | None) -> NDArray[np.uint8]:

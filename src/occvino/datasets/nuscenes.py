@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from occvino.datasets.infos import load_infos
 from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError, Record, Tables
 from occvino.errors import FrameError
+from occvino.files import parts_inside
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import Matrix, moved, pose
+from occvino.images.decode import Reading, read_into
+from occvino.images.exif import Exif
 from occvino.metrics.ray import lidar_origins
 from occvino.variant import NUSCENES_CAMERAS
 
@@ -45,6 +47,11 @@ class Sample:
     lidar: Path
     labels: Path
 
+    def __post_init__(self) -> None:
+        for what, name in {"scene name": self.scene, "token": self.token}.items():
+            if parts_inside(name) != (name,):
+                raise DatasetError(f"the {what} {name!r} can be no folder name, and labels are stored under it")
+
     @property
     def lidar2global(self) -> Matrix:
         """Pose of the lidar on the map [4, 4]."""
@@ -54,15 +61,20 @@ class Sample:
         """Image file of each camera by name, as `Pipeline` takes them."""
         return dict(zip(self.rig.names, self.images, strict=True))
 
-    def load_images(self) -> NDArray[np.uint8]:
-        """The raw RGB images, [N, H, W, 3].
+    def load_images(self, exif: Exif = "warn") -> NDArray[np.uint8]:
+        """The raw RGB images, [N, H, W, 3]. `exif` and warnings are those of `images.inputs.image_inputs`.
 
         Raises:
             FrameError: an image is missing, unreadable, or not of the size that the rig says.
         """
-        return np.stack(
-            [_image(path, c.height, c.width) for path, c in zip(self.images, self.rig.cameras, strict=True)]
-        )
+        reading, found = Reading(exif), list[NDArray[np.uint8]]()
+        for path, camera in zip(self.images, self.rig.cameras, strict=True):
+            if not path.exists():
+                raise FrameError(f"image not found: {path}; unpack the nuScenes samples there")
+            found.append(np.empty((camera.height, camera.width, 3), np.uint8))
+            read_into(found[-1], path, camera, "rgb", reading)
+        reading.warn()
+        return np.stack(found)
 
     def load_labels(self) -> Occ3DLabels:
         """Ground truth.
@@ -185,22 +197,6 @@ class NuScenes:
         return lidar_origins(poses, indices.index(index % len(self)), self[index].lidar2ego)
 
 
-def _image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise FrameError(f"image not found: {path}; unpack the nuScenes samples there") from None
-    except (OSError, UnidentifiedImageError) as error:
-        raise FrameError(f"cannot read the image {path}: {error}") from error
-    if pixels.shape[:2] != (height, width):
-        raise FrameError(
-            f"{path} is {pixels.shape[1]}x{pixels.shape[0]} pixels and its record says {width}x{height}: "
-            "intrinsics and image do not belong together"
-        )
-    return pixels
-
-
 def _frames_from_tables(tables: Tables, cameras: Sequence[str], scenes: Sequence[str] | None) -> list[Sample]:
     names = {scene["name"]: scene for scene in tables["scene"].values()}
     missing = [name for name in scenes or () if name not in names]
@@ -242,10 +238,10 @@ def _frame_from_sample(
         scene=scene,
         timestamp=sample["timestamp"],
         rig=Rig.from_nuscenes(records, cameras),
-        images=tuple(tables.root / data[channel]["filename"] for channel in cameras),
+        images=tuple(tables.file(data[channel]) for channel in cameras),
         ego2global=pose(lidar["ego2global_rotation"], lidar["ego2global_translation"]),
         lidar2ego=pose(lidar["sensor2ego_rotation"], lidar["sensor2ego_translation"]),
-        lidar=tables.root / data["LIDAR_TOP"]["filename"],
+        lidar=tables.file(data["LIDAR_TOP"]),
         labels=tables.root / "gts" / scene / sample["token"] / "labels.npz",
     )
 

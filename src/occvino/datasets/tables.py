@@ -1,10 +1,11 @@
 """The nuScenes v1.0 tables: JSON lists of records that name each other by token."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, cast
 
 from occvino.errors import OccvinoError
+from occvino.files import parts_inside
 
 Record = dict[str, Any]
 
@@ -47,6 +48,21 @@ class Tables:
             return self._tables[table][token]
         except KeyError:
             raise DatasetError(f"{self.root / self.version / table}.json has no record {token!r}") from None
+
+    def file(self, record: Record) -> Path:
+        """The file of a record of `sample_data`.
+
+        Raises:
+            DatasetError: its name is absolute or leads out of the data set's folder.
+        """
+        name = record["filename"]
+        parts = parts_inside(name)
+        if parts is None or PureWindowsPath(name).anchor:
+            raise DatasetError(
+                f"sample_data {record['token']} names the file {name!r}: expected one inside of {self.root}, as "
+                "samples/CAM_FRONT/NAME.jpg"
+            )
+        return self.root.joinpath(*parts)
 
 
 def _versions_there(root: Path) -> str:

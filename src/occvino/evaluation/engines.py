@@ -62,6 +62,7 @@ def load_engine(
     precision: str | None,
     checkpoint: Path | None,
     mapping: str = "official",
+    exif: str = "warn",
 ) -> tuple[Labeller, str]:
     """Something that labels a frame as `Pipeline` does, and what it runs on, in words.
 
@@ -75,9 +76,10 @@ def load_engine(
         precision: of OpenVINO; the device's own choice when left out.
         checkpoint: the weights for PyTorch, if they are no longer where they were converted from.
         mapping: of a panoptic model's centres, as for `Pipeline`.
+        exif: "warn", "apply" or "ignore", as for `Pipeline`.
 
     Raises:
-        OccvinoError: there is no such engine, device, precision or mapping; or an option is not that engine's.
+        OccvinoError: there is no such engine, device, precision, mapping or `exif`; or an option is not that engine's.
         ArtifactError: the checkpoint is not the one that was converted.
     """
     if engine not in ENGINES:
@@ -87,13 +89,13 @@ def load_engine(
     if engine != "torch" and checkpoint is not None:
         raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
     if engine == "openvino":
-        pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping, limits=Limits.none())
+        pipeline = Pipeline(artifact, device, precision=precision, mapping=mapping, limits=Limits.none(), exif=exif)
         # pixels are the same whatever decodes them: an evaluation may go on where another decoder is installed
         return pipeline, str(replace(pipeline.running, jpeg_decoder=None))
     if engine == "onnxruntime":
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 
-        return OnnxPipeline(artifact, mapping=mapping, limits=Limits.none()), "ONNX Runtime, CPU, f32"
+        return OnnxPipeline(artifact, mapping=mapping, limits=Limits.none(), exif=exif), "ONNX Runtime, CPU, f32"
     from occvino.conversion.provenance import weights_path
     from occvino.conversion.torch_pipeline import TorchPipeline
 
@@ -102,5 +104,6 @@ def load_engine(
     weights = weights_path(artifact, checkpoint)
     if weights is None:
         raise OccvinoError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
-    model = TorchPipeline(artifact.manifest.variant, weights, mapping=mapping, crop=artifact.manifest.crop)
+    crop = artifact.manifest.crop
+    model = TorchPipeline(artifact.manifest.variant, weights, mapping=mapping, crop=crop, exif=exif)
     return model, "PyTorch, CPU, f32"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from occvino.errors import RigError, warn
+from occvino.files import parts_inside
 from occvino.geometry.transforms import Matrix, frozen, moved, nearest_rotation, rigid_inverse
 
 _ROTATION_TOLERANCE = 1e-4
@@ -22,7 +23,7 @@ class Camera:
     """One camera of a rig. The matrices are float64 and checked when the camera is made.
 
     Args:
-        name: as `CAM_FRONT`; image files are found by it.
+        name: as `CAM_FRONT`; image files are found by it (docs/rig.md).
         width: of the raw image, pixels.
         height: of the raw image, pixels.
         intrinsics: [3, 3], sensor frame to raw pixels.
@@ -46,6 +47,8 @@ class Camera:
     def __post_init__(self) -> None:
         for attribute in ("intrinsics", "sensor2ego", "ego2global"):
             object.__setattr__(self, attribute, frozen(getattr(self, attribute), np.float64))
+        if parts_inside(self.name) is None:
+            raise RigError(f"the camera name {self.name!r} can be no file name, and images are found by it: rename it")
         if self.width < 1 or self.height < 1:
             raise RigError(f"{self.name}: the image is {self.width}x{self.height}; both must be 1 or more")
         _check_intrinsics(self.name, self.intrinsics)

@@ -17,7 +17,8 @@ from occvino.errors import FrameError, warn
 from occvino.geometry.camera import Camera
 from occvino.geometry.image_transform import ImageTransform
 from occvino.geometry.rig import Rig, warn_of_unknown_poses
-from occvino.images.decode import ImageLike, read, read_into
+from occvino.images.decode import ImageLike, Reading, read, read_into
+from occvino.images.exif import Exif
 from occvino.images.find import Images, by_camera
 from occvino.images.layout import ImageInput
 from occvino.images.parallel import side_by_side
@@ -55,6 +56,7 @@ def image_inputs(
     variant: Variant,
     takes: ImageInput | None = None,
     pool: Executor | None = None,
+    exif: Exif = "warn",
 ) -> dict[str, NDArray[np.uint8]]:
     """Images of one or more frames as the IR takes them: its input `frames` if they are raw, `images` if resized.
 
@@ -64,27 +66,31 @@ def image_inputs(
         variant: what the images are resized and cropped for.
         takes: the raw images that the IR resizes itself; None if it takes them resized.
         pool: its idle threads read images too; without it this thread reads one camera after another.
+        exif: what to do about an EXIF orientation: use the image as stored and "warn", "apply" it, or "ignore" it.
 
-    Warns with `HostResizeWarning` where the IR takes raw images of another size.
+    Warns with `HostResizeWarning` where the IR takes raw images of another size, and with `ImageDoubtWarning` where an
+    image is stored turned or has transparent pixels.
 
     Raises:
         FrameError: as `network_images`; or the IR takes another size, and not in RGB.
     """
     if takes is None:
-        return {"images": resized_images(seen, rigs, variant, pool)}
+        return {"images": resized_images(seen, rigs, variant, pool, exif)}
     sizes = {(camera.height, camera.width) for rig in rigs for camera in rig.cameras}
     if sizes == {takes.size}:
-        return {"frames": raw_images(seen, rigs, takes, pool)}
+        return {"frames": raw_images(seen, rigs, takes, pool, exif)}
     found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
     message = f"the IR takes images of {takes}, the rig's cameras have {found} (height x width)"
     if takes.layout != "rgb":
         raise FrameError(f"{message}: convert again with --rig RIG.json")
     fix = "convert again with --rig RIG.json" if len(sizes) == 1 else "an IR takes one size for all cameras"
     warn(f"{message}: Pillow resizes them on the host. {fix}", HostResizeWarning)
-    return {"images": resized_images(seen, rigs, variant, pool)}
+    return {"images": resized_images(seen, rigs, variant, pool, exif)}
 
 
-def network_images(images: Images, rig: Rig, variant: Variant, pool: Executor | None = None) -> NDArray[np.uint8]:
+def network_images(
+    images: Images, rig: Rig, variant: Variant, pool: Executor | None = None, exif: Exif = "warn"
+) -> NDArray[np.uint8]:
     """Images of a rig -> u8 [N, H, W, 3], RGB, resized and cropped, in rig order.
 
     Args:
@@ -92,24 +98,33 @@ def network_images(images: Images, rig: Rig, variant: Variant, pool: Executor | 
         rig: that took them.
         variant: what the images are resized and cropped for.
         pool: as in `image_inputs`.
+        exif: as in `image_inputs`.
+
+    Warns with `ImageDoubtWarning` as `image_inputs`.
 
     Raises:
         FrameError: a camera has no image, or it cannot be read, or it has another size than the rig says. Of several
             errors, that of the first camera in rig order is raised.
     """
-    given = by_camera(images, rig)
+    given, reading = by_camera(images, rig), Reading(exif)
 
     def resized(taken: tuple[Camera, ImageTransform]) -> NDArray[np.uint8]:
         camera, transform = taken
-        image = read(given[camera.name], camera).resize(transform.resized, Image.Resampling.BICUBIC)
+        image = read(given[camera.name], camera, reading).resize(transform.resized, Image.Resampling.BICUBIC)
         return np.asarray(image.crop(transform.crop))
 
     cameras = list(zip(rig.cameras, rig.image_transforms(variant), strict=True))
-    return np.stack(side_by_side(resized, cameras, pool))  # [N, H, W, 3]
+    made = np.stack(side_by_side(resized, cameras, pool))  # [N, H, W, 3]
+    reading.warn()
+    return made
 
 
 def resized_images(
-    seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], variant: Variant, pool: Executor | None = None
+    seen: Sequence[ImagesAndRig],
+    rigs: Sequence[Rig],
+    variant: Variant,
+    pool: Executor | None = None,
+    exif: Exif = "warn",
 ) -> NDArray[np.uint8]:
     """Images of several frames -> u8 [F * N, H, W, 3], frame after frame.
 
@@ -121,12 +136,16 @@ def resized_images(
     made: dict[int, NDArray[np.uint8]] = {}
     for frame, rig in zip(seen, rigs, strict=True):
         if id(frame) not in made:
-            made[id(frame)] = network_images(by_camera(*frame), rig, variant, pool)
+            made[id(frame)] = network_images(by_camera(*frame), rig, variant, pool, exif)
     return np.concatenate([made[id(frame)] for frame in seen])
 
 
 def raw_images(
-    seen: Sequence[ImagesAndRig], rigs: Sequence[Rig], takes: ImageInput, pool: Executor | None = None
+    seen: Sequence[ImagesAndRig],
+    rigs: Sequence[Rig],
+    takes: ImageInput,
+    pool: Executor | None = None,
+    exif: Exif = "warn",
 ) -> NDArray[np.uint8]:
     """Raw images of several frames, for an IR that resizes them itself -> u8 [F * N, *takes.shape].
 
@@ -145,14 +164,15 @@ def raw_images(
         and (images.dtype, images.shape) == (np.uint8, expected)
     ):
         return np.ascontiguousarray(images)
-    out = np.empty((len(seen), *expected), np.uint8)
+    out, reading = np.empty((len(seen), *expected), np.uint8), Reading(exif)
     written: dict[int, NDArray[np.uint8]] = {}
     for block, frame, rig in zip(out, seen, rigs, strict=True):
         if id(frame) in written:
             block[:] = written[id(frame)]
         else:
-            _write_raw(block, by_camera(*frame), rig, takes, pool)
+            _write_raw(block, by_camera(*frame), rig, takes, pool, reading)
             written[id(frame)] = block
+    reading.warn()
     return out.reshape(len(seen) * cameras, *takes.shape)
 
 
@@ -162,17 +182,20 @@ def _write_raw(
     rig: Rig,
     image_input: ImageInput,
     pool: Executor | None,
+    reading: Reading,
 ) -> None:
     """Each image straight to its place in `out`, u8 [N, *image_input.shape]."""
 
     def write(taken: tuple[NDArray[np.uint8], Camera]) -> None:
         place, camera = taken
-        _write_image(place, images[camera.name], camera, image_input)
+        _write_image(place, images[camera.name], camera, image_input, reading)
 
     side_by_side(write, list(zip(out, rig.cameras, strict=True)), pool)
 
 
-def _write_image(out: NDArray[np.uint8], image: ImageLike, camera: Camera, image_input: ImageInput) -> None:
+def _write_image(
+    out: NDArray[np.uint8], image: ImageLike, camera: Camera, image_input: ImageInput, reading: Reading
+) -> None:
     shape, layout = image_input.shape, image_input.layout
     if (
         isinstance(image, np.ndarray)
@@ -187,4 +210,4 @@ def _write_image(out: NDArray[np.uint8], image: ImageLike, camera: Camera, image
             f"the image of {camera.name} is {is_a}, and the model takes {image_input}: "
             f"an array uint8 {list(shape)} is expected"
         )
-    read_into(out, image, camera, layout)
+    read_into(out, image, camera, layout, reading)

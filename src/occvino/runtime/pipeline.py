@@ -17,6 +17,7 @@ from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.lift import PoolingPlan
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
+from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.renamed import renamed_keywords
@@ -58,13 +59,15 @@ class Pipeline:
         mapping: "official" or "corrected": how a panoptic model's centres are read (see `runtime.panoptic`). Published
             figures contain the two bugs of the official one.
         limits: how far apart two successive frames of a stream may be before the past is forgotten.
+        exif: what to do about images that EXIF says are stored turned: use them as stored and "warn", as the official
+            loader does without a word; "apply" it; or "ignore" it.
 
     Several threads may call one object, unless it is a stream: that takes all its frames from one thread.
 
     Raises:
         ArtifactError: the folder is incomplete or altered.
         DeviceError: a device cannot be had, or does otherwise than was asked for.
-        OccvinoError: there is no such mapping, or one was asked for and the model finds no instances.
+        OccvinoError: there is no such mapping or `exif`, or a mapping was asked for and the model finds no instances.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Pipeline:
         streams: int | None = None,
         mapping: str = "official",
         limits: Limits | None = None,
+        exif: str = "warn",
     ) -> None:
+        self._exif: Exif = exif_of(exif)
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
@@ -191,7 +196,7 @@ class Pipeline:
             earlier = tuple(self.prepare(Frame(*before), pool) for before in reversed(frame.past))
             seen = seen[:1]
         rigs = [self.artifact.match(rig) for _, rig in seen]
-        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant, takes, pool)}
+        inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant, takes, pool, self._exif)}
         if self.memory is None and self._baked is None:
             inputs |= self._geometry(rigs).inputs
         return Prepared(frame, inputs, rigs[0], earlier)
