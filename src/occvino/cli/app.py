@@ -22,7 +22,6 @@ from occvino.errors import OccvinoError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (demo, convert, verify, run, bench, info, synth, train, evaluate, doctor):

@@ -13,7 +13,7 @@ from occvino.conversion.floats import geometry_constants
 from occvino.errors import OccvinoError
 
 SMALL = 4096
-"""How many values a constant may have that stays in f32 when weights are stored in half precision."""
+"""How many values a constant may have that stays in fp32 when weights are stored in half precision."""
 
 
 def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
@@ -30,7 +30,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
 def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
     """Write an IR; with `compress_to_fp16` its large constants, which are weights, in half precision.
 
-    Small ones, such as biases, stay in f32: they are a thousandth of the file, and their errors are not averaged away.
+    Small ones, such as biases, stay in fp32: they are a thousandth of the file, and their errors are not averaged away.
     (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.) So do
     those that meet calibration alone, such as the coordinates of pixels.
     """
@@ -49,7 +49,7 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
         model = ov.Core().read_model(halved)
         for node in _constants(model):
             for value in node.output(0).get_target_inputs():
-                convert = value.get_node()  # back to f32, under the name that the constant had
+                convert = value.get_node()  # back to fp32, under the name that the constant had
                 if convert.get_type_name() == "Convert" and convert.get_friendly_name() in exact:
                     kept = ov.opset8.constant(exact[convert.get_friendly_name()])
                     kept.set_friendly_name(convert.get_friendly_name())
