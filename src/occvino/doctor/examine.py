@@ -106,7 +106,7 @@ def _with_patch_tried(case: Case, found: list[Finding]) -> list[Finding]:
 
 def _tried(finding: Finding, worked: bool, proof: str) -> Finding:
     snippet = finding.fix.snippet
-    if worked and not snippet.startswith(_PATCH):
+    if worked and _PATCH not in snippet:
         snippet = f"{_PATCH}      # or, by hand:\n{snippet}"
     return replace(finding, fix=Fix(snippet, True, worked, proof))
 
