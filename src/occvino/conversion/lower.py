@@ -10,6 +10,7 @@ import openvino as ov
 
 from occvino.bev_pool import openvino_extensions
 from occvino.conversion.floats import geometry_constants
+from occvino.conversion.foreign import read_foreign
 from occvino.errors import OccvinoError
 
 SMALL = 4096
@@ -64,7 +65,9 @@ def _constants(model: ov.Model) -> list[Any]:
 
 
 def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> ov.Model:
-    """Read an ONNX file with `occvino::BevPoolV2` or `mmdeploy::bev_pool_v2` nodes as stock OpenVINO operators.
+    """Read an ONNX file with `occvino::BevPoolV2` nodes, or poolers of TensorRT exports, as stock OpenVINO operators.
+
+    Which poolers those are: docs/onnx-from-tensorrt.md.
 
     The result is an ordinary model: save it with `openvino.save_model` and load it anywhere, without occvino.
 
@@ -73,9 +76,13 @@ def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = Non
         shapes: of inputs whose shape is dynamic in the file, such as the ranks of a plan.
 
     Raises:
-        OccvinoError: an input is still dynamic; the CPU plugin compiles bags of static shapes only.
+        OccvinoError: it is no ONNX file; a node is neither ONNX's nor a pooler that is known, or a pooler's intervals
+            are out of order; an input is still dynamic, and the CPU plugin compiles bags of static shapes only.
     """
-    model = ov.convert_model(str(path), extension=openvino_extensions())
+    try:
+        model = ov.convert_model(str(path), extension=openvino_extensions())
+    except Exception as failure:
+        model = read_foreign(Path(path), failure)
     if shapes:
         model.reshape({name: list(shape) for name, shape in shapes.items()})
     dynamic = [value.get_any_name() for value in model.inputs if value.get_partial_shape().is_dynamic]
