@@ -1,38 +1,32 @@
-"""What a shell is offered when TAB is pressed, once `occvino --install-completion` was run."""
+"""What a shell is offered when TAB is pressed, once `occvino --install-completion` was run.
 
-from collections.abc import Callable, Iterable
+Typer leaves out what does not begin with what was typed so far.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 from occvino.variants import variants
 
 
-def complete_variant(incomplete: str) -> list[str]:
+def complete_variant() -> list[str]:
     """Names of models."""
-    return _beginning(incomplete, variants())
+    return list(variants())
 
 
 def complete_variant_or_folder(incomplete: str) -> list[str]:
     """Names of models, and folders: where a command completes by a function, the shell offers no files."""
-    before = incomplete.rpartition("/")[0]
-    folders = [str(path) for path in sorted(Path(before or ".").glob("*")) if path.is_dir() and path.name[0] != "."]
-    return complete_variant(incomplete) + _beginning(incomplete, folders)
+    beside = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)
+    return [*variants(), *sorted(str(path) for path in beside.glob("[!.]*") if path.is_dir())]
 
 
-def complete_device(incomplete: str) -> list[str]:
+def complete_device() -> list[str]:
     """Devices of this machine, and AUTO."""
     from openvino import Core
 
-    return _beginning(incomplete, (*Core().available_devices, "AUTO"))
+    return [*Core().available_devices, "AUTO"]
 
 
-def complete_words(*words: str) -> Callable[[str], list[str]]:
+def complete_words(*words: str) -> Callable[[], list[str]]:
     """One of these."""
-
-    def complete(incomplete: str) -> list[str]:
-        return _beginning(incomplete, words)
-
-    return complete
-
-
-def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
-    return [word for word in words if word.lower().startswith(incomplete.lower())]
+    return lambda: list(words)
