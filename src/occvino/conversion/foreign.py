@@ -2,7 +2,7 @@
 
     bev_pool_v2 (mmdeploy of BEVDet; FlashOCC), BEVPoolV2TRT, BEVPoolV2TRT2 (BEVFormer_tensorrt)
         feat [N, fH, fW, C] -> [1, H, W, C]; out_height, out_width or output_height, output_width
-    BEVPool with bev_h, bev_w, n (bevdet-tensorrt, TRT_FlashOcc)
+    BEVPool with bev_h, bev_w, n (TRT_FlashOcc)
         feat [N, C, fH, fW] -> [N / n, C, H, W]
 
 All take seven inputs (`bev_pool.mmdeploy_reference`), in whichever domain the exporter chose. What goes by the same
