@@ -40,18 +40,18 @@ def forms(work: Path, dataset: NuScenes) -> dict[str, tuple[Artifact, str, str |
     found: dict[str, tuple[Artifact, str, str | None]] = {
         "PyTorch": (fp32, "torch", None),
         "ONNX Runtime": (fp32, "onnxruntime", None),
-        "IR fp32": (fp32, "openvino", "f32"),
-        "IR fp16": (fp16, "openvino", "f32"),
+        "IR fp32": (fp32, "openvino", "fp32"),
+        "IR fp16": (fp16, "openvino", "fp32"),
     }
     if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         found["IR fp16, computed in bf16"] = (fp16, "openvino", "bf16")
-    found["IR fp32, plan frozen at the first frame"] = (frozen, "openvino", "f32")
+    found["IR fp32, plan frozen at the first frame"] = (frozen, "openvino", "fp32")
     for degrees in (2.0, 5.0):
         rig = turned(dataset[0].rig, degrees)
         artifact = convert(
             VARIANT, weights, work / f"off-{degrees:g}", precision="fp32", rig=rig, bake_calibration=True
         )
-        found[f"IR fp32, frozen and {degrees:g} degrees of yaw off"] = (artifact, "openvino", "f32")
+        found[f"IR fp32, frozen and {degrees:g} degrees of yaw off"] = (artifact, "openvino", "fp32")
     return found
 
 

@@ -4,7 +4,7 @@
 seed 0 with its own converter, for M0 and M1; that needs a torchvision which fits the torch here. The other benchmarks
 then take `--competitor SOURCE PREPARED`.
 
-Its pipeline is run on the CPU in f32 with its IO optimisations off: with them on, which is its default, the trunk never
+Its pipeline is run on the CPU in fp32, its IO optimisations off: with them on, which is its default, the trunk never
 gets the BEV features on a CPU. It is given what its encoder takes, float32 images that are normalised already. It has
 M0's sizes written into it, so that of M1 only its two networks can be run, with no pool between them.
 """

@@ -129,7 +129,7 @@ def measure(forms: dict[str, Artifact], name: str, work: Path, dataset: NuScenes
     found: dict[str, Any] = {}
     reference = None
     for form, artifact in forms.items():
-        label, runs_on = load_engine("openvino", artifact, device="CPU", precision="f32", checkpoint=None)
+        label, runs_on = load_engine("openvino", artifact, device="CPU", precision="fp32", checkpoint=None)
         folder = work / "labels" / name / form
         predictions = Predictions(folder, {"files": dict(artifact.manifest.files), "runs_on": runs_on})
         for _ in predictions.fill(dataset, range(len(dataset)), label, takes=artifact.variant.frames):

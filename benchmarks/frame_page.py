@@ -74,7 +74,7 @@ def profile_section(found: dict[str, Any]) -> str:
     return "\n".join(
         [
             heading("Where the time goes", found).replace("profile`", "profile NAME=ARTIFACT...`"),
-            'By the CPU plugin\'s counters, in f32, medians; kinds under 0.1 % are left out. "Before" is an IR of the version',
+            'By the CPU plugin\'s counters, in fp32, medians; kinds under 0.1 % are left out. "Before" is an IR of the version',
             "before the head became 1x1 convolutions and labels were found where the scores lie (the one before `fb570c0`).\n",
             table(["kind of operator", *profiles], lines) + "\n",
             f"What one large operator of a kind reaches alone, between those frames, GMAC/s: {peaks}.\n",

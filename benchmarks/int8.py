@@ -24,9 +24,10 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline
+from occvino.runtime.names import COMPUTED
 
-FORMS = (("fp32 IR", "fp32", "f32"), ("fp32 IR, bf16", "fp32", "bf16"))
-FORMS += (("int8 IR", "int8", "f32"), ("int8 IR, rest in bf16", "int8", "bf16"))
+FORMS = (("fp32 IR", "fp32", "fp32"), ("fp32 IR, bf16", "fp32", "bf16"))
+FORMS += (("int8 IR", "int8", "fp32"), ("int8 IR, rest in bf16", "int8", "bf16"))
 
 
 def pipelines(artifacts: dict[str, Artifact]) -> dict[str, Pipeline]:
@@ -35,13 +36,13 @@ def pipelines(artifacts: dict[str, Artifact]) -> dict[str, Pipeline]:
     return {
         name: Pipeline(artifacts[stored], precision=computed, threads=THREADS)
         for name, stored, computed in FORMS
-        if computed == "f32" or "BF16" in able
+        if computed == "fp32" or "BF16" in able
     }
 
 
 def nncf_alone(fp32: Artifact, calibration: Calibration) -> ov.CompiledModel:
     """NNCF's defaults on the same frames: nothing is kept in floating point by us, nothing is put back."""
-    pipe = Pipeline(fp32, precision="f32")
+    pipe = Pipeline(fp32, precision="fp32")
 
     def inputs(index: int) -> Any:
         frame = calibration.dataset[index]
@@ -74,7 +75,7 @@ def timed(pipes: dict[str, Pipeline], scenes: NuScenes, rounds: int) -> list[Any
     requests = {}
     for name, pipe in pipes.items():
         model = ov.Core().read_model(pipe.artifact.path / IR)
-        settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": pipe.running.precision}
+        settings = {"INFERENCE_NUM_THREADS": THREADS, "INFERENCE_PRECISION_HINT": COMPUTED[pipe.running.precision]}
         requests[name] = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
     given = next(iter(pipes.values())).inputs(frame.image_files(), frame.rig)
     return take_turns(

@@ -5,10 +5,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.harness import RESULTS
+from occvino.runtime.names import precision_name
 
 
 def load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def named(by_precision: dict[str, Any]) -> dict[str, Any]:
+    """Results by precision, with today's names: older records have f32 and f16."""
+    return {precision_name(name): found for name, found in by_precision.items()}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.card import accuracy_table, card
 from benchmarks.frame_page import frame_section, profile_section, targets_section
-from benchmarks.markdown import heading, load, percent, table, timings
+from benchmarks.markdown import heading, load, named, percent, table, timings
 from occvino.cli.tables import FIGURES
 from occvino.geometry.inputs import PLAN_INPUTS, input_names
 from occvino.variants import get_variant, variants
@@ -108,22 +108,29 @@ def parts_section(document: dict[str, Any]) -> str:
     for name, form, found in ((n, form, found) for n in variants() for form, found in results.get(n, {}).items()):
         cpu = found["cpu"]
         over = "" if cpu["ok"] else "; **over tolerance**"
-        half = found["gpu"].get("f16")
+        half = named(found["gpu"]).get("fp16")
         cells = [
             f"{agreement(cpu['labels'], cpu['max_error'])}{over}",
-            gpu_cell(found["gpu"]["f32"]),
+            gpu_cell(named(found["gpu"])["fp32"]),
             gpu_cell({**half, "ok": True}) if half else "-",
             npu_cell(found["npu_rules"]),
         ]
         rows.append([f"`{name}`", form, *cells])
-    head = ["small form of", "temporal form", "CPU against PyTorch", "GPU plugin, f32", "GPU plugin, f16", "NPU rules"]
+    head = [
+        "small form of",
+        "temporal form",
+        "CPU against PyTorch",
+        "GPU plugin, fp32",
+        "GPU plugin, fp16",
+        "NPU rules",
+    ]
     return "\n".join(
         [
             "## Every part on every device\n",
             f"`{document['command']}`: each variant with all its parts and frames, but few channels and pixels, random",
             "weights, fp32 IR. The GPU plugin is OpenVINO's own, run without a GPU (tests/gpu/README.md), against the CPU",
             "plugin; stereo models are judged by what rounding alone does, as below. Streams: all three frames of the",
-            "scene that ships inside, state passed on. f16 is reported, not judged. No NPU was used: rules only.\n",
+            "scene that ships inside, state passed on. fp16 is reported, not judged. No NPU was used: rules only.\n",
             table(head, rows) + "\n",
         ]
     )
@@ -166,10 +173,12 @@ def parity_cells(found: dict[str, Any] | None, parts: dict[str, Any] | None) -> 
     small = parts and parts.get("batch")
     gpu, npu = "not run", "not run"
     if small:
-        gpu, npu = (f"small form: {cell}" for cell in (gpu_cell(small["gpu"]["f32"]), npu_cell(small["npu_rules"])))
+        gpu, npu = (
+            f"small form: {cell}" for cell in (gpu_cell(named(small["gpu"])["fp32"]), npu_cell(small["npu_rules"]))
+        )
     if found is None:
         return ["not run", "not run", gpu, npu]
-    gpu = gpu_cell(found["gpu"]["f32"]) if "f32" in found["gpu"] else gpu
+    gpu = gpu_cell(named(found["gpu"])["fp32"]) if named(found["gpu"]) else gpu
     cpu = [
         cpu_cell(found["cpu"][precision]) if precision in found["cpu"] else "not run" for precision in ("fp32", "fp16")
     ]
@@ -284,7 +293,7 @@ def temporal(document: dict[str, Any]) -> str:
         [
             heading(title, document).replace("temporal`", "temporal VARIANT DIR`"),
             "Images in memory to labels, one frame, resizing and plan included; over the scene that ships inside, in",
-            "f32. Weights are random.\n",
+            "fp32. Weights are random.\n",
             timings(document) + "\n",
             "How far each frame of that scene is from all frames at once on the same device. Logits: the largest",
             "difference over their standard deviation.\n",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS, peak_memory_of, save
+from benchmarks.markdown import named
 from occvino.artifact import IR, Artifact
 from occvino.conversion import convert
 from occvino.conversion.verify import expect, judge
@@ -23,6 +24,7 @@ from occvino.geometry.rig import Rig
 from occvino.images.inputs import ImagesAndRig
 from occvino.machine import peak_memory_mib
 from occvino.runtime import Pipeline
+from occvino.runtime.names import precision_name
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import get_variant, variants
 from tests.gpu.compare import compare
@@ -71,14 +73,21 @@ def measure(name: str, folder: Path, gpu_hints: list[str], front_camera: bool) -
 def print_peak(artifact: Artifact) -> None:
     """Open, run one frame, print the high-water mark of memory."""
     (frames, rig), *past = seen(artifact.variant.frames, len(artifact.manifest.cameras) == 1)
-    Pipeline(artifact, precision="f32")(frames, rig, past)
+    Pipeline(artifact, precision="fp32")(frames, rig, past)
     print(peak_memory_mib())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", action="append", help="only this one; repeatable")
-    parser.add_argument("--gpu", action="append", default=[], choices=["f32", "f16"], help="hints to run; repeatable")
+    parser.add_argument(
+        "--gpu",
+        action="append",
+        default=[],
+        type=precision_name,
+        choices=["fp32", "fp16"],
+        help="repeatable",
+    )
     parser.add_argument("--front-camera", action="store_true", help="one camera in place of six")
     parser.add_argument("--peak", type=Path, help="print the peak memory of running this artifact, and no more")
     options = parser.parse_args()
@@ -90,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in options.variant or variants():
             found = measure(name, Path(folder), options.gpu, options.front_camera)
-            found["gpu"] = {**results.get(name, {}).get("gpu", {}), **found["gpu"]}
+            found["gpu"] = {**named(results.get(name, {}).get("gpu", {})), **found["gpu"]}
             results[name] = found
             save("parity", {"results": results})
 

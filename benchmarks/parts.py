@@ -4,8 +4,8 @@ What is doubtful on a plugin is a part (Swin, 3D convolutions, stereo matching, 
 So each variant is converted with all its parts and frames but few channels and pixels (`tests.small.small_form`), with
 random weights, in fp32; temporal ones in all three forms, the streams over the three frames of the shipped scene.
 
-The CPU is held against PyTorch as `verify` does it, and the GPU plugin (tests/gpu/README.md) in f32 against the CPU by
-the same tolerances: stereo by what rounding alone does. In f16, run with --f16 and for all frames at once only, its
+The CPU is held against PyTorch as `verify` does it, and the GPU plugin (tests/gpu/README.md) in fp32 against the CPU by
+the same tolerances: stereo by what rounding alone does. In fp16, run with --fp16 and for all frames at once only, its
 error is reported and not judged. What is in results/parts.json is not run again unless it is named. All models are run
 with all frames at once first, then the streams.
 """
@@ -48,7 +48,7 @@ def measure(name: str, temporal: Temporal, folder: Path, hints: list[str]) -> di
 
 
 def on_gpu(artifact: Artifact, hint: str, expected: Expected) -> dict[str, Any]:
-    """The GPU plugin against the CPU plugin; `ok` is by the tolerance of an fp32 IR, also in f16."""
+    """The GPU plugin against the CPU plugin; `ok` is by the tolerance of an fp32 IR, also in fp16."""
     try:
         found = compare(artifact, "GPU", hint)
     except GpuPluginError as error:
@@ -66,7 +66,7 @@ def on_gpu(artifact: Artifact, hint: str, expected: Expected) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", action="append", default=[], help="run this one again; repeatable")
-    parser.add_argument("--f16", action="store_true", help="the GPU plugin in f16 too")
+    parser.add_argument("--fp16", "--f16", action="store_true", help="the GPU plugin in fp16 too")
     options = parser.parse_args()
     stored = RESULTS / "parts.json"
     results = json.loads(stored.read_text())["results"] if stored.is_file() else {}
@@ -75,7 +75,7 @@ def main() -> None:
         if (form in found and not options.variant) or (form != "batch" and not variant.past_frames):
             continue
         with known(variant), tempfile.TemporaryDirectory() as folder:
-            hints = ["f32", "f16"] if options.f16 and form == "batch" else ["f32"]
+            hints = ["fp32", "fp16"] if options.fp16 and form == "batch" else ["fp32"]
             found[form] = measure(variant.name, form, Path(folder), hints)
         save("parts", {"results": results})
 

@@ -64,7 +64,7 @@ def accuracy(held_out: NuScenes, work: Path) -> dict[str, Any]:
     pipes = {
         name: Pipeline(
             convert("occvino-nano", weights, work / f"nano-{index}", precision="fp32", image_input=takes),
-            precision="f32",
+            precision="fp32",
             threads=THREADS,
         )
         for index, (name, takes) in enumerate(forms.items())

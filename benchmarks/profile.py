@@ -1,7 +1,7 @@
 """Where the time of a frame goes, by kind of operator, and how near convolutions come to what this machine can do.
 
 `python -m benchmarks.profile NAME=ARTIFACT...`: artifacts in fp32, as `M0=DIR`, or `"M0 before=DIR"` for one that an
-earlier version converted. Times are those of the CPU plugin's own counters, in f32, the median of some frames; what it
+earlier version converted. Times are those of the CPU plugin's own counters, in fp32, the median of some frames; what it
 computes ahead of time or in the same step as a neighbour is not listed by it. The peak is the best rate that one large
 3x3 convolution and one large matrix product reach on their own, between the frames.
 """

@@ -1,7 +1,7 @@
 """A temporal model with all frames at once against its two streams: `python -m benchmarks.temporal VARIANT DIR`.
 
 Converts the three forms with random weights into DIR unless they are there, and runs them in turn over the scene that
-ships inside: images in memory to labels, in f32. Random weights do not tell what fast costs in accuracy.
+ships inside: images in memory to labels, in fp32. Random weights do not tell what fast costs in accuracy.
 """
 
 import json
@@ -29,7 +29,7 @@ def pipelines(name: str, folder: Path) -> dict[str, Pipeline]:
         path = folder / f"{name}-{form}"
         if not path.exists():
             convert(name, None, path, precision="fp32", outputs=("logits",), temporal=form)
-        found[form] = Pipeline(path, precision="f32", threads=THREADS)
+        found[form] = Pipeline(path, precision="fp32", threads=THREADS)
     return found
 
 

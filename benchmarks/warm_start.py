@@ -3,7 +3,7 @@
 What is new is made to change nothing (after Net2Net, Chen et al., 2016): the camera-aware depth net hands its features
 through, with gates near one half for every camera; the key frame and the past one are averaged in the BEV. Layers end
 in ReLU, so what may be negative is lifted before them by a shift that the next layer takes away again. In the BEV the
-shift is large, so such a model is to be trained in f32: rounded to bfloat16 it loses half its mIoU.
+shift is large, so such a model is to be trained in fp32: rounded to bfloat16 it loses half its mIoU.
 """
 
 from collections.abc import Iterable

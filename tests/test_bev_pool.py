@@ -231,7 +231,7 @@ def test_mmdeploy_nodes_as_files_really_hold_them(tmp_path, half, five_dimension
 def test_mmdeploy_with_a_batch_of_two_is_refused(tmp_path):
     inputs = mmdeploy_inputs(np.arange(48) % 6)
     inputs |= {name: np.stack([inputs[name]] * 2) for name in ("depth", "feat")}
-    with pytest.raises(Exception, match=r"expected \[N, fH, fW, C\] or \[1, N, fH, fW, C\]"):
+    with pytest.raises(Exception, match=r"expected \[N, D, fH, fW\] and \[N, fH, fW, C\], or \[1, N, D"):
         run_openvino(
             mmdeploy_model(inputs, {"out_height": 2, "out_width": 3}, [1, 2, 3, 5]), inputs, tmp_path / "m.onnx"
         )

@@ -96,6 +96,8 @@ def test_the_runtime_imports_neither_torch_nor_onnx():
 
 def test_the_public_names_are_those_of_the_design():
     assert set(occvino.__all__) >= {"variants", "build", "Rig", "convert", "verify", "Pipeline"}
+    assert all(is_module(f"occvino.{name}") for name in occvino._MODULES)
+    assert not set(occvino._MODULES) & set(occvino.__all__)
     # a submodule of the same name must not take a function's place, whatever is imported and in whichever order
     code = "import occvino, occvino.cli, occvino.variants, occvino.conversion.verify, occvino.networks\n"
     code += f"for name in {occvino.__all__} * 2: assert callable(getattr(occvino, name)), name"

@@ -53,6 +53,22 @@ __all__ = [
 ]
 
 
+_MODULES = (
+    *(
+        "artifact",
+        "bench",
+        "bev_pool",
+        "conversion",
+        "datasets",
+        "doctor",
+        "errors",
+        "evaluation",
+        "geometry",
+        "images",
+    ),
+    *("metrics", "networks", "runtime", "synth", "training", "viz"),
+)
+"""Modules that `import occvino` alone makes reachable, as `occvino.doctor.patch`, which the doctor prints."""
 _RENAMED = {"Shot": "Frame"}
 """Names of before, which still work for one release."""
 
@@ -61,6 +77,8 @@ def __getattr__(name: str) -> Any:
     if name in _RENAMED:
         warn(f"occvino.{name} is called occvino.{_RENAMED[name]} now", DeprecationWarning)
         name = _RENAMED[name]
+    if name in _MODULES:
+        return import_module(f"occvino.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'occvino' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

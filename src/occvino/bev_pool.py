@@ -24,10 +24,13 @@ The second half of the file is for ONNX files from TensorRT exports, which carry
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from occvino.errors import OccvinoError
 
 if TYPE_CHECKING:
     import onnx
@@ -191,7 +194,7 @@ def _table(feat: ov.Output) -> ov.Output:  # [..., C] -> [T, C]
 def _channels(feat: ov.Output) -> int:
     shape = feat.get_partial_shape()
     if shape.rank.is_dynamic or shape[shape.rank.get_length() - 1].is_dynamic:
-        raise ValueError("bev_pool: the number of feature channels is not known when the model is converted")
+        raise OccvinoError("bev_pool: the number of feature channels is not known when the model is converted")
     return int(shape[shape.rank.get_length() - 1].get_length())
 
 
@@ -227,13 +230,32 @@ def mmdeploy_reference(
 
 
 def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
-    """Intervals -> bags. Starts must ascend; points between an interval's end and the next start weigh nothing."""
+    name = f"{MMDEPLOY_DOMAIN}::{MMDEPLOY_OP_TYPE}"
+    size = bev_size(name, {key: node.get_attribute(key) for key in SIZES if node.has_attribute(key)})
+    return [intervals_openvino(name, [node.get_input(index) for index in range(7)], *size)]
+
+
+def intervals_openvino(name: str, inputs: Sequence[ov.Output], height: int, width: int) -> ov.Output:
+    """Intervals -> bags -> cells of a BEV [1, height, width, C]; what `mmdeploy_reference` says.
+
+    Starts must ascend, which only constants can be seen to do here, and intervals must not overlap; points between an
+    interval's end and the next start weigh nothing.
+
+    Args:
+        name: of the node, for errors.
+        inputs: the seven.
+        height: of the BEV, in cells.
+        width: of the BEV, in cells.
+
+    Raises:
+        OccvinoError: shapes that are not those of a pooler with channels last, or intervals that are out of order.
+    """
     import openvino.opset8 as ops
     from openvino import opset3
 
-    depth, feat, ranks_depth, ranks_feat, ranks_bev, starts, lengths = (node.get_input(i) for i in range(7))
-    height, width = _mmdeploy_size(node)
-    _check_one_frame(feat)
+    depth, feat, ranks_depth, ranks_feat, ranks_bev, starts, lengths = inputs
+    _check_shapes(name, depth.get_partial_shape(), feat.get_partial_shape())
+    _check_intervals(name, _constant(starts), _constant(lengths))
     table, channels = _table(feat), _channels(feat)
     axis, as_i32 = ops.constant(0), lambda value: ops.convert(value, "i32")
     ranks_depth, ranks_feat, ranks_bev, starts, lengths = map(
@@ -259,26 +281,59 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
     cells = ops.unsqueeze(ops.gather(ranks_bev, starts, axis), ops.constant(1))  # [intervals, 1]
     empty = ops.constant(np.zeros((height * width, channels)), _type(feat))
     bev = ops.scatter_nd_update(empty, cells, bags)
-    return [ops.reshape(bev, ops.constant([1, height, width, channels]), False).output(0)]
+    return ops.reshape(bev, ops.constant([1, height, width, channels]), False).output(0)
 
 
-def _check_one_frame(feat: ov.Output) -> None:
+def _check_shapes(name: str, depth: ov.PartialShape, feat: ov.PartialShape) -> None:
     """Most files carry [N, fH, fW, C]; BEVDet's own call has [B, N, fH, fW, C], which is the same for B = 1."""
-    shape = feat.get_partial_shape()
-    rank = shape.rank.get_length()
-    if rank not in (4, 5) or (rank == 5 and (shape[0].is_dynamic or shape[0].get_length() != 1)):
-        raise ValueError(f"mmdeploy::bev_pool_v2: feat has shape {shape}, expected [N, fH, fW, C] or [1, N, fH, fW, C]")
+    expected = "expected [N, D, fH, fW] and [N, fH, fW, C], or [1, N, D, fH, fW] and [1, N, fH, fW, C]"
+    if feat.rank.is_dynamic or depth.rank.is_dynamic:
+        raise OccvinoError(f"{name}: the shapes of depth and feat are not known: {expected}")
+    rank = feat.rank.get_length()
+    if rank not in (4, 5) or depth.rank.get_length() != rank or (rank == 5 and not feat[0] == depth[0] == 1):
+        raise OccvinoError(f"{name}: depth has shape {depth} and feat has shape {feat}, {expected}")
+    for of_depth, of_feat in ((rank - 4, rank - 4), (rank - 2, rank - 3), (rank - 1, rank - 2)):
+        if not depth[of_depth].compatible(feat[of_feat]):
+            raise OccvinoError(f"{name}: depth has shape {depth} and feat has shape {feat}, {expected}")
 
 
-def _mmdeploy_size(node: Any) -> tuple[int, int]:
-    """Mmdeploy and BEVDet write `out_height`, `out_width`; FlashOCC `output_height`, `output_width`, `output_z`."""
-    sizes: dict[str, int] = {}
-    for axis in ("height", "width", "z"):
-        for name in (f"out_{axis}", f"output_{axis}"):
-            if node.has_attribute(name):
-                sizes[axis] = int(node.get_attribute(name))
+def _check_intervals(name: str, starts: NDArray[Any] | None, lengths: NDArray[Any] | None) -> None:
+    """Bags begin where the one before ends: what is out of order would be pooled into another cell, or fail."""
+    if starts is None:
+        return
+    ends = starts if lengths is None else starts + np.maximum(lengths, 1) - 1
+    wrong = np.flatnonzero(starts[1:] <= np.maximum(starts, ends)[:-1])
+    if wrong.size:
+        at = int(wrong[0])
+        of = f" of {lengths[at]}" if lengths is not None else ""
+        raise OccvinoError(
+            f"{name}: intervals out of order: interval {at} starts at {starts[at]}{of}, the next at {starts[at + 1]}. "
+            "Starts must ascend and intervals must not overlap: sort the points by ranks_bev, and make the intervals "
+            "from that"
+        )
+
+
+def _constant(value: ov.Output) -> NDArray[Any] | None:
+    """Numbers that are in the file, through conversions of their type; None where they are an input or computed."""
+    node: Any = value.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.array(node.data) if node.get_type_name() == "Constant" else None
+
+
+SIZES = tuple(f"{prefix}_{axis}" for prefix in ("out", "output") for axis in ("height", "width", "z"))
+"""Mmdeploy and BEVDet write `out_height`, `out_width`; FlashOCC `output_height`, `output_width`, `output_z`."""
+
+
+def bev_size(name: str, attributes: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width of the BEV by the attributes of a node.
+
+    Raises:
+        OccvinoError: they are not there, or the BEV is more than one cell high.
+    """
+    sizes = {key.rpartition("_")[2]: int(value) for key, value in attributes.items() if key in SIZES}
     if "height" not in sizes or "width" not in sizes:
-        raise ValueError("mmdeploy::bev_pool_v2: the node has no attributes out_height and out_width")
+        raise OccvinoError(f"{name}: the node has no attributes out_height and out_width")
     if sizes.get("z", 1) != 1:
-        raise ValueError(f"mmdeploy::bev_pool_v2: output_z is {sizes['z']}; only a BEV one cell high is supported")
+        raise OccvinoError(f"{name}: output_z is {sizes['z']}; only a BEV one cell high is supported")
     return sizes["height"], sizes["width"]

@@ -5,6 +5,7 @@ this module: import from it with `from occvino.variants import ...`.
 """
 
 from dataclasses import replace
+from difflib import get_close_matches
 
 from occvino.errors import VariantError
 from occvino.variant import Axis, DepthNet, Grid, Panoptic, Published, Stereo, Swin, Variant
@@ -183,13 +184,22 @@ def variants() -> tuple[str, ...]:
 
 
 def get_variant(name: str) -> Variant:
-    """The variant of that name; `flashocc-r50-M1` is another name of `flashocc-r50`.
+    """The variant of that name, in any case; `flashocc-r50-M1` is another name of `flashocc-r50`.
 
     Raises:
-        VariantError: there is no such variant; the message lists those there are.
+        VariantError: there is no such variant; the message has the nearest name, and lists those there are.
     """
-    wanted = _ALIASES.get(name.lower(), name)
+    wanted = _ALIASES.get(name.lower(), name).lower()
     for variant in _VARIANTS:
-        if variant.name.lower() == wanted.lower():
+        if variant.name.lower() == wanted:
             return variant
-    raise VariantError(f"no variant is called {name!r}: choose one of {', '.join(variants())}")
+    meant = nearest(name)
+    choose = f"did you mean {meant}? There are" if meant else "choose one of"
+    raise VariantError(f"no variant is called {name!r}: {choose} {', '.join(variants())}")
+
+
+def nearest(name: str) -> str | None:
+    """The variant whose name is spelt most like this; None if none is alike."""
+    spelt = {**_ALIASES, **{each.lower(): each for each in variants()}}
+    found = get_close_matches(name.lower().replace("_", "-"), spelt, n=1)
+    return spelt[found[0]] if found else None

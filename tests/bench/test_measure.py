@@ -260,7 +260,7 @@ def test_a_start_is_a_process_of_its_own_and_a_cache_is_filled_then_read(nano):
 
 
 def test_what_goes_wrong_in_another_process_is_told_here(fresh, monkeypatch, tmp_path):
-    with pytest.raises(OccvinoError, match="TPU cannot run this model"):
+    with pytest.raises(OccvinoError, match="there is no device TPU"):
         start(Request(str(fresh.path), {"device": "TPU"}), None)
     (tmp_path / "file").touch()
     found = time_starts(Request(str(fresh.path), {"cache": str(tmp_path / "file")}))
@@ -320,7 +320,7 @@ def test_the_command_prints_json_alone_and_draws(nano, tmp_path):
     )
     told = json.loads(done.stdout)
     assert done.stderr == ""
-    assert (told["running"]["threads"], told["running"]["precision"]) == (1, "f32")
+    assert (told["running"]["threads"], told["running"]["precision"]) == (1, "fp32")
     assert list(told["first_frame"]) == ["without_cache", "warm_cache", "cache_error"]
     assert told["first_frame"]["warm_cache"]["from_cache"] is True
     with Image.open(tmp_path / "p.png") as image:

@@ -161,9 +161,9 @@ def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
     assert [each["name"] for each in summary["failed"]] == ["b", "c"]
     assert "CAM_FRONT.png cannot be read" in summary["failed"][0]["error"]
     assert sorted(path.parent.name for path in (tmp_path / "o").rglob("labels.npz")) == ["a", "d"]
-    stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=CPU")]
+    stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=cpu")]
     done = occvino(*common, "--limit", 1, *stages, "--precision", "f32", check=0)
-    assert "pool: CPU -> CPU, f32" in done.stdout
+    assert "pool: CPU -> CPU, fp32" in done.stdout
     assert "1 of 1 frames labelled" in done.stdout
     one = occvino(
         "run",
@@ -314,7 +314,24 @@ def test_npu_rules_find_what_an_npu_would_not_take(tmp_path):
             "--image-layout bgr needs raw images of one size",
         ),
         (("demo", "--out", "x", "--frame", "3"), "there is no frame 3: the scene that ships inside has frames 0 to 2"),
-        (("convert", "flashocc", "--out", "x", "--random-weights"), "no variant is called 'flashocc': choose one of"),
+        (
+            ("convert", "flashocc-r50-m2", "--out", "x", "--random-weights"),
+            "no variant is called 'flashocc-r50-m2': did you mean flashocc-r50",
+        ),
+        (("convert", "paint", "--out", "x", "--random-weights"), "no variant is called 'paint': choose one of"),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--random-weights", "--image-size", "1600x900"),
+            "image size 1600x900: HEIGHTxWIDTH is expected: did you mean 900x1600?",
+        ),
+        (
+            ("convert", "occvino-nano", "--out", "x", "--random-weights", "--precision", "bf16"),
+            "not one of fp32, fp16, int8, in which weights are stored: bf16 is what a device computes in",
+        ),
+        (
+            ("run", "nowhere", "--images", ".", "--out", "x", "--precision", "int8"),
+            "int8 is a property of the artifact: convert with --precision int8",
+        ),
+        (("info", "flashocc_r50_m0x"), "nor a model: did you mean flashocc-r50-M0? `occvino info` lists the models"),
         (("verify", "nowhere"), "nowhere is not an artifact"),
         (("run", "w.pth", "--images", ".", "--out", "x", "--torch", "cpu"), "--torch and --variant belong together"),
         (("run", "nowhere", "--images", ".", "--out", "x"), "nowhere is not an artifact"),

@@ -16,6 +16,7 @@ from occvino.files import OutputError
 from occvino.geometry.lift import PoolingPlan
 from occvino.geometry.rig import Rig
 from occvino.images.inputs import network_images
+from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from tests.conftest import make_camera
 
@@ -130,6 +131,12 @@ def test_other_camera_counts_convert_and_run(tmp_path):
         ({"outputs": ("logits", "logits")}, "an output is asked for twice"),
         ({"bake_calibration": True}, "needs the rig to bake"),
         ({"cameras": 13}, "cameras=13: expected 1 to 12"),
+        ({"precision": "bf16"}, "bf16 is what a device computes in, asked for when running"),
+        ({"image_input": ImageInput((1600, 900))}, r"expected: did you mean 900x1600\? \(that is nuScenes' size"),
+        (
+            {"image_input": ImageInput((352, 198)), "rig": Rig((make_camera("LEFT"),))},
+            r"expected: did you mean 198x352\? \(that is the size of the rig's images",
+        ),
     ],
 )
 def test_contradictions_are_refused_before_any_work(tmp_path, options, message):

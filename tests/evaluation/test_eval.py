@@ -129,7 +129,7 @@ def test_instances_are_scored_where_both_sides_have_them(tmp_path, monkeypatch):
 def test_an_interrupted_run_goes_on(labels, tmp_path):
     scene, folder = shipped_scene(), tmp_path / "labels"
     shutil.copytree(labels["torch"].folder, folder)
-    predictions = Predictions(folder, {"runs_on": "PyTorch, CPU, f32"})
+    predictions = Predictions(folder, {"runs_on": "PyTorch, CPU, fp32"})
     predictions.path(scene[1]).unlink()
     asked = []
 
@@ -143,8 +143,16 @@ def test_an_interrupted_run_goes_on(labels, tmp_path):
     assert not predictions.path(scene[1]).exists()
 
 
+def test_labels_of_an_older_occvino_go_on(tmp_path):
+    """It wrote f32 where fp32 is written now."""
+    Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, f32, 2 threads", "engine": "openvino"})
+    Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, fp32, 2 threads", "engine": "openvino"})
+    with pytest.raises(OutputError, match="made otherwise"):
+        Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, bf16, 2 threads", "engine": "openvino"})
+
+
 def test_labels_of_something_else_are_not_mixed_in(labels, tmp_path):
-    with pytest.raises(OutputError, match=r"runs_on: PyTorch, CPU, f32 there, a GPU now"):
+    with pytest.raises(OutputError, match=r"runs_on: PyTorch, CPU, fp32 there, a GPU now"):
         Predictions(labels["torch"].folder, {"runs_on": "a GPU"})
     (tmp_path / "mine.txt").write_text("not yours")
     with pytest.raises(OutputError, match="is not an evaluation"):
@@ -183,7 +191,7 @@ def test_labels_on_another_grid_are_refused(tmp_path):
 def test_options_that_contradict_are_refused(trained, nano):
     for engine, options, message in (
         ("tensorrt", {}, "there is no engine 'tensorrt'"),
-        ("torch", {"precision": "f16"}, "device and precision are OpenVINO's"),
+        ("torch", {"precision": "fp16"}, "device and precision are OpenVINO's"),
         ("openvino", {"checkpoint": "w.pth"}, "a checkpoint is for the engine torch"),
     ):
         with pytest.raises(OccvinoError, match=message):

@@ -1,4 +1,4 @@
-"""The same artifact on the CPU plugin and on the GPU plugin: `python -m tests.gpu.compare ARTIFACT [--hint f32]`."""
+"""The same artifact on the CPU plugin and on the GPU plugin: `python -m tests.gpu.compare ARTIFACT [--hint fp32]`."""
 
 import argparse
 import subprocess
@@ -21,7 +21,7 @@ class GpuPluginError(RuntimeError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """GPU plugin against CPU plugin in f32. `error` is of the logits, relative to their standard deviation."""
+    """GPU plugin against CPU plugin in fp32. `error` is of the logits, relative to their standard deviation."""
 
     device: str
     hint: str
@@ -41,7 +41,7 @@ class Comparison:
         )
 
 
-def compare(artifact: Artifact, device: str = "GPU", hint: str = "f32") -> Comparison:
+def compare(artifact: Artifact, device: str = "GPU", hint: str = "fp32") -> Comparison:
     """Run both; the artifact must give logits. A stream is run over three frames, and all of them are compared.
 
     Raises:
@@ -49,7 +49,7 @@ def compare(artifact: Artifact, device: str = "GPU", hint: str = "f32") -> Compa
     """
     if "logits" not in artifact.manifest.outputs:
         raise SystemExit("convert with --output logits: labels alone say little about how far off something is")
-    expected = run(artifact.path, "CPU", "f32")
+    expected = run(artifact.path, "CPU", "fp32")
     with tempfile.TemporaryDirectory() as folder:
         script, out = Path(__file__).with_name("run_on_gpu.py"), f"{folder}/out.npz"
         arguments = [fakegpu.build_layer(Path(folder)), artifact.path, out, device, hint]
@@ -75,6 +75,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("artifact", type=Path)
     parser.add_argument("--device", default="GPU")
-    parser.add_argument("--hint", default="f32", choices=["f32", "f16"])
+    parser.add_argument("--hint", default="fp32", choices=["fp32", "fp16"])
     options = parser.parse_args()
     print(compare(Artifact.open(options.artifact), options.device, options.hint))

@@ -1,6 +1,6 @@
 """The GPU plugin's reference convolution is wrong in f16 for some widths: `python tests/gpu/half_layout.py` shows it.
 
-Prints for each width the error against the CPU in f32, in standard deviations, of three runs of one compiled model.
+Prints for each width the error against the CPU in fp32, in standard deviations, of three runs of one compiled model.
 """
 
 import sys

@@ -24,15 +24,15 @@ def main() -> None:
     frames, rig = frames_for(artifact)[0]
     dark = {name: np.asarray(_open(path)) // 4 for name, path in frames.items()}
     frames = [(frames, rig), (dark, rig), ("no such folder", rig)]
-    whole = Pipeline(artifact, precision="f32")
+    whole = Pipeline(artifact, precision="fp32")
     expected = [whole(*frame) for frame in frames[:2]]
     told = {}
-    pipeline = Pipeline(artifact, stages={"encoder": "CPU", "pool": "GPU", "trunk": "GPU"}, precision="f32")
+    pipeline = Pipeline(artifact, stages={"encoder": "CPU", "pool": "GPU", "trunk": "GPU"}, precision="fp32")
     told["split"] = pipeline.running.to_dict()
     found = list(pipeline.stream(frames))
     told["failure"] = str(found[2])
-    told["auto"] = Pipeline(artifact, "AUTO:GPU,CPU", precision="f32").running.to_dict()
-    told["throughput"] = Pipeline(artifact, "GPU", precision="f32", hint="throughput").running.to_dict()
+    told["auto"] = Pipeline(artifact, "AUTO:GPU,CPU", precision="fp32").running.to_dict()
+    told["throughput"] = Pipeline(artifact, "GPU", precision="fp32", hint="throughput").running.to_dict()
     refused = {"threads": {"threads": 2}, "streams": {"streams": 64}, "bf16": {"precision": "bf16"}}
     for name, options in refused.items():
         try:

@@ -15,8 +15,8 @@ from tests.gpu.compare import compare
 pytestmark = pytest.mark.gpu
 
 
-def test_f32_agrees_with_the_cpu_plugin(nano):
-    result = compare(nano, "GPU", "f32")
+def test_fp32_agrees_with_the_cpu_plugin(nano):
+    result = compare(nano, "GPU", "fp32")
     assert result.ran_on == ("GPU.0",)
     assert result.max_error < 1e-3, result
     assert result.labels > 0.999, result
@@ -24,7 +24,7 @@ def test_f32_agrees_with_the_cpu_plugin(nano):
 
 @pytest.mark.parametrize("device", ["HETERO:GPU,CPU", "AUTO:GPU"])
 def test_hetero_and_auto_agree_too(nano, device):
-    result = compare(nano, device, "f32")
+    result = compare(nano, device, "fp32")
     assert any("GPU" in name for name in result.ran_on), result
     assert result.max_error < 1e-3, result
     assert result.labels > 0.999, result
@@ -39,7 +39,7 @@ def test_stages_on_cpu_and_gpu_stream_what_the_whole_gives(nano, tmp_path):
     told = json.loads(str(arrays.pop("told")))
     ran_on = {name: stage["devices"] for name, stage in told["split"]["stages"].items()}
     assert ran_on == {"encoder": ["CPU"], "pool": ["GPU.0"], "trunk": ["GPU.0"]}
-    assert told["split"]["precision"] == "f32"
+    assert told["split"]["precision"] == "fp32"
     scale = arrays["expected_0"].std()
     for index in range(2):
         assert np.abs(arrays[f"found_{index}"] - arrays[f"expected_{index}"]).max() / scale < 1e-3
@@ -51,13 +51,13 @@ def test_stages_on_cpu_and_gpu_stream_what_the_whole_gives(nano, tmp_path):
         assert told[name].startswith("refused: GPU cannot run this model"), name
 
 
-def test_f16_hint_is_reported(nano, record_property):
+def test_fp16_hint_is_reported(nano, record_property):
     """The layer's reference kernels accumulate in half precision, which overstates a GPU's error: a report, no verdict.
 
     What is asserted is that it runs there and gives finite logits of the right kind.
     """
-    result = compare(nano, "GPU", "f16")
-    record_property("f16", str(result))
+    result = compare(nano, "GPU", "fp16")
+    record_property("fp16", str(result))
     print(result)
     assert result.ran_on == ("GPU.0",)
     assert result.mean_error < 0.5, result
@@ -67,7 +67,7 @@ def test_f16_hint_is_reported(nano, record_property):
 def test_m0_at_full_size_agrees(tmp_path: Path):
     """About two minutes for the frame."""
     artifact = convert("flashocc-r50-M0", None, tmp_path / "m0", precision="fp32", outputs=("logits",))
-    result = compare(artifact, "GPU", "f32")
+    result = compare(artifact, "GPU", "fp32")
     print(result)
     assert result.max_error < 1e-3, result
     assert result.labels > 0.999, result

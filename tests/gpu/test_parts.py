@@ -21,8 +21,8 @@ PARTS = {
 def test_it_agrees_with_the_cpu_plugin(tmp_path, name, form):
     variant = small_form(get_variant(name))
     with known(variant):
-        row = measure(variant.name, form, tmp_path, ["f32"])
+        row = measure(variant.name, form, tmp_path, ["fp32"])
     assert row["cpu"]["ok"], row["cpu"]
-    found = row["gpu"]["f32"]
+    found = row["gpu"]["fp32"]
     assert found["ok"], found
     assert found["ran_on"] == ("GPU.0",)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from occvino.errors import FrameError
+from occvino.errors import FrameError, OccvinoError
 from occvino.geometry.rig import Rig
 from occvino.images.inputs import network_images, side_by_side
+from occvino.images.layout import ImageInput
 from occvino.variant import NUSCENES_CAMERAS
 from occvino.variants import get_variant
 from tests.conftest import make_camera
@@ -171,3 +172,17 @@ def test_of_several_bad_images_the_first_camera_is_told(rig, images, nano_varian
         for _ in range(20):
             with pytest.raises(FrameError, match=f"the image of {rig.names[1]} cannot be read"):
                 network_images(bad, rig, nano_variant, pool)
+
+
+def test_portrait_sizes_are_doubted_unless_the_cameras_have_them(recwarn):
+    """(width, height) is the habit of the field, and a portrait image would be cropped to something plausible."""
+    ImageInput((900, 1600)).check_orientation()
+    ImageInput((700, 700)).check_orientation([(480, 640)])
+    ImageInput((1600, 900)).check_orientation([(1600, 900)])
+    assert not recwarn
+    with pytest.raises(OccvinoError, match=r"image size 1600x900: HEIGHTxWIDTH is expected: did you mean 900x1600\?"):
+        ImageInput((1600, 900)).check_orientation()
+    with pytest.raises(OccvinoError, match=r"did you mean 480x640\? \(that is the size of the rig's images"):
+        ImageInput((640, 480)).check_orientation([(480, 640)])
+    with pytest.warns(UserWarning, match=r"did you mean 1080x1920\? It is taken as images 1920 high and 1080 wide"):
+        ImageInput((1920, 1080)).check_orientation()

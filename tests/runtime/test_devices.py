@@ -24,7 +24,7 @@ BEHIND = ["CPU", "HETERO:CPU", "AUTO", "AUTO:CPU"]
 
 @pytest.mark.parametrize("device", BEHIND)
 def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, images, device):
-    asked = {"precision": "f32", "threads": 1, "hint": "throughput", "streams": 1}
+    asked = {"precision": "fp32", "threads": 1, "hint": "throughput", "streams": 1}
     pipeline, plain = Pipeline(nano, device, **asked), Pipeline(nano, precision="f32")
     running = pipeline.running
     assert running.devices == ("CPU",)
@@ -33,16 +33,18 @@ def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, 
 
 
 @pytest.mark.parametrize("device", BEHIND)
-@pytest.mark.parametrize("precision", ["f32", "f16", "bf16"])
-def test_a_precision_is_what_runs_or_an_error(small, device, precision):
-    capability = {"f32": "FP32", "f16": "FP16", "bf16": "BF16"}[precision]
-    if capability in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+@pytest.mark.parametrize(
+    ("precision", "named", "theirs"), [("fp32", "fp32", "f32"), ("f16", "fp16", "f16"), ("BF16", "bf16", "bf16")]
+)
+def test_a_precision_is_what_runs_or_an_error(small, device, precision, named, theirs):
+    if named.upper() in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         compiled = compile_model(small, device, Settings(precision))
         own = {} if device == "CPU" else compiled.get_property("DEVICE_PROPERTIES")["CPU"]
         hint = own.get("INFERENCE_PRECISION_HINT") or compiled.get_property("INFERENCE_PRECISION_HINT")
-        assert hint.get_type_name() == precision
+        assert hint.get_type_name() == theirs
+        assert running(compiled, device).precision == named
     else:
-        with pytest.raises(DeviceError, match=f"computes in .*, {precision} was asked for"):
+        with pytest.raises(DeviceError, match=f"computes in .*, {named} was asked for"):
             compile_model(small, device, Settings(precision))
 
 
@@ -59,7 +61,8 @@ def test_more_than_there_is_is_an_error(small, device, asked):
         ({"hint": "fast"}, "hint='fast': expected one of latency, throughput"),
         ({"streams": 0}, "streams=0: expected a whole number from 1 up"),
         ({"threads": "2"}, "threads='2': expected a whole number"),
-        ({"precision": "int4"}, "cannot run this model"),
+        ({"precision": "int4"}, "precision 'int4': a device computes in one of fp32, fp16, bf16"),
+        ({"precision": "int8"}, "int8 is a property of the artifact: convert with --precision int8"),
     ],
 )
 def test_nonsense_is_refused(small, asked, message):
@@ -69,7 +72,7 @@ def test_nonsense_is_refused(small, asked, message):
 
 def test_a_device_that_does_not_tell_is_not_believed(small, monkeypatch):
     monkeypatch.setattr("occvino.runtime.devices._property", lambda compiled, name: None)
-    with pytest.raises(DeviceError, match="CPU does not tell what it computes in, f32 was asked for"):
+    with pytest.raises(DeviceError, match="CPU does not tell what it computes in, fp32 was asked for"):
         compile_model(small, "CPU", Settings("f32"))
     compile_model(small, "CPU")
 

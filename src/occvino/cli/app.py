@@ -23,7 +23,6 @@ from occvino.images.decode import ImageDoubtWarning
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (demo, convert, verify, run, bench, info, synth, train, evaluate, doctor):

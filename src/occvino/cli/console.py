@@ -28,5 +28,6 @@ def say(words: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    """One JSON document; a number that is not finite, for which JSON has no word, is null."""
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    sys.stdout.write(json.dumps(finite, indent=1, allow_nan=False) + "\n")

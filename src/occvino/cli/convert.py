@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from occvino.cli.complete import complete_words
 from occvino.cli.console import out, say, steps
-from occvino.cli.options import Checkpoint, OptionalRig
+from occvino.cli.options import Checkpoint, OptionalRig, VariantName
 from occvino.cli.tables import print_quantization
 from occvino.errors import OccvinoError, warn
 from occvino.geometry.image_transform import parse_crop
@@ -16,11 +17,15 @@ from occvino.variants import get_variant
 
 
 def convert(
-    variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
+    variant: VariantName,
     out_dir: Annotated[Path, typer.Option("--out", help="Artifact folder to write.")],
     checkpoint: Checkpoint = None,
     precision: Annotated[
-        str, typer.Option(help="Precision of the stored weights: fp32 or fp16; or int8 (docs/int8.md).")
+        str,
+        typer.Option(
+            autocompletion=complete_words("fp32", "fp16", "int8"),
+            help="Precision of the stored weights: fp32 or fp16; or int8 (docs/int8.md).",
+        ),
     ] = "fp16",
     rig: OptionalRig = None,
     cameras: Annotated[int | None, typer.Option(help="How many cameras, if not the model's six.")] = None,
@@ -29,7 +34,8 @@ def convert(
         typer.Option(help="Rig to make a constant. The IR is then wrong for any other: 0.1 degree of yaw moves 10 %."),
     ] = None,
     output: Annotated[
-        list[str] | None, typer.Option(help="Make this tap an output too, such as logits or depth. Repeatable.")
+        list[str] | None,
+        typer.Option(metavar="TAP", help="Make this tap an output too, such as logits or depth. Repeatable."),
     ] = None,
     temporal: Annotated[
         str | None,

@@ -29,7 +29,9 @@ def demo(
     frame: Annotated[int, typer.Option(help="Which frame of the scene that ships inside, from 0.")] = 0,
     device: Device = "CPU",
 ) -> None:
-    """Convert the small trained model, verify it, run it on a synthetic scene, draw it. Needs nothing but this package.
+    """Convert, verify, run and draw the small model that ships inside.
+
+    It is trained, and runs on a synthetic scene that it never saw. Needs nothing but this package.
 
     Example: occvino demo --out demo
     """

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from occvino.cli.complete import complete_device
 from occvino.cli.console import out, steps
 from occvino.cli.options import Json
 from occvino.files import write_text
@@ -15,11 +16,17 @@ def doctor(
     target: Annotated[str, typer.Argument(help="package.module:factory; the factory returns (module, args, kwargs).")],
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option(help="Also write the report as one HTML file.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="OpenVINO device to ask. Repeatable.")] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DEVICE", autocompletion=complete_device, help="OpenVINO device to ask. Repeatable."),
+    ] = None,
 ) -> None:
-    """Find what breaks between PyTorch, ONNX and OpenVINO in any torch.nn.Module, and where in its source.
+    """Find what breaks between PyTorch, ONNX and OpenVINO in any module.
+
+    And where in its source, and what to write instead.
 
     The target is imported and its factory called: that is your own code, and it runs. Reports never execute anything.
+
     As a fourth value the factory may return other calls that the graph must take: [(args, kwargs), ...].
 
     Example: occvino doctor my_project.export:example --html report.html

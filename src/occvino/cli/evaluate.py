@@ -30,7 +30,9 @@ def evaluate(
     version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Label a data set and score it: mIoU as Occ3D and FlashOCC count it, by class, and RayIoU.
+    """Label a data set and score it: mIoU by class, and RayIoU.
+
+    Both are counted as Occ3D and FlashOCC do.
 
     Example: occvino eval m0 --dataset nuscenes --out m0-labels --limit 100
     """

@@ -2,27 +2,37 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from occvino.artifact import IR, Artifact
+from occvino.cli.complete import complete_variant_or_folder, complete_words
 from occvino.cli.console import out, print_json
 from occvino.cli.options import Json
 from occvino.cli.tables import print_manifest, print_rule_check, print_variant, print_variants, variant_rows
-from occvino.errors import OccvinoError
+from occvino.errors import OccvinoError, VariantError
 from occvino.runtime.npu_rules import check_npu_rules
-from occvino.variants import variants
+from occvino.variants import get_variant, nearest
 
 
 def info(
     artifact: Annotated[
-        Path | None, typer.Argument(help="Artifact folder, or a model's name; the list of models when left out.")
+        Path | None,
+        typer.Argument(
+            autocompletion=complete_variant_or_folder,
+            help="Artifact folder, or a model's name; the list of models when left out.",
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="NPU: check the IR against the rules of its importer.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete_words("NPU"), help="NPU: check the IR against the rules of its importer."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models, describe one or an artifact, or check an artifact against the rules of an NPU.
+    """List the models, or describe one, or an artifact.
+
+    With --device NPU, check an artifact against the rules of an NPU.
 
     Example: occvino info m0 --device NPU
     """
@@ -33,8 +43,8 @@ def info(
         else:
             print_variants(out, rows)
         return
-    if not artifact.is_dir() and str(artifact) in variants():
-        row = next(row for row in variant_rows() if row["name"] == str(artifact))
+    if not artifact.exists() and artifact.name == str(artifact):
+        row = _row_of(artifact.name)
         if as_json:
             print_json(row)
         else:
@@ -57,3 +67,14 @@ def info(
     else:
         print_rule_check(out, check)
     raise typer.Exit(0 if check.ok else 1)
+
+
+def _row_of(name: str) -> dict[str, Any]:
+    """What there is to tell about a model; of what is neither a folder nor a model, the name it may stand for."""
+    try:
+        known = get_variant(name).name
+    except VariantError as error:
+        meant = nearest(name)
+        guess = f"did you mean {meant}? " if meant else ""
+        raise OccvinoError(f"{name} is not an artifact, nor a model: {guess}`occvino info` lists the models") from error
+    return next(row for row in variant_rows() if row["name"] == known)

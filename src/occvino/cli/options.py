@@ -5,21 +5,40 @@ from typing import Annotated
 
 import typer
 
+from occvino.cli.complete import complete_device, complete_variant, complete_words
 from occvino.errors import OccvinoError
 from occvino.geometry.rig import Rig
+from occvino.runtime.names import COMPUTED, computed_precision
 
 ArtifactPath = Annotated[Path, typer.Argument(help="Folder made by `occvino convert`.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Weights: mmcv .pth, state dict or .safetensors.")]
 OptionalRig = Annotated[Path | None, typer.Option(help="Rig file: calibration as JSON (docs/rig.md).")]
-Device = Annotated[str, typer.Option(help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU.")]
+VariantName = Annotated[
+    str, typer.Argument(autocompletion=complete_variant, help="Model name, as `occvino info` lists them.")
+]
+Device = Annotated[
+    str,
+    typer.Option(autocompletion=complete_device, help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU."),
+]
 Precision = Annotated[
-    str, typer.Option(help="What the device computes in: f32, f16, bf16, or default for its own choice.")
+    str,
+    typer.Option(
+        autocompletion=complete_words(*COMPUTED, "default"),
+        help="What the device computes in: fp32, fp16, bf16, or default for its own choice.",
+    ),
 ]
 StageDevices = Annotated[
     list[str] | None,
-    typer.Option("--stage", help="A device for encoder, pool or trunk, as pool=GPU: give all three, and no --device."),
+    typer.Option(
+        "--stage",
+        metavar="NAME=DEVICE",
+        help="A device for encoder, pool or trunk, as pool=GPU: give all three, and no --device.",
+    ),
 ]
-Hint = Annotated[str | None, typer.Option(help="latency or throughput.")]
+Hint = Annotated[
+    str | None,
+    typer.Option(autocompletion=complete_words("latency", "throughput"), help="latency or throughput."),
+]
 Streams = Annotated[int | None, typer.Option(help="Inferences that run side by side on a device.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder for compiled models.")]
 MappingName = Annotated[
@@ -31,14 +50,20 @@ Exif = Annotated[
 ]
 Past = Annotated[
     list[Path] | None,
-    typer.Option(help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."),
+    typer.Option(
+        metavar="DIR", help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
 def hint_of(precision: str) -> str | None:
-    """What `--precision` asks the device for: nothing, where it is "default"."""
-    return None if precision == "default" else precision
+    """What `--precision` asks the device for: nothing, where it is "default".
+
+    Raises:
+        DeviceError: a device cannot be asked for that.
+    """
+    return None if precision.lower() == "default" else computed_precision(precision)
 
 
 def stages_of(given: list[str] | None) -> dict[str, str] | None:

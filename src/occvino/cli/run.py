@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from occvino.cli.complete import complete_variant
 from occvino.cli.console import print_json, say, steps
 from occvino.cli.options import (
     Cache,
@@ -36,6 +37,7 @@ from occvino.geometry.doubts import shares_in_grid
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
 from occvino.runtime import Failure, Frame, Pipeline
+from occvino.runtime.names import device_name
 from occvino.variants import get_variant
 from occvino.viz import save_picture
 
@@ -62,12 +64,17 @@ def run(
     streams: Streams = None,
     cache: Cache = None,
     torch: Annotated[str | None, typer.Option(help="Run the PyTorch model instead, on cpu or cuda.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Which model the checkpoint is of; with --torch.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete_variant, help="Which model the checkpoint is of; with --torch."),
+    ] = None,
     mapping: MappingName = "official",
     exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
-    """Label one frame and draw it, or stream many: writes labels.npz; exit 1 if one of many failed.
+    """Label one frame and draw it, or stream many.
+
+    Writes labels.npz for each. Exit code 1 if one of many failed.
 
     Example: occvino run m0 --images frame --rig frame/rig.json --out result
     """
@@ -206,7 +213,7 @@ def _pipeline(
     options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:
-        if device != "CPU" or precision != "default" or any(options.values()):
+        if device_name(device) != "CPU" or hint_of(precision) is not None or any(options.values()):
             raise OccvinoError(
                 "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
                 f"--torch {torch} is PyTorch's: give one or other"

@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from occvino.artifact import Artifact
 from occvino.errors import VariantError
@@ -125,30 +127,32 @@ def variant_rows() -> list[dict[str, Any]]:
 
 
 def print_variants(console: Console, rows: list[dict[str, Any]]) -> None:
-    """The models as a table."""
-    table = Table(title="Models", title_justify="left")
-    table.add_column("name", overflow="fold")
-    table.add_column("what it is")
-    for column in ("frames", "M par.", "GFLOPs", "MiB", "mIoU*"):
-        table.add_column(column, justify="right", no_wrap=True)
+    """The models, two lines each: the name, whole at any width, with its figures, and under it what it is."""
+    width = max(len(row["name"]) for row in rows)
+    heads = ("frames", "M par.", "GFLOPs", "MiB", "mIoU*")
+    _print_columns(console, "name".ljust(width), heads, "underline", "underline")
     for row in rows:
         published = "-" if row["published_miou"] is None else f"{row['published_miou']:.2f}"
         memory = f"{row['peak_mib']:.0f}" if "peak_mib" in row else "-"
         sizes = (str(row["frames"]), f"{row['parameters_millions']:.0f}", f"{row['gflops']:.0f}", memory)
-        table.add_row(row["name"], row["summary"], *sizes, published)
-    console.print(table)
+        _print_columns(console, row["name"].ljust(width), (*sizes, published), "bold", "")
+        console.print(Padding(Text(row["summary"], style="dim"), (0, 0, 0, 2), expand=False))
     console.print(
-        "GFLOPs: all frames that the model takes; twice the multiply-accumulates. MiB: measured peak of running the "
+        "\nGFLOPs: all frames that the model takes; twice the multiply-accumulates. MiB: measured peak of running the "
         "fp32 IR on a CPU. * published, not measured here. More of one: occvino info NAME",
         highlight=False,
     )
 
 
+def _print_columns(console: Console, name: str, figures: Sequence[str], *styles: str) -> None:
+    """One line, 79 characters with the longest name that there is, which no terminal breaks in the middle."""
+    widths = (7, 7, 7, 6, 6)
+    cells = "".join(figure.rjust(width) for figure, width in zip(figures, widths, strict=True))
+    console.print(Text.assemble(*zip((name, cells), styles, strict=True)), soft_wrap=True)
+
+
 def print_variant(console: Console, row: dict[str, Any]) -> None:
     """Everything there is to tell about one model."""
-    table = Table(title=row["name"], title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     published = [
         f"{title} {row[key]:.2f}"
         for title, key in (("mIoU", "published_miou"), ("RayIoU", "published_ray_iou"), ("RayPQ", "published_ray_pq"))
@@ -159,16 +163,23 @@ def print_variant(console: Console, row: dict[str, Any]) -> None:
     memory = f"{row['peak_mib']:.0f} MiB, fp32 IR on a CPU, one call{one}" if "peak_mib" in row else "not measured"
     lines = {
         "what it is": row["summary"],
-        "images": f"{height}x{width}, {row['frames']} frames",
+        "images": f"{height}x{width}, {row['frames']} {'frame' if row['frames'] == 1 else 'frames'}",
         "inputs of the IR": ", ".join(row["takes"]),
         "parameters": f"{row['parameters_millions']:.2f} million",
         "operations": f"{row['gflops']:.0f} GFLOPs ({row['gmacs']:.0f} billion multiply-accumulates)",
         "peak memory": memory,
         "published": f"{', '.join(published)} ({row['published_source']})" if published else "nothing",
-        **{f"verified: {what}": result for what, result in row.get("verified", {}).items()},
     }
+    table = Table(title=row["name"], title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, value in lines.items():
         table.add_row(name, escape(value))
+    if verified := row.get("verified", {}):
+        table.add_section()
+        table.add_row("[bold]verified:[/]", "")
+        for name, value in verified.items():
+            table.add_row(name, escape(value))
     console.print(table)
     console.print(
         "Verified with random weights on a synthetic frame (python -m benchmarks.parity), and against recorded outputs "

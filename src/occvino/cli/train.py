@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from occvino.cli.options import VariantName
+
 if TYPE_CHECKING:
     from occvino.training.examples import Samples
 
 
 def train(
-    variant: Annotated[str, typer.Argument(help="Model name, as `occvino info` lists them.")],
-    dataset: Annotated[list[Path], typer.Option(help="Folder in nuScenes format with Occ3D labels. Repeatable.")],
+    variant: VariantName,
+    dataset: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="Folder in nuScenes format with Occ3D labels. Repeatable.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on from what is there.")],
     validation: Annotated[Path | None, typer.Option(help="Data set on which to measure mIoU every 500 steps.")] = None,
     validation_frames: Annotated[int, typer.Option(help="How many of its frames, spread evenly.")] = 20,
@@ -25,7 +29,9 @@ def train(
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
     ] = False,
 ) -> None:
-    """Train a model on the CPU; writes OUT/VARIANT.safetensors in half precision, which `convert` takes.
+    """Train a model on the CPU.
+
+    Writes OUT/VARIANT.safetensors in half precision, which `convert` takes.
 
     Example: occvino train occvino-nano --dataset scenes --validation held-out --out run
     """

@@ -30,11 +30,13 @@ def verify(
     past: Past = None,
     checkpoint: Checkpoint = None,
     device: Device = "CPU",
-    precision: Precision = "f32",
+    precision: Precision = "fp32",
     exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
-    """Run one frame through PyTorch, ONNX Runtime and the IR and compare them tap by tap; exit 1 if they part.
+    """Compare an IR with PyTorch and ONNX Runtime, tap by tap.
+
+    On one frame. Exit code 1 if they part.
 
     Example: occvino verify m0 --images frame --rig frame/rig.json
     """

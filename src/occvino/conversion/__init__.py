@@ -30,6 +30,7 @@ from occvino.images.layout import ImageInput
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
+from occvino.runtime.names import precision_name
 from occvino.variant import Crop, Variant
 from occvino.variants import get_variant
 
@@ -86,15 +87,16 @@ def convert(
         OccvinoError: a checkpoint that does not fit, contradictory options, an output that cannot be written, an
             accuracy budget that cannot be met.
     """
-    variant = replace(get_variant(name), crop=parse_crop(crop))
+    variant, precision = replace(get_variant(name), crop=parse_crop(crop)), stored_precision(precision)
     check_form(variant, temporal)
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
     if rig and not bake_calibration:  # baking makes a plan, which tells more
         warn_of_doubts(doubts(rig, variant))
     if image_input:
+        image_input.check_orientation([(camera.height, camera.width) for camera in rig.cameras] if rig else [])
         ImageTransform.for_test(image_input.size, variant.input_size, variant.crop)  # refuses those too flat
-    _check(variant, precision, tap_names(variant, temporal), outputs, rig, bake_calibration)
+    _check(variant, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
         if dataset is None or bake_calibration or temporal != "batch":
@@ -142,6 +144,23 @@ def convert(
     return Artifact(Path(out), manifest)
 
 
+def stored_precision(precision: str) -> Precision:
+    """The name of a precision to store weights in; "f16" is read as "fp16".
+
+    Raises:
+        OccvinoError: there is none of that name; says what it may mean.
+    """
+    name = precision_name(precision)
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    meant = ": bf16 is what a device computes in, asked for when running (occvino run --precision bf16)"
+    raise OccvinoError(
+        f"precision {precision!r} is not one of {', '.join(PRECISIONS)}, in which weights are stored"
+        + (meant if name == "bf16" else "")
+    )
+
+
 def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tuple[str, ...]:
     if rig and cameras is not None and cameras != len(rig):
         raise OccvinoError(f"cameras={cameras} contradicts the rig, which has {len(rig)}: give one of the two")
@@ -157,14 +176,11 @@ def _camera_names(variant: Variant, rig: Rig | None, cameras: int | None) -> tup
 
 def _check(
     variant: Variant,
-    precision: str,
     known: Sequence[str],
     outputs: Sequence[str],
     rig: Rig | None,
     bake_calibration: bool,
 ) -> None:
-    if precision not in PRECISIONS:
-        raise OccvinoError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
     if len(set(outputs)) < len(outputs):
         raise OccvinoError(f"an output is asked for twice: {', '.join(outputs)}")
     unknown = [output for output in outputs if output not in known]

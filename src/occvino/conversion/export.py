@@ -136,7 +136,7 @@ def expose(proto: onnx.ModelProto, names: Sequence[str]) -> None:
 
 
 def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """The operator alone. The exporter's own adds a Select of x above the threshold, where f32 knows no difference."""
+    """The operator alone. The exporter's own adds a Select of x above the threshold, where fp32 knows no difference."""
     if beta != 1.0 or threshold < 20.0:
         raise ValueError(f"softplus with beta {beta}, threshold {threshold}: only those of nn.Softplus() are exported")
     return opset18.Softplus(x)

@@ -10,10 +10,11 @@ import openvino as ov
 
 from occvino.bev_pool import openvino_extensions
 from occvino.conversion.floats import geometry_constants
+from occvino.conversion.foreign import read_foreign
 from occvino.errors import OccvinoError
 
 SMALL = 4096
-"""How many values a constant may have that stays in f32 when weights are stored in half precision."""
+"""How many values a constant may have that stays in fp32 when weights are stored in half precision."""
 
 
 def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
@@ -30,7 +31,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
 def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
     """Write an IR; with `compress_to_fp16` its large constants, which are weights, in half precision.
 
-    Small ones, such as biases, stay in f32: they are a thousandth of the file, and their errors are not averaged away.
+    Small ones, such as biases, stay in fp32: they are a thousandth of the file, and their errors are not averaged away.
     (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.) So do
     those that meet calibration alone, such as the coordinates of pixels.
     """
@@ -49,7 +50,7 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
         model = ov.Core().read_model(halved)
         for node in _constants(model):
             for value in node.output(0).get_target_inputs():
-                convert = value.get_node()  # back to f32, under the name that the constant had
+                convert = value.get_node()  # back to fp32, under the name that the constant had
                 if convert.get_type_name() == "Convert" and convert.get_friendly_name() in exact:
                     kept = ov.opset8.constant(exact[convert.get_friendly_name()])
                     kept.set_friendly_name(convert.get_friendly_name())
@@ -64,7 +65,9 @@ def _constants(model: ov.Model) -> list[Any]:
 
 
 def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = None) -> ov.Model:
-    """Read an ONNX file with `occvino::BevPoolV2` or `mmdeploy::bev_pool_v2` nodes as stock OpenVINO operators.
+    """Read an ONNX file with `occvino::BevPoolV2` nodes, or poolers of TensorRT exports, as stock OpenVINO operators.
+
+    Which poolers those are: docs/onnx-from-tensorrt.md.
 
     The result is an ordinary model: save it with `openvino.save_model` and load it anywhere, without occvino.
 
@@ -73,9 +76,13 @@ def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = Non
         shapes: of inputs whose shape is dynamic in the file, such as the ranks of a plan.
 
     Raises:
-        OccvinoError: an input is still dynamic; the CPU plugin compiles bags of static shapes only.
+        OccvinoError: it is no ONNX file; a node is neither ONNX's nor a pooler that is known, or a pooler's intervals
+            are out of order; an input is still dynamic, and the CPU plugin compiles bags of static shapes only.
     """
-    model = ov.convert_model(str(path), extension=openvino_extensions())
+    try:
+        model = ov.convert_model(str(path), extension=openvino_extensions())
+    except Exception as failure:
+        model = read_foreign(Path(path), failure)
     if shapes:
         model.reshape({name: list(shape) for name, shape in shapes.items()})
     dynamic = [value.get_any_name() for value in model.inputs if value.get_partial_shape().is_dynamic]

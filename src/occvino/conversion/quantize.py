@@ -130,7 +130,7 @@ def to_int8(
         ov.save_model(quantised, written, compress_to_fp16=False)
         progress("measuring what was written")
         shipped = ov.Core().read_model(written)
-        compiled = compile_model(shipped, "CPU", Settings(precision="f32"))
+        compiled = compile_model(shipped, "CPU", Settings(precision="fp32"))
         int8_miou = judge(compiled, calibration.validate)[0]
         left = _layers(shipped, artifact)
         _check(judge.first, int8_miou, left, every_layer, calibration)
@@ -151,7 +151,7 @@ class _Judge:
     def __init__(self, artifact: Artifact, calibration: Calibration) -> None:
         self.artifact, self.calibration = artifact, calibration
         self.first = float("nan")
-        self._pipeline = Pipeline(artifact, "CPU", precision="f32")
+        self._pipeline = Pipeline(artifact, "CPU", precision="fp32")
 
     def inputs(self, index: int) -> dict[str, NDArray[np.generic]]:
         """What `Pipeline` gives the network for a frame of the data set."""

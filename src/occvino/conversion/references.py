@@ -55,7 +55,7 @@ def half_floors(
 ) -> dict[str, Error]:
     """What storing the weights of a stereo network in half precision does to its taps: PyTorch with such weights.
 
-    `exact`: names, as in the IR, of those that stay f32 whatever their size (`floats.geometry_constants`).
+    `exact`: names, as in the IR, of those that stay fp32 whatever their size (`floats.geometry_constants`).
     """
     rounded = copy.deepcopy(model)
     for name, weight in rounded.named_parameters(prefix="model"):

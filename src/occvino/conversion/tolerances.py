@@ -42,7 +42,7 @@ A right IR of M2 is off by about one floor in most figures: its roundings are of
 TOLERANCES = {
     # a change of PyTorch's own convolution back end moves a tap by up to 1e-3 of its deviation (golden cases, recipe A)
     "fp32": Tolerance(mean=1e-4, p999=1e-3, maximum=2e-2, labels=0.9995),
-    # weights keep 11 bits, arithmetic is f32
+    # weights keep 11 bits, arithmetic is fp32
     "fp16": Tolerance(mean=2e-3, p999=2e-2, maximum=None, labels=0.995),
     # arithmetic in half precision too, or in what the device does not tell
     "half": Tolerance(mean=2e-2, p999=2e-1, maximum=None, labels=0.98),

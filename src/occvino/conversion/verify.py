@@ -29,7 +29,7 @@ from occvino.networks import FlashOcc
 from occvino.networks.flashocc import logits_of, tap_names
 from occvino.renamed import renamed_keywords
 from occvino.runtime.cut import resizing_part
-from occvino.runtime.devices import Running, Settings, compile_model, running
+from occvino.runtime.devices import Running, Settings, checked_device, compile_model, running
 from occvino.variant import Variant
 
 
@@ -154,7 +154,7 @@ def verify(
     past: Sequence[ImagesAndRig] = (),
     checkpoint: str | Path | None = None,
     device: str = "CPU",
-    precision: str | None = "f32",
+    precision: str | None = "fp32",
     exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Report:
@@ -170,7 +170,7 @@ def verify(
             stands in for missing ones.
         checkpoint: the weights it was converted from; needed if they are no longer where they were.
         device: for the IR.
-        precision: what the IR computes in there. In f32, what is measured is the conversion; None leaves the choice to
+        precision: what the IR computes in there. In fp32, what is measured is the conversion; None leaves the choice to
             the device, as `Pipeline` does, and is judged more loosely.
         exif: "warn", "apply" or "ignore", as for `Pipeline`.
         progress: called with a few words when a step begins.
@@ -180,6 +180,7 @@ def verify(
         OccvinoError: bad images, rig or device.
     """
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+    device, precision = checked_device(device), Settings(precision).precision  # now, not after PyTorch has run
     expected = expect(
         opened,
         images,
@@ -226,7 +227,7 @@ def expect(
     past: Sequence[ImagesAndRig] = (),
     checkpoint: str | Path | None = None,
     device: str = "CPU",
-    precision: str | None = "f32",
+    precision: str | None = "fp32",
     exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Expected:
@@ -267,7 +268,7 @@ def expect(
     return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow)
 
 
-def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "f32") -> Report:
+def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "fp32") -> Report:
     """Run the IR on the frame of `expected` and compare; arguments and errors are those of `verify`."""
     names, batch = tap_names(opened.variant, opened.manifest.temporal), expected.batch
     from_ir, ir_labels, compiled = _run_ir(opened.path / IR, expected.inputs, opened.variant, names, device, precision)
@@ -326,7 +327,7 @@ def _last_of_stream(
 
 
 def _ir_tolerance(stored: str, ran: Running) -> str:
-    return stored if stored == "int8" or ran.precision == "f32" else "half"
+    return stored if stored == "int8" or ran.precision == "fp32" else "half"
 
 
 def _compare(name: str, expected: Expected, from_ir: NDArray[Any], kind: str) -> TapResult:

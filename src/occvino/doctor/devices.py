@@ -53,7 +53,15 @@ def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:
         except RuntimeError as failure:
             said = f"{device} takes every operator and does not compile the graph"
             return [
-                Finding("operators/device", Severity.ERROR, None, device, said, (summary(failure),), Fix(_ELSEWHERE))
+                Finding(
+                    "operators/device",
+                    Severity.ERROR,
+                    None,
+                    device,
+                    said,
+                    (summary(failure),),
+                    Fix(_ELSEWHERE.format(device=device)),
+                )
             ]
     return []
 

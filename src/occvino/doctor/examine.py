@@ -16,6 +16,7 @@ from occvino.doctor.patch import patch, patches_of
 from occvino.doctor.report import Report
 from occvino.doctor.routes import ALL_ROUTES, Route
 from occvino.doctor.watch import Call
+from occvino.runtime.names import device_name
 
 
 def diagnose(
@@ -51,7 +52,8 @@ def diagnose(
     modes = {child: child.training for child in module.modules()}
     module.eval()
     try:
-        case = Case(module, args, kwargs or {}, devices=devices, variations=variations or (), routes=routes)
+        asked = [device_name(device) for device in devices]
+        case = Case(module, args, kwargs or {}, devices=asked, variations=variations or (), routes=routes)
         found = [*_training(case, modes[module]), *_examine(case)]
         table = modules.table(case) if compare_modules else None
     finally:
@@ -104,7 +106,7 @@ def _with_patch_tried(case: Case, found: list[Finding]) -> list[Finding]:
 
 def _tried(finding: Finding, worked: bool, proof: str) -> Finding:
     snippet = finding.fix.snippet
-    if worked and not snippet.startswith(_PATCH):
+    if worked and _PATCH not in snippet:
         snippet = f"{_PATCH}      # or, by hand:\n{snippet}"
     return replace(finding, fix=Fix(snippet, True, worked, proof))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -38,7 +39,8 @@ class Fix:
     """What to write instead.
 
     Args:
-        snippet: a few lines of Python for the user to adapt. Never executed by a report.
+        snippet: a few lines of Python for the user to adapt, with the imports that they need. Never executed by a
+            report.
         tried: the doctor applied it to this very module and call.
         worked: it did, and the outputs were equal.
         proof: the numbers behind `worked`; empty when not tried.
@@ -48,6 +50,25 @@ class Fix:
     tried: bool = False
     worked: bool = False
     proof: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "snippet", _with_imports(self.snippet))
+
+
+_IMPORTS = {
+    "occvino": "import occvino",
+    "openvino": "import openvino",
+    "torch": "import torch",
+    "F": "import torch.nn.functional as F",
+}
+
+
+def _with_imports(snippet: str) -> str:
+    """The modules that the lines name, imported above them, each once."""
+    lines = [line for line in snippet.splitlines() if line not in _IMPORTS.values()]
+    code = "\n".join(line.partition("#")[0] for line in lines)
+    needed = [line for name, line in _IMPORTS.items() if re.search(rf"(?<![\w.]){name}\.", code)]
+    return "\n".join([*needed, *lines])
 
 
 @dataclass(frozen=True)

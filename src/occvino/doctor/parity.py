@@ -163,7 +163,9 @@ def _overflow(case: Case) -> list[Finding]:
             event.subject,
             f"{event.name} gives {event.value:.4g}: FP16, the default of GPU and NPU, ends at {FP16_MAX:g}",
             ("its arguments are inside the range; rule check, run here in FP32",),
-            Fix("core.compile_model(model, 'GPU', {'INFERENCE_PRECISION_HINT': 'f32'})   # or scale the value down"),
+            Fix(
+                "openvino.compile_model(model, 'GPU', {'INFERENCE_PRECISION_HINT': 'f32'})   # or scale the value down"
+            ),
         )
     ]
 

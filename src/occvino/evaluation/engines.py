@@ -13,6 +13,7 @@ from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.runtime.memory import Limits, Memory
+from occvino.runtime.names import device_name
 
 Engine = Literal["openvino", "onnxruntime", "torch"]
 ENGINES: tuple[Engine, ...] = ("openvino", "onnxruntime", "torch")
@@ -84,8 +85,9 @@ def load_engine(
     """
     if engine not in ENGINES:
         raise OccvinoError(f"there is no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+    device = device_name(device)
     if engine != "openvino" and (device != "CPU" or precision is not None):
-        raise OccvinoError(f"device and precision are OpenVINO's: {engine} runs on the CPU in f32 here")
+        raise OccvinoError(f"device and precision are OpenVINO's: {engine} runs on the CPU in fp32 here")
     if engine != "torch" and checkpoint is not None:
         raise OccvinoError(f"a checkpoint is for the engine torch; {engine} runs what is in {artifact.path}")
     if engine == "openvino":
@@ -95,7 +97,7 @@ def load_engine(
     if engine == "onnxruntime":
         from occvino.conversion.onnx_pipeline import OnnxPipeline
 
-        return OnnxPipeline(artifact, mapping=mapping, limits=Limits.none(), exif=exif), "ONNX Runtime, CPU, f32"
+        return OnnxPipeline(artifact, mapping=mapping, limits=Limits.none(), exif=exif), "ONNX Runtime, CPU, fp32"
     from occvino.conversion.provenance import weights_path
     from occvino.conversion.torch_pipeline import TorchPipeline
 
@@ -106,4 +108,4 @@ def load_engine(
         raise OccvinoError(f"{artifact.path} has random weights: there is no accuracy to measure with PyTorch")
     crop = artifact.manifest.crop
     model = TorchPipeline(artifact.manifest.variant, weights, mapping=mapping, crop=crop, exif=exif)
-    return model, "PyTorch, CPU, f32"
+    return model, "PyTorch, CPU, fp32"

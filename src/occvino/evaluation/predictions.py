@@ -24,6 +24,7 @@ from occvino.evaluation.frames import frames_of
 from occvino.files import OutputError, atomic_file, write_text
 from occvino.geometry.rig import Rig
 from occvino.runtime import Occupancy
+from occvino.runtime.names import with_new_names
 
 STAMP = "eval.json"
 
@@ -43,7 +44,7 @@ class Predictions:
         self.folder = Path(folder)
         stamp = self.folder / STAMP
         if stamp.is_file():
-            found = json.loads(stamp.read_text(encoding="utf-8"))
+            found = _renamed(json.loads(stamp.read_text(encoding="utf-8")))
             if found != dict(made_by):
                 differing = ", ".join(
                     f"{k}: {found.get(k)} there, {v} now" for k, v in made_by.items() if found.get(k) != v
@@ -111,6 +112,11 @@ class Predictions:
             OutputError: the file is missing or damaged.
         """
         return _read(self.path(frame))[1]
+
+
+def _renamed(stamp: dict[str, Any]) -> dict[str, Any]:
+    """A stamp as it is written today: an older occvino wrote f32 for fp32."""
+    return {name: with_new_names(value) if name == "runs_on" else value for name, value in stamp.items()}
 
 
 def load_labels(path: Path) -> NDArray[np.uint8]:

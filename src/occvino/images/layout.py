@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from occvino.errors import OccvinoError
+from occvino.errors import OccvinoError, warn
 
 Layout: TypeAlias = Literal["rgb", "bgr", "nv12"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -66,6 +66,26 @@ class ImageInput:
     def from_json(cls, fields: Mapping[str, Any] | None) -> "ImageInput | None":
         """From the fields as a manifest holds them; None stays None."""
         return None if fields is None else cls((fields["size"][0], fields["size"][1]), fields["layout"])
+
+    def check_orientation(self, cameras: Iterable[tuple[int, int]] = ()) -> None:
+        """See that a size given as (width, height), the habit of the field, is not taken for a portrait image.
+
+        A portrait size warns unless the cameras have it.
+
+        Args:
+            cameras: (height, width) of the rig's images; where there is no rig, nuScenes' are expected.
+
+        Raises:
+            OccvinoError: it is the size of the cameras, the wrong way round.
+        """
+        (height, width), seen = self.size, set(cameras)
+        if height <= width or self.size in seen:
+            return
+        message = f"image size {height}x{width}: HEIGHTxWIDTH is expected: did you mean {width}x{height}?"
+        if (width, height) in (seen or {NUSCENES}):
+            where = "that is the size of the rig's images" if seen else "that is nuScenes' size"
+            raise OccvinoError(f"{message} ({where}; images that are {height} high need a rig whose cameras are)")
+        warn(f"{message} It is taken as images {height} high and {width} wide")
 
     @property
     def shape(self) -> tuple[int, int, int]:

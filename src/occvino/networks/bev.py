@@ -35,7 +35,7 @@ class LSSViewTransformer(nn.Module):
 
     def parted(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """What the depth net gives -> what `lift` gives."""
-        y = y.float()  # sums of many come next: in f32, whatever convolutions were computed in
+        y = y.float()  # sums of many come next: in fp32, whatever convolutions were computed in
         return y[:, : self.depth_bins].softmax(dim=1), y[:, self.depth_bins :]
 
     def splat(

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import openvino as ov
 
 from occvino.errors import DeviceError
+from occvino.runtime.names import COMPUTED, DEVICES, STAND_BEFORE, computed_precision, device_name, precision_name
 
 OLDEST = (2026, 1)
 """The first OpenVINO release in which an artifact was seen to run; CI runs the one in constraints.txt."""
@@ -22,11 +23,14 @@ class Settings:
     """How to compile. What is left out is the device's own choice.
 
     Args:
-        precision: what to compute in, "f32", "f16" or "bf16".
+        precision: what to compute in, "fp32", "fp16" or "bf16"; other spellings of these are read too.
         threads: of the CPU plugin.
         hint: "latency", one frame as soon as possible, or "throughput", many frames in all.
         streams: how many inferences run side by side on a device.
         cache: folder for compiled models; made where it is missing.
+
+    Raises:
+        DeviceError: there is no such precision to compute in.
     """
 
     precision: str | None = None
@@ -34,6 +38,10 @@ class Settings:
     hint: str | None = None
     streams: int | None = None
     cache: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision is not None:
+            object.__setattr__(self, "precision", computed_precision(self.precision))
 
     def properties(self) -> dict[str, Any]:
         """As OpenVINO takes them.
@@ -48,7 +56,7 @@ class Settings:
             if number is not None and (type(number) is not int or number < 1):
                 raise DeviceError(f"{name}={number!r}: expected a whole number from 1 up")
         found = {
-            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_PRECISION_HINT": self.precision and COMPUTED[self.precision],
             "INFERENCE_NUM_THREADS": self.threads,
             "PERFORMANCE_HINT": self.hint and self.hint.upper(),
             "NUM_STREAMS": self.streams,
@@ -146,13 +154,14 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
 
     Args:
         model: an IR.
-        device: "CPU", "GPU", "NPU", "AUTO", "HETERO:GPU,CPU"...
+        device: "CPU", "GPU", "NPU", "AUTO", "HETERO:GPU,CPU"..., in capitals or not.
         settings: what else is asked for.
 
     Raises:
         DeviceError: there is no such device, it cannot run the model, or it does otherwise than it was asked to.
     """
     settings = settings or Settings()
+    device = checked_device(device)
     core = ov.Core()
     properties = settings.properties()
     if device.startswith("AUTO") and set(properties) - {"CACHE_DIR"}:
@@ -168,6 +177,25 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
     if settings.cache and not given.from_cache and _files(Path(settings.cache)) == kept:
         raise DeviceError(f"{device} kept no compiled model in {settings.cache}: leave cache out to accept that")
     return compiled
+
+
+def checked_device(device: str) -> str:
+    """A device string as OpenVINO writes it; each device that it names is here, or is left to AUTO and the like.
+
+    Raises:
+        DeviceError: there is no such device; lists those there are.
+    """
+    name, here = device_name(device), ov.Core().available_devices
+    before, _, behind = name.rpartition(":")
+    known = {each.split(".")[0] for each in here}.union(DEVICES if before in STAND_BEFORE else STAND_BEFORE)
+    unknown = [each for each in behind.split(",") if re.sub(r"^-|[.(].*$", "", each) not in known]
+    if unknown or before not in ("", *STAND_BEFORE):
+        meant = f"did you mean {before}.{behind}? " if before in DEVICES and behind.isdecimal() else ""
+        told, listed = unknown[0] if before in STAND_BEFORE else name or repr(device), ", ".join(here) or "none"
+        raise DeviceError(
+            f"there is no device {told}: {meant}devices here: {listed}; AUTO takes one of them, HETERO:A,B several"
+        )
+    return name
 
 
 def _make_cache(folder: Path) -> dict[str, tuple[int, int]]:
@@ -247,7 +275,7 @@ def _all(values: Iterable[str]) -> str:
 
 
 def _type_name(value: Any) -> str:
-    return value.get_type_name() if isinstance(value, ov.Type) else "unknown"
+    return precision_name(value.get_type_name()) if isinstance(value, ov.Type) else "unknown"
 
 
 def _hint_name(value: Any) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import DeviceError
 from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
+from occvino.runtime.names import device_name
 from occvino.runtime.stages import check_stages, split
 
 
@@ -37,7 +38,7 @@ class Network:
         stages: Mapping[str, str] | None = None,
         settings: Settings | None = None,
     ) -> None:
-        settings = settings or Settings()
+        settings, device = settings or Settings(), device_name(device)
         model = ov.Core().read_model(ir) if isinstance(ir, Path) else ir
         if stages is None:
             parts, devices = {"": model}, {"": device}
@@ -45,6 +46,7 @@ class Network:
             raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
         else:
             check_stages(stages)
+            stages = {name: device_name(asked) for name, asked in stages.items()}
             if settings.threads is not None and not any(map(has_cpu, stages.values())):
                 raise DeviceError(
                     f"threads={settings.threads} was asked for, and no stage runs on the CPU, whose they are: leave "

@@ -49,8 +49,8 @@ class Pipeline:
 
     Args:
         artifact: folder made by `convert`. Every file is checked against its hash.
-        device: any OpenVINO device string.
-        precision: what to compute in, "f32" or "f16"; the device's own choice when left out.
+        device: any OpenVINO device string, in capitals or not.
+        precision: what to compute in, "fp32", "fp16" or "bf16"; the device's own choice when left out.
         threads: of the CPU plugin; all when left out.
         cache: folder for compiled models, which start faster from it; made where it is missing.
         stages: a device for each of "encoder", "pool" and "trunk" instead of one `device` (see `runtime.stages`).
