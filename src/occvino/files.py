@@ -109,6 +109,11 @@ def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> G
         _swap_in(temporary, target)
 
 
+def writing(path: str | Path) -> contextlib.AbstractContextManager[None]:
+    """For what is written in place, such as a line added to a log: errors of the disk become `OutputError`."""
+    return _told(Path(path), Path(path))
+
+
 @contextlib.contextmanager
 def scratch_folder() -> Generator[Path]:
     """A folder among the system's temporary files, removed at the end.

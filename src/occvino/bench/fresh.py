@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from occvino.bench.request import Request
 from occvino.errors import OccvinoError
+from occvino.files import scratch_folder
 from occvino.machine import peak_memory_mib
 
 
@@ -56,12 +56,12 @@ def time_starts(request: Request) -> Starts:
         OccvinoError: the first start fails. That a device keeps no compiled model is told in `Starts.error`.
     """
     starts = {"without_cache": start(request, None)}
-    with tempfile.TemporaryDirectory(prefix="occvino-bench-") as scratch:
+    with scratch_folder() as scratch:
         given = request.options.get("cache")
         try:
             if given is None:
-                starts["filling_cache"] = start(request, scratch)
-            starts["warm_cache"] = start(request, given or scratch)
+                starts["filling_cache"] = start(request, str(scratch))
+            starts["warm_cache"] = start(request, given or str(scratch))
         except OccvinoError as error:
             return Starts(starts, str(error))
     return Starts(starts)

@@ -66,10 +66,12 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     Raises:
         OccvinoError: there is no such frame, or the folder or the device cannot be used.
     """
+    from occvino.artifact import refuse_inside
     from occvino.conversion import convert
     from occvino.conversion.verify import verify
     from occvino.networks.checkpoint import shipped_weights
 
+    refuse_inside(out)
     scene = shipped_scene()
     if not 0 <= frame < len(scene):
         raise OccvinoError(f"there is no frame {frame}: the scene that ships inside has frames 0 to {len(scene) - 1}")

@@ -3,9 +3,9 @@
 Exit codes are those of shells: 128 and the number of the signal, so 130 after Ctrl-C, 143 after SIGTERM, 141 where
 nobody reads what is printed any more.
 
-A signal raises nothing: an exception in the middle of an import or of a callback crashes the C++ libraries around it, or
-is swallowed by them. Instead a thread of its own, which runs while the main one is inside OpenVINO, removes what is half
-written and ends the process.
+A signal raises nothing: an exception in the middle of an import or of a callback crashes the C++ libraries around it,
+or is swallowed by them. Instead a thread of its own, which runs while the main one is inside OpenVINO, removes what is
+half written and ends the process.
 """
 
 import contextlib
