@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
+from occvino.artifact import refuse_inside
 from occvino.cli.console import out, say, steps
 from occvino.cli.options import Device
 from occvino.cli.tables import print_verification
@@ -66,7 +67,6 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     Raises:
         OccvinoError: there is no such frame, or the folder or the device cannot be used.
     """
-    from occvino.artifact import refuse_inside
     from occvino.conversion import convert
     from occvino.conversion.verify import verify
     from occvino.networks.checkpoint import shipped_weights

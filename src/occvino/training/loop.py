@@ -259,9 +259,7 @@ class Training:
 
     def _check_data(self, path: Path, found: Mapping[str, Any] | None) -> None:
         if found is None:
-            warn(
-                f"{path} is of an older occvino, which did not keep what data it learns from: make sure it is the same"
-            )
+            warn(f"{path} is of an older occvino and does not say what data it learns from: make sure it is the same")
         elif found["frames"] != self.data["frames"] or found["files"] != self.data["files"]:
             raise CheckpointError(
                 f"{path} has learnt from {found['frames']} frames whose files and calibration are not those of the "
