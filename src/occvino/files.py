@@ -166,8 +166,11 @@ def _told(target: Path, temporary: Path) -> Generator[None]:
     """Errors of the disk become errors of ours that name the target."""
     try:
         yield
-    except OccvinoError:
-        raise
+    except OutputError as error:
+        told = str(error)
+        if str(temporary) not in told or temporary == target:
+            raise
+        raise OutputError(told.replace(str(temporary), str(target))) from error
     except OSError as error:
         named = [Path(name).absolute() for name in (error.filename, error.filename2) if isinstance(name, str)]
         where, folder = target.absolute(), temporary.absolute()
