@@ -121,7 +121,10 @@ def scratch_folder() -> Generator[Path]:
     Raises:
         OutputError: it cannot be made, or the disk is full.
     """
-    folder = Path(tempfile.gettempdir()).resolve()
+    try:
+        folder = Path(tempfile.gettempdir()).resolve()
+    except FileNotFoundError as error:  # it tries where it can write
+        raise OutputError(f"{error.strerror}: free some space, or name another folder in TMPDIR") from error
     temporary = _temporary(folder, "scratch")
     with _told(temporary, temporary), _tracked(temporary):
         remove_stale(folder)

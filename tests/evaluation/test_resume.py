@@ -110,6 +110,16 @@ def test_a_damaged_stamp_is_refused_with_the_fix(tmp_path, text):
         Predictions(tmp_path / "o", {})
 
 
+def test_labels_of_others_are_not_replaced(scene, tmp_path):
+    fill(tmp_path / "o", scene, 1)
+    with pytest.raises(OutputError, match=r"holds labels of another command, which eval\.json tells of"):
+        Stored(tmp_path / "o", {}, stamp="run.json", alone=False)
+    truth = NuScenes(scene)[0].labels
+    stored = Stored(tmp_path / "run", {}, stamp="run.json", alone=False)
+    with pytest.raises(OutputError, match=r"labels\.npz was not written by occvino and would be replaced"):
+        stored.keeps("0", truth, "occvino frame x")
+
+
 def test_labels_of_a_release_that_did_not_know_its_data_are_refused(tmp_path):
     (tmp_path / "eval.json").write_text('{"by": "a test"}')
     with pytest.raises(OutputError, match="holds labels of another release of occvino"):

@@ -19,6 +19,7 @@ from occvino.artifact import Artifact, refuse_inside
 from occvino.errors import warn
 from occvino.files import OutputError, write_text, writing
 
+STAMPS = ("eval.json", "run.json")
 FORMAT = 2
 """Of the stamp. Format 1, which had no number, did not know which data its labels were of."""
 _MARK = "occvino frame"
@@ -74,6 +75,11 @@ def marked(path: Path) -> str | None:
         return None
 
 
+def _members(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
 def same_frame(first: Path, second: Path) -> bool:
     """Whether two files of labels are of one frame, as far as they say so; past frames do not count."""
     told = [(marked(path) or "").removeprefix(_MARK).split()[:1] for path in (first, second)]
@@ -105,8 +111,13 @@ class Stored:
             if path.is_file():
                 _check(self.folder, _read(path), wanted)
                 return
-            if self.folder.exists() and (not self.folder.is_dir() or (alone and any(self.folder.iterdir()))):
+            if self.folder.exists() and not self.folder.is_dir():
+                raise OutputError(f"{folder} exists and is no folder: choose another one")
+            if self.folder.exists() and alone and any(self.folder.iterdir()):
                 raise OutputError(f"{folder} exists and is not an evaluation: choose another folder")
+        for other in STAMPS:
+            if (self.folder / other).is_file():
+                raise OutputError(f"{folder} holds labels of another command, which {other} tells of: choose another")
         write_text(path, json.dumps(wanted, indent=1) + "\n")
 
     def keeps(self, name: str, path: Path, frame: str) -> bool:
@@ -116,8 +127,13 @@ class Stored:
             name: of the frame.
             path: of its labels.
             frame: what they should be of, from `frame_mark`.
+
+        Raises:
+            OutputError: there is a file of that name which occvino did not write.
         """
         found = marked(path)
+        if found is not None and not found.startswith(_MARK) and "labels.npy" not in _members(path):
+            raise OutputError(f"{path} was not written by occvino and would be replaced: choose another folder")
         self.kept += found == frame
         if found is not None and found != frame:
             self.changed.append(name)
