@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from occvino.errors import ArtifactError
-from occvino.files import sha256, write_text
+from occvino.files import OutputError, sha256, write_text
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.layout import ImageInput
@@ -190,6 +190,17 @@ def may_be_replaced(folder: Path) -> bool:
     except (OSError, ArtifactError):
         return False
     return {path.name for path in folder.iterdir()} <= {MANIFEST, *manifest.files}
+
+
+def refuse_inside(out: Path) -> None:
+    """Refuse to write anything else to an artifact.
+
+    Raises:
+        OutputError: `out` is an artifact, or in one.
+    """
+    for folder in (out.resolve(), *out.resolve().parents):
+        if (folder / MANIFEST).is_file():
+            raise OutputError(f"{out} is in the artifact {folder}, which holds nothing else: choose another output")
 
 
 def _manifest_of(folder: Path) -> Manifest:

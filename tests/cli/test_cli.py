@@ -155,14 +155,17 @@ def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
         shutil.copytree(frame, tmp_path / "scene" / name)
     (tmp_path / "scene" / "b" / "CAM_FRONT.png").write_bytes(b"no image")
     (tmp_path / "scene" / "c" / "rig.json").write_text("{}")
-    common = ("run", nano.path, "--sequence", tmp_path / "scene", "--out", tmp_path / "o")
-    done = occvino(*common, "--json", check=1)
+    (tmp_path / "scene" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "scene" / "e").mkdir()
+    common = ("run", nano.path, "--sequence", tmp_path / "scene", "--out")
+    done = occvino(*common, tmp_path / "o", "--json", check=1)
+    assert f"1 folders in {tmp_path / 'scene'} are empty and no frames (first: e): left out" in done.stderr
     summary = json.loads(done.stdout)
     assert [each["name"] for each in summary["failed"]] == ["b", "c"]
     assert "CAM_FRONT.png cannot be read" in summary["failed"][0]["error"]
     assert sorted(path.parent.name for path in (tmp_path / "o").rglob("labels.npz")) == ["a", "d"]
     stages = [word for name in ("encoder", "pool", "trunk") for word in ("--stage", f"{name}=cpu")]
-    done = occvino(*common, "--limit", 1, *stages, "--precision", "f32", check=0)
+    done = occvino(*common, tmp_path / "s", "--limit", 1, *stages, "--precision", "f32", check=0)
     assert "pool: CPU -> CPU, fp32" in done.stdout
     assert "1 of 1 frames labelled" in done.stdout
     one = occvino(
@@ -179,7 +182,7 @@ def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
         check=0,
     )
     assert "wrote" in one.stdout
-    found = [Occupancy.load(path / "labels.npz").labels for path in (tmp_path / "o" / "a", tmp_path / "one")]
+    found = [Occupancy.load(path / "labels.npz").labels for path in (tmp_path / "s" / "a", tmp_path / "one")]
     np.testing.assert_array_equal(*found)
 
 
@@ -187,7 +190,31 @@ def test_run_streams_a_data_set(nano, tmp_path):
     done = occvino("run", nano.path, "--dataset", SCENE, "--limit", 2, "--out", tmp_path / "o", check=0)
     assert "2 of 2 frames labelled" in done.stdout
     frames = shipped_scene()
-    assert all((tmp_path / "o" / frames[i].scene / frames[i].token / "labels.npz").is_file() for i in range(2))
+    paths = [tmp_path / "o" / frames[i].scene / frames[i].token / "labels.npz" for i in range(2)]
+    assert all(path.is_file() for path in paths)
+    written = paths[0].stat().st_mtime_ns
+    paths[1].write_bytes(paths[1].read_bytes()[:-300])
+    done = occvino("run", nano.path, "--dataset", SCENE, "--limit", 3, "--out", tmp_path / "o", check=0)
+    assert "3 of 3 frames labelled" in done.stdout
+    assert "1 of them by an earlier run" in done.stdout
+    assert paths[0].stat().st_mtime_ns == written
+    assert Occupancy.load(paths[1]).labels.shape == (200, 200, 16)
+    done = occvino("run", nano.path, "--dataset", SCENE, "--out", tmp_path / "o", "--hash-images", check=2)
+    assert "labels made otherwise (images: by size and time there, by content now)" in " ".join(done.stderr.split())
+
+
+def test_run_puts_nothing_into_an_artifact_or_the_data(nano, frame, tmp_path):
+    before = sorted(nano.path.iterdir())
+    for out, options, words in (
+        (nano.path, ("--images", frame), "is in the artifact"),
+        (nano.path / "labels", ("--dataset", SCENE), "is in the artifact"),
+        (SCENE / "samples" / "labels", ("--dataset", SCENE), "is a folder of the data set"),
+        (tmp_path, ("--sequence", tmp_path), "is among the frames of"),
+    ):
+        done = occvino("run", nano.path, *options, "--out", out, check=2)
+        assert words in done.stderr
+    assert sorted(nano.path.iterdir()) == before
+    assert not (SCENE / "samples" / "labels").exists()
 
 
 def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occvino.cli.run import label
 from occvino.conversion import convert
 from occvino.errors import RigError
 from occvino.evaluation.frames import frames_of_folders, in_order
+from occvino.evaluation.resume import label
+from occvino.evaluation.stored import Stored
 from occvino.runtime import Frame, Occupancy, Pipeline
 from tests.sequences import sequence
 from tests.small import known
@@ -85,7 +86,8 @@ def test_labels_are_those_of_calls_that_are_given_the_past(folder, tmp_path, tem
         pipeline = Pipeline(artifact, precision="f32")
         takes, remembers = artifact.variant.frames, pipeline.memory is not None
         names, frames = frames_of_folders(folder, takes=takes, remembers=remembers)
-        assert not [done.error for done in label(pipeline, names, frames, tmp_path / "o") if done.error]
+        stored = Stored(tmp_path / "o", {}, stamp="run.json", alone=False)
+        assert not [done.error for done in label(pipeline, names, frames, stored) if done.error]
         for frame in given(folder, takes=takes).values():
             assert isinstance(frame, Frame)
             expected = Pipeline(artifact, precision="f32")(frame.images, frame.rig, frame.past).labels

@@ -98,6 +98,32 @@ def test_a_damaged_cache_is_written_anew(small, tmp_path):
     assert loaded() is True
 
 
+def test_models_that_differ_in_one_weight_share_a_cache_and_no_compiled_model(small, tmp_path):
+    other = small.clone()
+    weights = next(op for op in other.get_ops() if op.get_type_name() == "Constant" and op.get_byte_size() > 100)
+    changed = weights.get_data().copy()
+    changed.flat[50] = 2.0
+    weights.output(0).replace(ov.opset8.constant(changed).output(0))
+    x = np.ones((1, 3, 8, 8), np.float32)
+    settings = Settings("f32", cache=tmp_path)
+    expected = [compile_model(model, "CPU", Settings("f32"))(x)[0] for model in (small, other)]
+    assert not np.array_equal(*expected)
+    for from_cache in (False, True):
+        for model, labels in zip((small, other), expected, strict=True):
+            compiled = compile_model(model, "CPU", settings)
+            assert running(compiled, "CPU", cache=True).from_cache is from_cache
+            np.testing.assert_array_equal(compiled(x)[0], labels)
+
+
+def test_what_labels_follow_from_is_told_without_what_makes_them_sooner(small, tmp_path):
+    found = [
+        running(compile_model(small, "CPU", settings), "CPU", cache=True)
+        for settings in (Settings("f32", threads=1, cache=tmp_path), Settings("f32", 2, "throughput", cache=tmp_path))
+    ]
+    assert str(found[0]) != str(found[1])
+    assert [each.computes for each in found] == ["CPU, f32", "CPU, f32"]
+
+
 def test_a_cache_that_cannot_be_kept_is_an_error(small, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DeviceError, match="cannot be a folder of compiled models"):

@@ -1,13 +1,17 @@
 """A run that was stopped and goes on is the run that was not."""
 
 import json
+import os
+import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from occvino.datasets.shipped import shipped_scene
+from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.errors import CheckpointError
 from occvino.networks import build
 from occvino.training.examples import load_example, random_cameras, samples_of
@@ -83,6 +87,33 @@ def test_another_run_in_the_same_folder_is_refused(whole):
     other = TrainSettings("occvino-nano", steps=9, batch=2, warmup=2, losses=LossSettings(depth=0))
     with pytest.raises(CheckpointError, match="batch 1 there, 2 asked"):
         Training(other, FRAMES, training.out)
+
+
+def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
+    root = shutil.copytree(SCENE, tmp_path / "scene")
+    variant = get_variant("occvino-nano")
+
+    def begin():
+        return Training(SETTINGS, samples_of(NuScenes(root), variant), tmp_path / "run")
+
+    begin().save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        begin()
+    with pytest.raises(CheckpointError, match=r"has learnt from 3 frames whose .* not those of the 2 frames given now"):
+        Training(SETTINGS, samples_of(NuScenes(root), variant)[:2], tmp_path / "run")
+    image = NuScenes(root)[0].images[0]
+    os.utime(image, ns=(0, 0))
+    with pytest.warns(UserWarning, match=r"other times than when .*last\.pt was begun, and the same sizes"):
+        begin()
+    image.write_bytes(image.read_bytes() + b"x")
+    with pytest.raises(CheckpointError, match="give the same data, or another folder"):
+        begin()
+    content = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    del content["data"]
+    torch.save(content, tmp_path / "run" / "last.pt")
+    with pytest.warns(UserWarning, match="does not say what data it learns from"):
+        begin()
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -1,15 +1,17 @@
 """What only a new process can tell: the time to the first labels, and the peak of memory."""
 
 import json
+import os
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from occvino.bench.request import Request
 from occvino.errors import OccvinoError
+from occvino.files import scratch_folder
 from occvino.machine import peak_memory_mib
 
 
@@ -56,12 +58,12 @@ def time_starts(request: Request) -> Starts:
         OccvinoError: the first start fails. That a device keeps no compiled model is told in `Starts.error`.
     """
     starts = {"without_cache": start(request, None)}
-    with tempfile.TemporaryDirectory(prefix="occvino-bench-") as scratch:
+    with scratch_folder() as scratch:
         given = request.options.get("cache")
         try:
             if given is None:
-                starts["filling_cache"] = start(request, scratch)
-            starts["warm_cache"] = start(request, given or scratch)
+                starts["filling_cache"] = start(request, str(scratch))
+            starts["warm_cache"] = start(request, given or str(scratch))
         except OccvinoError as error:
             return Starts(starts, str(error))
     return Starts(starts)
@@ -93,12 +95,20 @@ def start(request: Request, cache: str | None) -> Start:
 
 def main() -> None:
     """Of the new process: prints a `Start` as JSON, or {"error": words}."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     given = json.loads(sys.argv[1])
     try:
         found = asdict(_start(Request(**given["request"]), given["cache"]))
     except OccvinoError as error:
         found = {"error": str(error)}
     print(json.dumps(found))
+
+
+def _end_with(parent: int) -> None:
+    """End when the process that asked has ended, which a signal to it alone does not tell this one."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _start(request: Request, cache: str | None) -> Start:

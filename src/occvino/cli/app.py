@@ -1,4 +1,4 @@
-"""The command line put together. Exit codes: 0 fine, 1 a check failed, 2 wrong use."""
+"""The command line put together. Exit codes: 0 fine, 1 a check failed, 2 wrong use, 128 and more a signal."""
 
 import warnings
 from typing import Annotated, Any, NoReturn
@@ -15,10 +15,12 @@ from occvino.cli.doctor import doctor
 from occvino.cli.evaluate import evaluate
 from occvino.cli.info import info
 from occvino.cli.run import run
+from occvino.cli.signals import guarded, wait_if_ending
 from occvino.cli.synth import synth
 from occvino.cli.train import train
 from occvino.cli.verify import verify
 from occvino.errors import OccvinoError
+from occvino.files import cannot_write, of_the_disk
 from occvino.images.decode import ImageDoubtWarning
 
 app = typer.Typer(
@@ -52,7 +54,12 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def main() -> None:
-    """Entry point: errors of ours end the program with exit code 2 and one readable message."""
+    """Entry point for those who have this module; `occvino.cli.main` looks after signals while it is imported, too."""
+    guarded(commands)
+
+
+def commands() -> None:
+    """Run the command that was asked for: errors of ours end it with exit code 2 and one readable message."""
     warnings.showwarning = _show_warning
     warnings.filterwarnings("once", category=ImageDoubtWarning, append=True)  # a stream warns in several threads
     try:
@@ -63,8 +70,13 @@ def main() -> None:
         if error.name not in _EXTRA:
             raise
         _fail(f'{error.name} is not installed, and this command needs it: pip install "occvino[convert]"')
+    except OSError as error:  # of what libraries write by themselves, such as to the folder for temporary files
+        if not of_the_disk(error):
+            raise
+        _fail(str(cannot_write(error.filename or "the output", error)))
 
 
 def _fail(message: str) -> NoReturn:
+    wait_if_ending()
     err.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise SystemExit(2) from None

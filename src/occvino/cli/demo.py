@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from PIL import Image
 
+from occvino.artifact import refuse_inside
 from occvino.cli.console import out, say, steps
 from occvino.cli.options import Device
 from occvino.cli.tables import print_verification
@@ -72,6 +73,7 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     from occvino.conversion.verify import verify
     from occvino.networks.checkpoint import shipped_weights
 
+    refuse_inside(out)
     scene = shipped_scene()
     if not 0 <= frame < len(scene):
         raise OccvinoError(f"there is no frame {frame}: the scene that ships inside has frames 0 to {len(scene) - 1}")

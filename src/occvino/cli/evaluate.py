@@ -7,7 +7,7 @@ import typer
 
 from occvino.cli.console import err, print_json
 from occvino.cli.console import out as screen
-from occvino.cli.options import ArtifactPath, Device, Exif, Json, MappingName, Precision, hint_of
+from occvino.cli.options import ArtifactPath, Device, Exif, HashImages, Json, MappingName, Precision, hint_of
 from occvino.cli.tables import print_score
 
 
@@ -28,6 +28,7 @@ def evaluate(
     mapping: MappingName = "official",
     exif: Exif = "warn",
     version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
+    hash_images: HashImages = False,
     as_json: Json = False,
 ) -> None:
     """Label a data set and score it: mIoU by class, and RayIoU.
@@ -43,25 +44,30 @@ def evaluate(
     from occvino.evaluation.engines import load_engine
     from occvino.evaluation.predictions import Predictions
     from occvino.evaluation.score import score
+    from occvino.evaluation.stored import check_output, made_by
+    from occvino.runtime import Pipeline
 
+    check_output(out, dataset=dataset)
     opened = Artifact.open(artifact)
     frames = NuScenes(dataset, version)
     count = len(frames) if limit is None else min(limit, len(frames))
     labeller, runs_on = load_engine(
         engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping, exif=exif
     )
-    stamp = {"files": dict(opened.manifest.files), "engine": engine, "runs_on": runs_on, "mapping": mapping}
-    if exif == "apply":  # labels are other ones then
-        stamp["exif"] = exif
-    predictions = Predictions(out, stamp)
+    computes = labeller.running.computes if isinstance(labeller, Pipeline) else runs_on
+    values = made_by(opened, computes, engine=engine, mapping=mapping, contents=hash_images, exif=exif)
+    predictions = Predictions(out, values)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
-        labelled = predictions.fill(frames, range(count), labeller, rig=opened.baked_rig, takes=opened.variant.frames)
+        takes, rig = opened.variant.frames, opened.baked_rig
+        labelled = predictions.fill(frames, range(count), labeller, rig=rig, takes=takes, contents=hash_images)
         for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
             pass
         indices = progress.track(range(count), description="scoring")
         found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
+    if predictions.kept and not as_json:
+        err.print(f"{predictions.kept} of {count} frames were labelled by an earlier run", highlight=False)
     if as_json:
-        print_json({"runs_on": runs_on, **found.to_dict()})
+        print_json({"runs_on": runs_on, "kept": predictions.kept, **found.to_dict()})
     else:
         print_score(screen, found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)

@@ -54,6 +54,10 @@ Past = Annotated[
         metavar="DIR", help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."
     ),
 ]
+HashImages = Annotated[
+    bool,
+    typer.Option("--hash-images", help="Know images of an earlier run by what is in them, not by size and time."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 

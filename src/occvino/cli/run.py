@@ -1,9 +1,7 @@
 """The command `occvino run`: one frame, or many with the labels of each on disk and a list of those that failed."""
 
-import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +15,7 @@ from occvino.cli.options import (
     Cache,
     Device,
     Exif,
+    HashImages,
     Hint,
     Json,
     MappingName,
@@ -33,10 +32,13 @@ from occvino.cli.tables import points_words
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.frames import frames_of, frames_of_folders
+from occvino.evaluation.resume import STAMP, Labelled, label
+from occvino.evaluation.stored import Stored, check_output, made_by
+from occvino.files import atomic_file
 from occvino.geometry.doubts import shares_in_grid
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
-from occvino.runtime import Failure, Frame, Pipeline
+from occvino.runtime import Frame, Pipeline
 from occvino.runtime.names import device_name
 from occvino.variants import get_variant
 from occvino.viz import save_picture
@@ -70,11 +72,14 @@ def run(
     ] = None,
     mapping: MappingName = "official",
     exif: Exif = "warn",
+    hash_images: HashImages = False,
     as_json: Json = False,
 ) -> None:
     """Label one frame and draw it, or stream many.
 
     Writes labels.npz for each. Exit code 1 if one of many failed.
+
+    Of many, those that have their labels from an earlier run are kept.
 
     Example: occvino run m0 --images frame --rig frame/rig.json --out result
     """
@@ -86,6 +91,7 @@ def run(
     sources = [name for name, given in {"images": images, "sequence": sequence, "dataset": dataset}.items() if given]
     if len(sources) != 1:
         raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(sources) or 'none'}")
+    check_output(out_dir, dataset=dataset, sequence=sequence)
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
@@ -94,7 +100,17 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        failed = run_many(pipeline, out_dir, sequence=sequence, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        failed = run_many(
+            pipeline,
+            out_dir,
+            sequence=sequence,
+            dataset=dataset,
+            rig=rig,
+            limit=limit,
+            contents=hash_images,
+            of_both=of_both,
+            as_json=as_json,
+        )
         raise typer.Exit(1 if failed else 0)
     if limit is not None:
         raise OccvinoError("--limit is for --sequence and --dataset: leave it out with --images")
@@ -108,8 +124,9 @@ def run(
         occupancy = pipeline(images, loaded, before)
         seen_by = get_variant(variant) if variant else pipeline.artifact.variant
         points = shares_in_grid(loaded or pipeline.artifact.baked_rig, seen_by)
-        occupancy.save(out_dir / "labels.npz")
-        save_picture(occupancy.picture(title=str(model.name)), out_dir / "bev.png")
+        with atomic_file(out_dir / "labels.npz") as labels, atomic_file(out_dir / "bev.png") as picture:  # both or none
+            occupancy.save(labels)
+            save_picture(occupancy.picture(title=str(model.name)), picture)
     summary = {"model": str(model), "runs_on": runs_on, "voxels": occupancy.counts(), "out": str(out_dir)}
     summary["points_in_grid"] = points
     if as_json:
@@ -117,14 +134,6 @@ def run(
     else:
         written = f"wrote {out_dir / 'labels.npz'} and {out_dir / 'bev.png'}"
         say(f"{runs_on}\npoints in the grid: {points_words(points)}\n{written}")
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """One frame that was streamed: its folder under the output, and what went wrong if it failed."""
-
-    name: str
-    error: str | None = None
 
 
 def run_many(
@@ -135,44 +144,36 @@ def run_many(
     dataset: Path | None,
     rig: Path | None,
     limit: int | None,
+    contents: bool,
+    of_both: Mapping[str, Any],
     as_json: bool,
 ) -> list[Labelled]:
     """Stream a data set or a folder of frames with progress, and say which failed; returns those.
 
+    Frames that an earlier run labelled are kept.
+
     Raises:
-        OccvinoError: options that contradict each other, nothing to label, or a file that cannot be written.
+        OccvinoError: options that contradict each other, nothing to label, a file that cannot be written, or labels of
+            something else in the folder.
     """
     names, frames = _frames(pipeline, dataset=dataset, sequence=sequence, rig=rig, limit=limit)
+    values = made_by(pipeline.artifact, pipeline.running.computes, contents=contents, **of_both)
+    stored = Stored(out, values, stamp=STAMP, alone=False)
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen) as progress:
-        done = label(pipeline, names, frames, out)
+        done = label(pipeline, names, frames, stored, contents=contents)
         failed = [each for each in progress.track(done, total=len(names), description="labelling") if each.error]
     summary = f"{len(names) - len(failed)} of {len(names)} frames labelled in {out}"
+    summary += f", {stored.kept} of them by an earlier run" if stored.kept else ""
     if as_json:
-        found = {"runs_on": runs_on, "frames": len(names), "failed": [asdict(each) for each in failed]}
-        print_json(found | {"out": str(out)})
+        failures = [{"name": each.name, "error": each.error} for each in failed]
+        found = {"runs_on": runs_on, "frames": len(names), "kept": stored.kept, "changed": stored.changed}
+        print_json(found | {"failed": failures, "out": str(out)})
     else:
         lines = [runs_on, *(f"failed: {each.name}: {each.error}" for each in failed), summary]
         say("\n".join(lines))
     return failed
-
-
-def label(
-    pipeline: Pipeline, names: Sequence[str], frames: Iterable[Frame | OccvinoError], out: Path
-) -> Iterator[Labelled]:
-    """Stream the frames and write `OUT/NAME/labels.npz` for each; gives each once it is on disk, or failed.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    with contextlib.closing(pipeline.stream(frames)) as results:
-        for name, result in zip(names, results, strict=True):
-            if isinstance(result, Failure):
-                yield Labelled(name, str(result.error))
-            else:
-                result.save(out / name / "labels.npz")
-                yield Labelled(name)
 
 
 def _frames(
@@ -209,7 +210,7 @@ def _pipeline(
     precision: str,
     torch: str | None,
     variant: str | None,
-    of_both: dict[str, str],
+    of_both: Mapping[str, Any],
     options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:

@@ -38,12 +38,14 @@ def train(
     import torch
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+    from occvino.artifact import refuse_inside
     from occvino.datasets.nuscenes import NuScenes
     from occvino.training.examples import samples_of
     from occvino.training.loop import Training, TrainSettings
     from occvino.training.losses import LossSettings
     from occvino.variants import get_variant
 
+    refuse_inside(out)
     if threads:
         torch.set_num_threads(threads)
     losses = LossSettings(depth=depth_weight)

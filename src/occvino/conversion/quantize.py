@@ -4,6 +4,7 @@ Calibration frames reach NNCF exactly as `Pipeline` gives them to the network. W
 written; if it loses more than the budget, it is an error and nothing is left.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from occvino.conversion.quiet import quiet
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import sha256
+from occvino.images.identity import identity
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Pipeline
@@ -98,6 +100,14 @@ class Calibration:
                     "truth (gts) in the data set"
                 )
         return found
+
+    def fingerprint(self) -> str:
+        """Hash of the frames: the images by size and time, the rigs, and which are for what."""
+        words: list[str] = []
+        for index in (*self.calibrate, *self.validate):
+            frame = self.dataset[index]
+            words.append(identity(frame.image_files(), frame.rig, frame.token, index in self.calibrate))
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()
 
 
 def _spread(indices: Sequence[int], count: int) -> tuple[int, ...]:
@@ -262,6 +272,7 @@ def _report(
         "budget": calibration.budget,
         "calibration_frames": len(calibration.calibrate),
         "validation_frames": len(calibration.validate),
+        "data": calibration.fingerprint(),
         "validated_on_other_drives": not set(calibration.validate) & set(calibration.calibrate),
         "macs": {kind: {**asdict(share), "int8": share.int8} for kind, share in by_kind(left).items()},
         "floats": [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import contextlib
+import weakref
 from typing import Any
 
 import torch
 
 from occvino.bev_pool import DOMAIN, onnx_function
 from occvino.doctor.flatten import FlatModule
+from occvino.files import scratch_folder
 
 OPSET = 18
 
@@ -24,9 +25,9 @@ class OnnxFile:
     """
 
     def __init__(self) -> None:
-        # A mapped file cannot be deleted on Windows before its engine is gone, and the order is Python's.
-        self._folder = tempfile.TemporaryDirectory(prefix="occvino-doctor-", ignore_cleanup_errors=True)
-        self.plain = self.runnable = Path(self._folder.name) / "model.onnx"
+        folder = contextlib.ExitStack()
+        self.plain = self.runnable = folder.enter_context(scratch_folder()) / "model.onnx"
+        weakref.finalize(self, folder.close)
         self.nodes: frozenset[str] = frozenset()
 
     def look(self) -> None:

@@ -47,7 +47,8 @@ def frames_of_folders(
 
     Frames come in the order of their names, 2 before 10. They are of one scene unless their rig files name several:
     beside "cameras" these may hold "scene", a name, and "time", seconds. Where a rig cannot be read, its error comes in
-    place of the frame, which is then no past frame of any other.
+    place of the frame, which is then no past frame of any other. Hidden folders, such as `.ipynb_checkpoints`, are no
+    frames, and neither are empty ones, of which this warns.
 
     Args:
         folder: holds the folders.
@@ -58,9 +59,14 @@ def frames_of_folders(
     Raises:
         OccvinoError: no folder is in it.
     """
-    found = sorted((path for path in folder.glob("*") if path.is_dir()), key=lambda path: in_order(path.name))
+    visible = (path for path in folder.glob("*") if path.is_dir() and not path.name.startswith("."))
+    found = sorted(visible, key=lambda path: in_order(path.name))
+    empty = [path for path in found if all(inside.name.startswith(".") for inside in path.iterdir())]
+    found = [path for path in found if path not in empty]
     if not found:
         raise OccvinoError(f"no frames in {folder}: expected a folder for each frame, with its images and {RIG}")
+    if empty:
+        warn(f"{len(empty)} folders in {folder} are empty and no frames (first: {empty[0].name}): left out")
     frames = (_frame(path, rig) for path in found)
     return [path.name for path in found], _timed(frames) if remembers else _with_past(frames, takes - 1)
 

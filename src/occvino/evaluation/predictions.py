@@ -3,11 +3,10 @@
     OUT/<scene>/<sample token>/labels.npz   semantics uint8 [200, 200, 16]; instances uint16 of a panoptic model
     OUT/eval.json                           what made them; another artifact or device must not add to them
 
-A frame that has its file is not run again, so an interrupted evaluation goes on where it stopped.
+A frame that has its labels is not run again, so an interrupted evaluation goes on where it stopped (see `stored`).
 """
 
 import contextlib
-import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,44 +20,40 @@ from occvino.datasets.occ3d import SHAPE
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
 from occvino.evaluation.frames import frames_of
-from occvino.files import OutputError, atomic_file, write_text
+from occvino.evaluation.stored import Stored, frame_mark, mark
+from occvino.files import OutputError, atomic_file
 from occvino.geometry.rig import Rig
+from occvino.images.identity import identity
 from occvino.runtime import Occupancy
-from occvino.runtime.names import with_new_names
 
 STAMP = "eval.json"
 
 
-class Predictions:
+class Predictions(Stored):
     """The labels in one folder.
 
     Args:
         folder: new, empty, or of an earlier run of the same.
-        made_by: plain values that say what makes the labels; the folder remembers them.
+        made_by: plain values that say what makes the labels; the folder remembers them (see `stored`).
 
     Raises:
-        OutputError: the folder holds something else, or labels that something else made.
+        OutputError: the folder holds something else, or labels that something else made; or `eval.json` is damaged.
     """
 
     def __init__(self, folder: str | Path, made_by: Mapping[str, Any]) -> None:
-        self.folder = Path(folder)
-        stamp = self.folder / STAMP
-        if stamp.is_file():
-            found = _renamed(json.loads(stamp.read_text(encoding="utf-8")))
-            if found != dict(made_by):
-                differing = ", ".join(
-                    f"{k}: {found.get(k)} there, {v} now" for k, v in made_by.items() if found.get(k) != v
-                )
-                raise OutputError(f"{folder} holds labels made otherwise ({differing}): choose another folder")
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise OutputError(f"{folder} exists and is not an evaluation: choose another folder")
-        else:
-            write_text(stamp, json.dumps(dict(made_by), indent=1) + "\n")
+        super().__init__(folder, made_by, stamp=STAMP, alone=True)
 
     def fill(
-        self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, takes: int = 1
+        self,
+        dataset: NuScenes,
+        indices: Iterable[int],
+        label: Labeller,
+        *,
+        rig: Rig | None = None,
+        takes: int = 1,
+        contents: bool = False,
     ) -> Iterator[Sample]:
-        """Label the frames that have no file yet; yields each frame once its labels are on disk.
+        """Label the frames that have no right labels yet; yields each frame once its labels are on disk.
 
         Args:
             dataset: holds the frames and their past frames.
@@ -66,32 +61,52 @@ class Predictions:
             label: what labels a frame.
             rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
             takes: how many frames the network takes, the current one among them.
+            contents: know images by what is in them, not by size and time.
 
         A stream is given the frames in order. Past frames that an earlier run labelled are run again first, so that a
-        resumed run gives the same labels as one without a break.
+        resumed run gives the same labels as one without a break. Warns of frames that changed since they were labelled.
 
         Raises:
             OccvinoError: a frame cannot be read, or the labels are not on Occ3D's grid.
         """
         indices = list(indices)
-        missing = [index for index in indices if not self.path(dataset[index]).is_file()]
+        marks = self._marks(dataset, indices, takes, contents)
+        missing = [index for index in indices if not self._has(dataset[index], marks[index])]
+        self.tell()
         remembers = getattr(label, "memory", None) is not None
         frames = frames_of(dataset, missing, rig=rig, takes=takes, remembers=remembers)
         to_do = set(missing)
         with contextlib.closing(label_all(label, frames)) as results:
             for index in indices:
                 if index in to_do:
-                    self._write(self.path(dataset[index]), next(results))
+                    self._write(self.path(dataset[index]), next(results), marks[index])
                 yield dataset[index]
 
-    def _write(self, path: Path, found: Occupancy) -> None:
+    def _has(self, frame: Sample, wanted: str) -> bool:
+        return self.keeps(f"{frame.scene}/{frame.token}", self.path(frame), wanted)
+
+    def _marks(self, dataset: NuScenes, indices: Iterable[int], takes: int, contents: bool) -> dict[int, str]:
+        """What the labels of each frame are to be of."""
+        known: dict[str, str] = {}
+
+        def own(frame: Sample) -> str:
+            place = frame.token, frame.scene, frame.timestamp
+            if frame.token not in known:
+                known[frame.token] = identity(frame.image_files(), frame.rig, *place, contents=contents)
+            return known[frame.token]
+
+        return {i: frame_mark(own(dataset[i]), map(own, dataset.previous(i, takes - 1))) for i in indices}
+
+    def _write(self, path: Path, found: Occupancy, frame: str) -> None:
         if found.labels.shape != SHAPE:
             raise OccvinoError(f"the labels have shape {found.labels.shape}, Occ3D's ground truth has {SHAPE}")
         arrays: dict[str, NDArray[np.generic]] = {"semantics": found.labels}
         if found.instances is not None:
             arrays["instances"] = found.instances
-        with atomic_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
+        with atomic_file(path) as temporary:
+            with temporary.open("wb") as stream:
+                np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
+            mark(temporary, frame)
 
     def path(self, frame: Sample) -> Path:
         """File of a frame's labels."""
@@ -112,11 +127,6 @@ class Predictions:
             OutputError: the file is missing or damaged.
         """
         return _read(self.path(frame))[1]
-
-
-def _renamed(stamp: dict[str, Any]) -> dict[str, Any]:
-    """A stamp as it is written today: an older occvino wrote f32 for fp32."""
-    return {name: with_new_names(value) if name == "runs_on" else value for name, value in stamp.items()}
 
 
 def load_labels(path: Path) -> NDArray[np.uint8]:

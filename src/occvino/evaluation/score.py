@@ -10,6 +10,7 @@ import numpy as np
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.predictions import Predictions, load_labels
+from occvino.evaluation.stored import same_frame
 from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variant import OCC3D_CLASSES
 
@@ -66,7 +67,7 @@ def score(
         OccvinoError: labels or ground truth are missing, or no class occurs.
     """
     metric, ray_metric, panoptic = MIoU("camera" if masked else None), RayIoU(), RayPQ()
-    without_truth = 0
+    without_truth = of_others = 0
     equal: list[float] = []
     for index in indices:
         frame = dataset[index]
@@ -79,10 +80,17 @@ def score(
                 panoptic.update(labels, truth.semantics, instances, truth.instances, origins)
             without_truth += instances is not None and truth.instances is None
         if against is not None:
-            other = load_labels(against / frame.scene / frame.token / "labels.npz")
+            path = against / frame.scene / frame.token / "labels.npz"
+            other = load_labels(path)
+            of_others += not same_frame(path, predictions.path(frame))
             equal.append(float((labels == other).mean()))
     if not metric.frames:
         raise OccvinoError("there is no frame to score")
+    if of_others:
+        warn(
+            f"{of_others} of the frames in {against} had other images, rigs or times than here: labels may differ for "
+            "that reason, too"
+        )
     if without_truth:
         warn(
             f"the ground truth of {without_truth} frames has no instance ids, so they do not count for RayPQ: "

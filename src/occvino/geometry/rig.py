@@ -1,7 +1,8 @@
 """All cameras of a vehicle, in the order in which the network takes them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ class Rig:
     def names(self) -> tuple[str, ...]:
         """Camera names, in order."""
         return tuple(camera.name for camera in self.cameras)
+
+    def fingerprint(self) -> bytes:
+        """Hash of every value of every camera, in order."""
+        digest = hashlib.sha256()
+        for camera in self.cameras:
+            for field in fields(camera):
+                value = getattr(camera, field.name)
+                told = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode("utf-8", "replace")
+                digest.update(b"%s %d " % (field.name.encode(), len(told)) + told)
+        return digest.digest()
 
     @classmethod
     def load(cls, path: str | Path) -> "Rig":

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import openvino as ov
 
 from occvino.errors import DeviceError
+from occvino.files import cannot_write, no_room, of_the_disk
 from occvino.runtime.names import COMPUTED, DEVICES, STAND_BEFORE, computed_precision, device_name, precision_name
 
 OLDEST = (2026, 1)
@@ -110,6 +111,12 @@ class Running:
         words += ["from the cache"] if self.from_cache else []
         return f"{self.requested} -> {' + '.join(self.devices)}, {', '.join(words)}"
 
+    @property
+    def computes(self) -> str:
+        """Devices and precision, in words: labels follow from these, and not from what only makes them come sooner."""
+        parts = [f"{name}: {stage.computes}" for name, stage in self.stages.items()]
+        return "; ".join(parts) or f"{' + '.join(self.devices)}, {self.precision}"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
@@ -159,6 +166,7 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
 
     Raises:
         DeviceError: there is no such device, it cannot run the model, or it does otherwise than it was asked to.
+        OutputError: there is no room for the compiled model in the cache.
     """
     settings = settings or Settings()
     device = checked_device(device)
@@ -170,11 +178,13 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
     try:
         compiled = core.compile_model(model, device, properties)
     except RuntimeError as error:
+        _check_room(model, settings)
         available = ", ".join(core.available_devices) or "none"
         raise DeviceError(f"{device} cannot run this model (devices here: {available}): {error}") from error
     given = running(compiled, device, cache=settings.cache is not None)
     _check(given, settings)
     if settings.cache and not given.from_cache and _files(Path(settings.cache)) == kept:
+        _check_room(model, settings)
         raise DeviceError(f"{device} kept no compiled model in {settings.cache}: leave cache out to accept that")
     return compiled
 
@@ -204,7 +214,16 @@ def _make_cache(folder: Path) -> dict[str, tuple[int, int]]:
         folder.mkdir(parents=True, exist_ok=True)
         return _files(folder)
     except OSError as error:
+        if of_the_disk(error):
+            raise cannot_write(f"a compiled model to cache={folder}", error) from error
         raise DeviceError(f"cache={folder} cannot be a folder of compiled models: {error.strerror or error}") from error
+
+
+def _check_room(model: ov.Model, settings: Settings) -> None:
+    """Say so if there is no room for the compiled model, of which OpenVINO says nothing: it holds all weights."""
+    weights = sum(op.get_byte_size() for op in model.get_ops() if isinstance(op, ov.op.Constant))
+    if settings.cache and (reason := no_room(Path(settings.cache), weights)):
+        raise cannot_write(f"a compiled model to cache={settings.cache}", reason)
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:

@@ -88,13 +88,25 @@ def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterato
     finished: list[Records] = []
     for index in range(scenes):
         record = folder / ".scenes" / f"scene-{index + 1:04d}.json"
-        if not record.exists():
-            write_text(record, json.dumps(_write_scene(folder, index, settings)))
-        finished.append(json.loads(record.read_text(encoding="utf-8")))
+        written = _written(folder, record)
+        if written is None:
+            written = json.loads(json.dumps(_write_scene(folder, index, settings)))  # as it is read back
+            write_text(record, json.dumps(written))
+        finished.append(written)
         yield record.stem
     with atomic_file(folder / MAP_FILE) as temporary:
         Image.new("L", (8, 8)).save(temporary, format="png")
     write_tables(folder, finished, seed=settings.seed)
+
+
+def _written(folder: Path, record: Path) -> Records | None:
+    """The records of a scene that is written already; None if a file of it is missing, or the record is damaged."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        complete = all((folder / data["filename"]).is_file() for data in found["sample_data"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return found if complete else None
 
 
 def _claim(folder: Path, settings: SynthSettings) -> None:
@@ -102,7 +114,13 @@ def _claim(folder: Path, settings: SynthSettings) -> None:
     wanted = {"made_by": f"occvino {__version__}", **asdict(settings)}
     stamp = folder / "synth.json"
     if stamp.exists():
-        found = json.loads(stamp.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(stamp.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise OutputError(
+                f"{stamp} is damaged ({error}), so nothing says what the set was made with: delete {folder}, or choose "
+                "another folder"
+            ) from error
         if found != wanted:
             raise OutputError(f"{folder} holds a set made with {found}, not {wanted}: choose another folder")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -126,9 +144,6 @@ def _write_frame(
     t = frame * _KEY_FRAME_S
     stamp = start + round(t * 1e6)
     records.add_sample(frame, stamp)
-    for directory in ("LIDAR_TOP", *(mount.name for mount in sensors.mounts)):
-        (folder / "samples" / directory).mkdir(parents=True, exist_ok=True)
-
     solids = Solids.of(scene.shapes_at(t), scene.ground)
     with ThreadPoolExecutor() as pool:
         truth = pool.submit(_ground_truth, scene, sensors, solids, t, settings.frames)
@@ -143,7 +158,8 @@ def _write_frame(
 
     points, hits = _scan(scene, sensors, solids, t, frame, settings.seed)
     name = f"samples/LIDAR_TOP/{records.name}__LIDAR_TOP__{stamp}.pcd.bin"
-    (folder / name).write_bytes(points.tobytes())
+    with atomic_file(folder / name) as temporary:
+        temporary.write_bytes(points.tobytes())
     records.add_data(frame, "LIDAR_TOP", name, stamp, scene.ego2global(t), (0, 0))
     _add_boxes(scene, records, frame, t, hits)
 
@@ -166,7 +182,8 @@ def _write_image(
     seed = [settings.seed, scene.index, frame, int.from_bytes(mount.name.encode()[-8:], "big")]
     image, _ = render(Solids.of(scene.shapes_at(t), scene.ground), scene.light, camera, seed)
     path = folder / _image_name(records.name, mount.name, stamp + round(mount.delay * 1e6))
-    Image.fromarray(image).save(path, quality=settings.quality)
+    with atomic_file(path) as temporary:
+        Image.fromarray(image).save(temporary, format="JPEG", quality=settings.quality)
     return camera
 
 

@@ -4,6 +4,7 @@ A run that was stopped takes the same frames, random changes and learning rates 
 it ends in the same weights, with more in weights that differ by the order in which threads add.
 """
 
+import hashlib
 import json
 import math
 import time
@@ -19,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from occvino.errors import CheckpointError, OccvinoError
-from occvino.files import atomic_file
+from occvino.errors import CheckpointError, OccvinoError, warn
+from occvino.files import atomic_file, writing
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.examples import Example, Samples, load_example, random_cameras
@@ -80,7 +81,7 @@ class Training:
     """A run in a folder: `last.pt` to go on from, `log.jsonl` with one line each `report_every` steps.
 
     Raises:
-        CheckpointError: `last.pt` is damaged or of other settings.
+        CheckpointError: `last.pt` is damaged, or of other settings or data.
     """
 
     def __init__(self, settings: TrainSettings, frames: Sequence[Samples], out: str | Path) -> None:
@@ -106,6 +107,7 @@ class Training:
         self.optimiser = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.step = 0
         self.weights = torch.ones(len(self.variant.class_names))
+        self.data = data_of(frames)
         if (self.out / "last.pt").exists():
             self._load(self.out / "last.pt")
         else:
@@ -156,8 +158,7 @@ class Training:
                 line = {"step": self.step, "seconds_a_step": seconds, **means}
                 if saved and validation:
                     line["miou"] = self.evaluate(validation)
-                self.out.mkdir(parents=True, exist_ok=True)
-                with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+                with writing(self.out), (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
                 yield line
 
@@ -228,7 +229,6 @@ class Training:
 
     def save(self) -> None:
         """Write `last.pt`, from which a run goes on."""
-        self.out.mkdir(parents=True, exist_ok=True)
         content = {
             "settings": asdict(self.settings),
             "step": self.step,
@@ -236,6 +236,7 @@ class Training:
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "weights": self.weights,
+            "data": self.data,
         }
         with atomic_file(self.out / "last.pt") as temporary:
             torch.save(content, temporary)
@@ -250,10 +251,25 @@ class Training:
         if other:  # a run may be made longer or shorter; anything else makes it another run
             differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())
             raise CheckpointError(f"{path} is of another run ({differing}): give the same settings or another folder")
+        self._check_data(path, content.get("data"))
         self.model.load_state_dict(content["model"])
         self.averaged.load_state_dict(content["averaged"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.step, self.weights = content["step"], content["weights"]
+
+    def _check_data(self, path: Path, found: Mapping[str, Any] | None) -> None:
+        if found is None:
+            warn(f"{path} is of an older occvino and does not say what data it learns from: make sure it is the same")
+        elif found["frames"] != self.data["frames"] or found["files"] != self.data["files"]:
+            raise CheckpointError(
+                f"{path} has learnt from {found['frames']} frames whose files and calibration are not those of the "
+                f"{self.data['frames']} frames given now: give the same data, or another folder"
+            )
+        elif found["times"] != self.data["times"]:
+            warn(
+                f"files of the data have other times than when {path} was begun, and the same sizes: if they are other "
+                "images or labels and no copy, start anew in another folder"
+            )
 
     def export(self, path: str | Path) -> None:
         """Write the averaged weights as safetensors, under the names that `build` takes.
@@ -270,6 +286,19 @@ class Training:
         metadata = {"variant": self.variant.name, "steps": str(self.step), "format": "pt"}
         with atomic_file(Path(path)) as temporary:
             save_file(state, temporary, metadata)
+
+
+def data_of(frames: Sequence[Samples]) -> dict[str, Any]:
+    """What a run learns from: the number of frames, and hashes of their files' sizes and calibration, and of times."""
+    files, times = hashlib.sha256(), hashlib.sha256()
+    for sample in (sample for samples in frames for sample in samples):
+        files.update(repr((sample.token, sample.scene, sample.timestamp)).encode())
+        files.update(sample.ego2global.tobytes() + sample.lidar2ego.tobytes() + sample.rig.fingerprint())
+        for path in (*sample.images, sample.labels, sample.lidar):
+            told = path.stat() if path.is_file() else None
+            files.update(f"{path.name} {told and told.st_size}\n".encode())
+            times.update(f"{told and told.st_mtime_ns}\n".encode())
+    return {"frames": len(frames), "files": files.hexdigest(), "times": times.hexdigest()}
 
 
 def count_classes(frames: Sequence[Samples], classes: int) -> Tensor:
