@@ -33,7 +33,7 @@ _SLOPING = 0.5
 _MARGIN = 1 / 8
 """Of the network's rows, above or below the horizon."""
 _FOCAL, _HORIZON = 0.79, 0.29
-"""Of a nuScenes camera as the published models see it: focal length by width, row of the horizon by height."""
+"""What nuScenes cameras have as the models see them: focal length over width, row of the horizon over height."""
 _SIDES = {"left": (0, 1), "right": (0, -1), "front": (1, 0), "back": (-1, 0), "rear": (-1, 0)}
 _AGAINST = -0.5
 """Cosine between a direction and the one that a camera's name says: 120 degrees."""
