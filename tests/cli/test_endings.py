@@ -58,6 +58,11 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def over(*numbers):
+    """Exit codes of a command that was done before the signal: Python itself was ending, and has no handlers then."""
+    return (0, *(-number for number in numbers))
+
+
 def check_end(process, code, words):
     out, error = process.communicate(timeout=60)
     assert process.returncode == code, error
@@ -77,7 +82,7 @@ def test_a_signal_during_imports_is_one_line(number, code, words):
         process.send_signal(getattr(signal, number))
         if not delay:  # a second one makes no difference
             process.send_signal(signal.SIGINT)
-        if process.wait(60) != 0:  # else it was done before
+        if process.wait(60) not in over(getattr(signal, number), signal.SIGINT):
             assert check_end(process, code, words)[1] == f"{words}\n"
 
 
@@ -117,21 +122,22 @@ def test_signals_at_random_moments(nano, tmp_path, name, number):
     begun = time.monotonic()
     run(*arguments, tmp_path / "whole" / "x", check=0)
     takes, whole = time.monotonic() - begun, contents(tmp_path / "whole")
-    for _ in range(6):
+    for _ in range(4):
         process = start(*arguments, tmp_path / "o" / "x")
         wait_for(process, lambda process=process: listens(process))
         time.sleep(MOMENTS.uniform(0, takes))
         process.send_signal(number)
-        if process.wait(60) != 0:
+        done = process.wait(60) in over(number)
+        if not done:
             check_end(process, *((130, "interrupted") if number == signal.SIGINT else (143, "terminated")))
         found = contents(tmp_path / "o") if (tmp_path / "o").exists() else {}
+        assert not done or sorted(found) == sorted(whole)
         assert not [path for path in found if ".occvino-" in path]
-        if name != "convert":  # the manifest tells no time, but OpenVINO's and the exporter's names may differ
-            assert found.items() <= whole.items() or name == "synth"
+        assert name == "convert" or found.items() <= whole.items()  # names that the exporter gives may differ
     run(*arguments, tmp_path / "o" / "x", check=0)
-    assert sorted(contents(tmp_path / "o")) == sorted(whole)
-    if name != "convert":
-        assert contents(tmp_path / "o") == whole
+    found = contents(tmp_path / "o")
+    assert sorted(found) == sorted(whole)
+    assert name == "convert" or found == whole
 
 
 @pytest.fixture
