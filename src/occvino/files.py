@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from occvino.errors import OccvinoError
 
@@ -101,6 +103,21 @@ def write_text(path: str | Path, text: str) -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def to_json(value: Any, indent: int | None = 1) -> str:
+    """JSON that every reader takes: a number that is not finite, which JSON has no word for, is null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in cast(Sequence[Any], value)]
+    return value
 
 
 def sha256(path: str | Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from occvino.bench.request import Request
 from occvino.errors import OccvinoError
+from occvino.files import to_json
 from occvino.machine import peak_memory_mib
 
 
@@ -75,7 +76,7 @@ def start(request: Request, cache: str | None) -> Start:
     """
     # the path of this process, so that no folder that happens to be the current one is imported from
     code = f"import sys; sys.path[:] = {sys.path!r}; from occvino.bench.fresh import main; main()"
-    given = json.dumps({"request": asdict(request), "cache": cache})
+    given = to_json({"request": asdict(request), "cache": cache})
     done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", code, given], capture_output=True, text=True)
     try:
         found = json.loads(done.stdout.splitlines()[-1])
@@ -98,7 +99,7 @@ def main() -> None:
         found = asdict(_start(Request(**given["request"]), given["cache"]))
     except OccvinoError as error:
         found = {"error": str(error)}
-    print(json.dumps(found))
+    print(to_json(found, indent=None))
 
 
 def _start(request: Request, cache: str | None) -> Start:

@@ -1,12 +1,13 @@
 """The two ends of a terminal that commands write to, and plain words, JSON and progress on them."""
 
-import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+
+from occvino.files import to_json
 
 out = Console()
 err = Console(stderr=True)
@@ -28,5 +29,5 @@ def say(words: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    """One JSON document; a number that is not finite is null."""
+    sys.stdout.write(to_json(value) + "\n")

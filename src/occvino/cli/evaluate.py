@@ -7,8 +7,19 @@ import typer
 
 from occvino.cli.console import err, print_json
 from occvino.cli.console import out as screen
-from occvino.cli.options import ArtifactPath, Device, Json, MappingName, Precision, hint_of
+from occvino.cli.options import (
+    ArtifactPath,
+    Device,
+    Infos,
+    Json,
+    MappingName,
+    Precision,
+    Version,
+    hint_of,
+    open_dataset,
+)
 from occvino.cli.tables import print_score
+from occvino.errors import OccvinoError
 
 
 def evaluate(
@@ -26,7 +37,8 @@ def evaluate(
     precision: Precision = "default",
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
     mapping: MappingName = "official",
-    version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
+    version: Version = None,
+    infos: Infos = None,
     as_json: Json = False,
 ) -> None:
     """Label a data set and score it: mIoU as Occ3D and FlashOCC count it, by class, and RayIoU.
@@ -36,14 +48,21 @@ def evaluate(
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from occvino.artifact import Artifact
-    from occvino.datasets.nuscenes import NuScenes
+    from occvino.datasets.sample import require_images, require_labels
     from occvino.evaluation.engines import load_engine
     from occvino.evaluation.predictions import Predictions
     from occvino.evaluation.score import score
 
     opened = Artifact.open(artifact)
-    frames = NuScenes(dataset, version)
+    if limit is not None and limit < 1:
+        raise OccvinoError(f"--limit {limit}: expected 1 or more")
+    frames = open_dataset(dataset, version, infos)
     count = len(frames) if limit is None else min(limit, len(frames))
+    chosen = [frames[index] for index in range(count)]
+    require_labels(chosen, frames.root, masked=masked)
+    require_images(chosen)
+    if rays:
+        frames.require_lidar(range(count))
     labeller, runs_on = load_engine(
         engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping
     )

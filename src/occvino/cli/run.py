@@ -16,6 +16,7 @@ from occvino.cli.options import (
     Cache,
     Device,
     Hint,
+    Infos,
     Json,
     MappingName,
     OptionalRig,
@@ -23,11 +24,14 @@ from occvino.cli.options import (
     Precision,
     StageDevices,
     Streams,
+    Version,
     hint_of,
+    open_dataset,
     past_frames,
     stages_of,
 )
 from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.sample import warn_of_missing_images
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.frames import frames_of, frames_of_folders
 from occvino.geometry.rig import Rig
@@ -51,6 +55,8 @@ def run(
     ] = None,
     moments: Annotated[Path | None, typer.Option(hidden=True, help="Old name of --sequence.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
+    version: Version = None,
+    infos: Infos = None,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
@@ -75,6 +81,9 @@ def run(
     sources = [name for name, given in {"images": images, "sequence": sequence, "dataset": dataset}.items() if given]
     if len(sources) != 1:
         raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(sources) or 'none'}")
+    if dataset is None and (version or infos):
+        raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
+    samples = open_dataset(dataset, version, infos) if dataset else None
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
@@ -82,7 +91,7 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        failed = run_many(pipeline, out_dir, sequence=sequence, dataset=dataset, rig=rig, limit=limit, as_json=as_json)
+        failed = run_many(pipeline, out_dir, sequence=sequence, samples=samples, rig=rig, limit=limit, as_json=as_json)
         raise typer.Exit(1 if failed else 0)
     if limit is not None:
         raise OccvinoError("--limit is for --sequence and --dataset: leave it out with --images")
@@ -116,7 +125,7 @@ def run_many(
     out: Path,
     *,
     sequence: Path | None,
-    dataset: Path | None,
+    samples: NuScenes | None,
     rig: Path | None,
     limit: int | None,
     as_json: bool,
@@ -126,7 +135,7 @@ def run_many(
     Raises:
         OccvinoError: options that contradict each other, nothing to label, or a file that cannot be written.
     """
-    names, frames = _frames(pipeline, dataset=dataset, sequence=sequence, rig=rig, limit=limit)
+    names, frames = _frames(pipeline, samples=samples, sequence=sequence, rig=rig, limit=limit)
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen) as progress:
@@ -160,7 +169,7 @@ def label(
 
 
 def _frames(
-    pipeline: Pipeline, *, dataset: Path | None, sequence: Path | None, rig: Path | None, limit: int | None
+    pipeline: Pipeline, *, samples: NuScenes | None, sequence: Path | None, rig: Path | None, limit: int | None
 ) -> tuple[Sequence[str], Iterable[Frame | OccvinoError]]:
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
@@ -170,10 +179,10 @@ def _frames(
         given = Rig.load(rig) if rig else baked
         names, frames = frames_of_folders(sequence, given, takes=takes, remembers=remembers)
         return names[:limit], itertools.islice(frames, limit)
-    if dataset is None or rig is not None:
+    if samples is None or rig is not None:
         raise OccvinoError("--dataset has its own rigs: leave --rig out")
-    samples = NuScenes(dataset)
     indices = range(len(samples))[:limit]
+    warn_of_missing_images([samples[index] for index in indices])
     frames = frames_of(samples, indices, rig=baked, takes=takes, remembers=remembers)
     return [f"{samples[index].scene}/{samples[index].token}" for index in indices], frames
 

@@ -73,7 +73,8 @@ def print_score(console: Console, score: "Score", title: str, *, baked: bool) ->
     console.print(table)
     console.print(f"[bold]mIoU {score.miou:.2%}[/] ({counted}; free left out)", highlight=False)
     if score.rays:
-        console.print(", ".join(f"{name} {value:.2%}" for name, value in score.rays.items()), highlight=False)
+        shown = (f"{name} {'-' if value is None else f'{value:.2%}'}" for name, value in score.rays.items())
+        console.print(", ".join(shown), highlight=False)
     if score.equal_labels is not None:
         console.print(f"labels equal to the other run's: {score.equal_labels:.4%}", highlight=False)
     if baked:

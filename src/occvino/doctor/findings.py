@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from occvino.doctor.places import Place
 from occvino.errors import OccvinoError
+from occvino.files import to_json
 
 TOLERANCE = 0.01
 """Largest error of a module's output, in standard deviations of it; of integers the share that differs."""
@@ -184,7 +184,7 @@ class Findings(Sequence[Finding]):
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return to_json(self.to_dict(), indent=2)
 
 
 PITFALLS = ("signature", "leaving", "frozen", "operators", "solver", "parity")

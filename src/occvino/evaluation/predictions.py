@@ -8,21 +8,22 @@ A frame that has its file is not run again, so an interrupted evaluation goes on
 
 import contextlib
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.datasets.nuscenes import NuScenes, Sample
+from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.occ3d import SHAPE
+from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
 from occvino.evaluation.frames import frames_of
-from occvino.files import OutputError, atomic_file, write_text
+from occvino.files import OutputError, atomic_file, to_json, write_text
 from occvino.geometry.rig import Rig
+from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 
 STAMP = "eval.json"
@@ -43,7 +44,7 @@ class Predictions:
         self.folder = Path(folder)
         stamp = self.folder / STAMP
         if stamp.is_file():
-            found = json.loads(stamp.read_text(encoding="utf-8"))
+            found = _stamp(stamp)
             if found != dict(made_by):
                 differing = ", ".join(
                     f"{k}: {found.get(k)} there, {v} now" for k, v in made_by.items() if found.get(k) != v
@@ -52,7 +53,7 @@ class Predictions:
         elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise OutputError(f"{folder} exists and is not an evaluation: choose another folder")
         else:
-            write_text(stamp, json.dumps(dict(made_by), indent=1) + "\n")
+            write_text(stamp, to_json(dict(made_by)) + "\n")
 
     def fill(
         self, dataset: NuScenes, indices: Iterable[int], label: Labeller, *, rig: Rig | None = None, takes: int = 1
@@ -113,6 +114,16 @@ class Predictions:
         return _read(self.path(frame))[1]
 
 
+def _stamp(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return cast(dict[str, Any], found)
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutputError(f"{path} is damaged ({error}): delete its folder, or choose another") from error
+    raise OutputError(f"{path} is not of an evaluation: choose another folder")
+
+
 def load_labels(path: Path) -> NDArray[np.uint8]:
     """Labels [200, 200, 16] of one file that `Predictions.fill` wrote.
 
@@ -124,7 +135,14 @@ def load_labels(path: Path) -> NDArray[np.uint8]:
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["semantics"], stored["instances"] if "instances" in stored.files else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = read_npz(path, _wanted)
+        return found["semantics"], found.get("instances")
+    except (OSError, NpzError, KeyError) as error:
         raise OutputError(f"{path} is not a file of labels ({error}): delete it and evaluate again") from error
+
+
+def _wanted(name: str, shape: Shape, dtype: np.dtype[Any]) -> bool:
+    expected = {"semantics": np.uint8, "instances": np.uint16}.get(name)
+    if expected and (shape != SHAPE or dtype != expected):
+        raise NpzError(f"{name} is {dtype} {shape}")
+    return expected is not None

@@ -89,7 +89,7 @@ def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterato
     for index in range(scenes):
         record = folder / ".scenes" / f"scene-{index + 1:04d}.json"
         if not record.exists():
-            write_text(record, json.dumps(_write_scene(folder, index, settings)))
+            write_text(record, json.dumps(_write_scene(folder, index, settings), allow_nan=False))
         finished.append(json.loads(record.read_text(encoding="utf-8")))
         yield record.stem
     with atomic_file(folder / MAP_FILE) as temporary:
@@ -107,7 +107,7 @@ def _claim(folder: Path, settings: SynthSettings) -> None:
             raise OutputError(f"{folder} holds a set made with {found}, not {wanted}: choose another folder")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists and is not a synthetic set: choose another folder, or move it away")
-    write_text(stamp, json.dumps(wanted, indent=1) + "\n")
+    write_text(stamp, json.dumps(wanted, indent=1, allow_nan=False) + "\n")
 
 
 def _write_scene(folder: Path, index: int, settings: SynthSettings) -> Records:

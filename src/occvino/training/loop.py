@@ -4,7 +4,6 @@ A run that was stopped takes the same frames, random changes and learning rates 
 it ends in the same weights, with more in weights that differ by the order in which threads add.
 """
 
-import json
 import math
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from occvino.errors import CheckpointError, OccvinoError
-from occvino.files import atomic_file
+from occvino.files import atomic_file, to_json
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.training.examples import Example, Samples, load_example, random_cameras
@@ -158,7 +157,7 @@ class Training:
                     line["miou"] = self.evaluate(validation)
                 self.out.mkdir(parents=True, exist_ok=True)
                 with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(line) + "\n")
+                    log.write(to_json(line, indent=None) + "\n")
                 yield line
 
     def _batches(self) -> Iterator[list[Example]]:
@@ -216,7 +215,11 @@ class Training:
 
     @torch.no_grad()
     def evaluate(self, frames: Sequence[Samples]) -> float:
-        """MIoU (camera mask) of the averaged weights, 0..1."""
+        """MIoU (camera mask) of the averaged weights, 0..1.
+
+        Raises:
+            MetricError: no frame has a voxel that counts.
+        """
         metric = MIoU("camera")
         network = self.averaged.module.eval()
         for samples in frames:
@@ -224,7 +227,7 @@ class Training:
             labels = network(normalise(example.images), *example.inputs).argmax(dim=-1)
             metric.update(labels.numpy(), example.semantics.numpy(), example.seen.numpy())
         network.train()
-        return metric.compute()
+        return metric.measured()
 
     def save(self) -> None:
         """Write `last.pt`, from which a run goes on."""
