@@ -173,6 +173,7 @@ def test_missing_tables(own):
     with pytest.raises(DatasetError, match=r"v1\.0-mini is not there: there is v1\.0-synth"):
         NuScenes(own, "v1.0-mini")
     (own / "v1.0-mini").mkdir()
+    (own / "v1.0-mini" / "sample.json").write_text("[]")
     with pytest.raises(DatasetError, match="cannot choose"):
         NuScenes(own)
     with pytest.raises(DatasetError, match="is it the nuScenes folder"):
@@ -215,7 +216,7 @@ def test_missing_and_wrong_labels(own):
         with pytest.raises(DatasetError, match=said):
             frame.load_labels()
     np.savez(frame.labels, **{**good, "semantics": np.array([object()])}, allow_pickle=True)
-    with pytest.raises(DatasetError, match="cannot read the labels"):
+    with pytest.raises(DatasetError, match="semantics is object"):
         frame.load_labels()
     frame.labels.write_bytes(b"PK\x03\x04 nonsense")
     with pytest.raises(DatasetError, match="cannot read the labels"):

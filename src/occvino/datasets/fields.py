@@ -65,12 +65,12 @@ class Fields:
             raise self.wrong(name, "a plain name: a folder is called by it")
         return value
 
-    def whole(self, name: str, least: int) -> int:
-        """A whole number, `least` or more."""
+    def whole(self, name: str, least: int, of: str) -> int:
+        """A whole number, `least` or more; `of`: its unit."""
         value = self[name]
         number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or value != int(value) or value < least:
-            raise self.wrong(name, f"a whole number, {least} or more")
+            raise self.wrong(name, f"a whole number of {of}, {least} or more")
         return int(value)
 
     def flag(self, name: str) -> bool:
@@ -113,9 +113,13 @@ class Fields:
 def shown(value: object) -> str:
     """A value in a message: short, however large or deep it is."""
     try:
-        return f"{reprlib.repr(value)} ({type(value).__name__})"
+        return f"{_SHORT.repr(value)} ({type(value).__name__})"
     except ValueError:  # a whole number of thousands of digits
         return f"a {type(value).__name__}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 160
 
 
 def _has_shape(value: Any, shape: Sequence[int]) -> bool:

@@ -61,8 +61,8 @@ def _warn_of_short(chains: dict[str, list[Fields]], named: dict[str, Fields]) ->
     short = [name for name, count in told.items() if count not in (None, len(chains[name]))]
     if short:
         warn(
-            f"{named[short[0]].where} says that {short[0]} has {shown(told[short[0]])} samples, and `next` leads through "
-            f"{len(chains[short[0]])}; {len(short)} scenes are so: frames may be missing from the tables"
+            f"{named[short[0]].where} says that {short[0]} has {shown(told[short[0]])} samples, and `next` leads "
+            f"through {len(chains[short[0]])}; {len(short)} scenes are so: frames may be missing from the tables"
         )
 
 
@@ -83,13 +83,14 @@ def _frame(tables: Tables, sample: Fields, scene: str, data: dict[str, Fields], 
     missing = [channel for channel in cameras if channel not in data]
     if missing:
         raise DatasetError(
-            f"sample {sample['token']} has no {', '.join(missing)}; it has {', '.join(sorted(data)) or 'no data'}"
+            f"{sample.where} has no {', '.join(missing)} in sample_data.json; it has "
+            f"{', '.join(sorted(data)) or 'nothing'}: {sample.fix}"
         )
     try:
         return Sample(
             token=sample["token"],
             scene=scene,
-            timestamp=sample.whole("timestamp", 0),
+            timestamp=sample.whole("timestamp", 0, "microseconds"),
             rig=Rig.from_nuscenes({channel: _camera(tables, data[channel]) for channel in cameras}, cameras),
             images=tuple(data[channel].file("filename", tables.root) for channel in cameras),
             sweep=_sweep(tables, data[_LIDAR]) if _LIDAR in data else None,
@@ -105,8 +106,8 @@ def _camera(tables: Tables, data: Fields) -> dict[str, Any]:
     return {
         "cam_intrinsic": sensor.numbers("camera_intrinsic", 3, 3),
         **_poses(tables, data),
-        "width": data.whole("width", 1),
-        "height": data.whole("height", 1),
+        "width": data.whole("width", 1, "pixels"),
+        "height": data.whole("height", 1, "pixels"),
     }
 
 

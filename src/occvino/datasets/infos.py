@@ -103,7 +103,7 @@ def _frame(info: Fields, root: Path, cameras: Sequence[str], scene_of: _Scenes) 
     return Sample(
         token=info.label("token"),
         scene=scene,
-        timestamp=info.whole("timestamp", 0),
+        timestamp=info.whole("timestamp", 0, "microseconds"),
         rig=Rig(tuple(_camera(name, record) for name, record in records.items())),
         images=tuple(_under(root, "samples", record, "data_path") for record in records.values()),
         sweep=Lidar(_pose(info, "lidar2ego"), _pose(info, "ego2global"), _under(root, "samples", info, "lidar_path"))
@@ -148,7 +148,7 @@ def _camera_1x(name: str, record: Fields, lidar2global: Matrix) -> Camera:
 def _size(record: Fields) -> tuple[int, int]:
     if "width" not in record and "height" not in record:
         return _SIZE
-    return record.whole("width", 1), record.whole("height", 1)
+    return record.whole("width", 1, "pixels"), record.whole("height", 1, "pixels")
 
 
 def _pose(record: Fields, name: str) -> Matrix:

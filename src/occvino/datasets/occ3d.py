@@ -62,8 +62,8 @@ class Occ3DLabels:
         lowest = int(arrays["semantics"].min())
         if highest >= len(OCC3D_CLASSES) or lowest < 0:
             raise DatasetError(
-                f"{path}: semantics holds class {min(lowest, 0) or highest}, expected 0 to {len(OCC3D_CLASSES) - 1}: Occ3D "
-                "numbers its classes so, free is 17"
+                f"{path}: semantics holds class {min(lowest, 0) or highest}, expected 0 to {len(OCC3D_CLASSES) - 1}: "
+                "Occ3D numbers its classes so, free is 17"
             )
         instances = arrays.get("instances")
         return cls(

@@ -180,8 +180,8 @@ def require_sweeps(frames: Iterable[Sample]) -> None:
     missing = [path for path in wanted if not path.is_file()]
     if missing:
         raise DatasetError(
-            f"{len(missing)} of {len(wanted)} lidar sweeps are missing, first {missing[0]}: unpack the nuScenes samples "
-            "there, or train without a depth loss (--depth-weight 0)"
+            f"{len(missing)} of {len(wanted)} lidar sweeps are missing, first {missing[0]}: unpack the nuScenes "
+            "samples there, or train without a depth loss (--depth-weight 0)"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias, cast
 
-from occvino.datasets.fields import DatasetError, Fields, shown
+from occvino.datasets.fields import DatasetError, Fields
 
 Record: TypeAlias = dict[str, Any]
 
@@ -49,7 +49,7 @@ class Tables:
         token = record.text(field)
         if token not in self._tables[table]:
             raise DatasetError(
-                f"{self._file(table)} has no record {shown(token)}, which {record.where} names as {field!r}: {_FIX}"
+                f"{self._file(table)} has no record {token[:80]!r}, which {record.where} names as {field!r}: {_FIX}"
             )
         return self._fields(table, self._tables[table][token])
 
@@ -57,7 +57,7 @@ class Tables:
         return self.folder / f"{table}.json"
 
     def _fields(self, table: str, record: Record) -> Fields:
-        return Fields(lambda: f"{self._file(table)}, record {shown(record['token'])}", record, _FIX)
+        return Fields(lambda: f"{self._file(table)}, record {record['token'][:80]!r}", record, _FIX)
 
     def _load(self, table: str, keep: Callable[[Fields], bool] = lambda record: True) -> dict[str, Record]:
         path = self._file(table)
@@ -68,7 +68,7 @@ class Tables:
                 if not isinstance(token, str) or not token:
                     raise DatasetError(_no_list(path))
                 if token in found:
-                    raise DatasetError(f"{path} has two records {shown(token)}: {_FIX}")
+                    raise DatasetError(f"{path} has two records {token[:80]!r}: {_FIX}")
                 if keep(self._fields(table, record)):
                     found[token] = record
         except FileNotFoundError:
@@ -85,9 +85,13 @@ def _located(root: Path, version: str | None) -> tuple[Path, str]:
     if version is not None and Path(version).name != version:
         raise DatasetError(f"the version {version!r} is not the name of a folder of tables: {_versions_there(root)}")
     found = _versions(root)
-    if version is None and len(found) != 1:
-        fix = f"; name one: --version {found[0]}, version={found[0]!r}, or {root / found[0]} as the folder"
-        raise DatasetError(f"cannot choose the tables of {root}: {_versions_there(root)}{fix if found else ''}")
+    if version is None and not found:
+        raise DatasetError(_versions_there(root))
+    if version is None and len(found) > 1:
+        raise DatasetError(
+            f"cannot choose the tables of {root}: {_versions_there(root)}; name one: --version {found[0]}, "
+            f"version={found[0]!r}, or {root / found[0]} as the folder"
+        )
     return root, version or found[0]
 
 
@@ -150,7 +154,9 @@ def _items(stream: TextIO, path: Path) -> Iterator[Any]:
                 text, at = _more(stream, text, at)
                 if len(text) - at == before:
                     said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                    raise DatasetError(f"cannot read the table {path}: record {number + 1}: {said}; {_FIX}") from error
+                    raise DatasetError(
+                        f"cannot read the table {path}: record {number + 1} is cut off or no JSON: {said}; {_FIX}"
+                    ) from error
         number += 1
         yield value
 

@@ -114,6 +114,17 @@ class _Machine:
         if type(value) is Array:
             value.memoised.append(index)
 
+    def memoise(self) -> None:
+        self.put(len(self.memo))
+
+    def get(self) -> None:
+        self.stack.append(self.memo[self.data[self.at]])
+        self.at += 1
+
+    def short_text(self) -> None:
+        self.at += 1
+        self.push_text(self.data[self.at - 1])
+
     def name(self) -> None:
         words: list[str] = []
         for _ in range(2):
@@ -165,11 +176,33 @@ _Do: TypeAlias = Callable[[_Machine], None]
 
 
 def _number(form: str) -> Callable[[_Machine], Any]:
-    count, unpack = struct.calcsize(form), struct.Struct(form).unpack
-    return lambda machine: unpack(machine.take(count))[0]
+    count, unpack = struct.calcsize(form), struct.Struct(form).unpack_from
+
+    def read(machine: _Machine) -> Any:
+        begin = machine.at
+        machine.at = begin + count
+        return unpack(machine.data, begin)[0]
+
+    return read
 
 
-_U1, _U4, _U8 = _number("<B"), _number("<I"), _number("<Q")
+def _u1(machine: _Machine) -> int:
+    machine.at += 1
+    return machine.data[machine.at - 1]
+
+
+_U4, _U8 = _number("<I"), _number("<Q")
+
+
+def _push_number(form: str) -> _Do:
+    """As `_push`, in one call: most of what is in a file are numbers."""
+    count, unpack = struct.calcsize(form), struct.Struct(form).unpack_from
+
+    def push(machine: _Machine) -> None:
+        machine.stack.append(unpack(machine.data, machine.at)[0])
+        machine.at += count
+
+    return push
 
 
 def _push(value: Callable[[_Machine], Any]) -> _Do:
@@ -186,15 +219,15 @@ _INSTRUCTIONS: dict[bytes, _Do] = {
     pickle.NONE: _push(lambda m: None),
     pickle.NEWTRUE: _push(lambda m: True),
     pickle.NEWFALSE: _push(lambda m: False),
-    pickle.BININT: _push(_number("<i")),
-    pickle.BININT1: _push(_U1),
-    pickle.BININT2: _push(_number("<H")),
-    pickle.LONG1: _push(lambda m: int.from_bytes(m.take(_U1(m)), "little", signed=True)),
-    pickle.BINFLOAT: _push(_number(">d")),
-    pickle.SHORT_BINUNICODE: lambda m: m.push_text(_U1(m)),
+    pickle.BININT: _push_number("<i"),
+    pickle.BININT1: _push_number("<B"),
+    pickle.BININT2: _push_number("<H"),
+    pickle.LONG1: _push(lambda m: int.from_bytes(m.take(_u1(m)), "little", signed=True)),
+    pickle.BINFLOAT: _push_number(">d"),
+    pickle.SHORT_BINUNICODE: _Machine.short_text,
     pickle.BINUNICODE: lambda m: m.push_text(_U4(m)),
     pickle.BINUNICODE8: lambda m: m.push_text(_U8(m)),
-    pickle.SHORT_BINBYTES: _push(lambda m: m.take(_U1(m))),
+    pickle.SHORT_BINBYTES: _push(lambda m: m.take(_u1(m))),
     pickle.BINBYTES: _push(lambda m: m.take(_U4(m))),
     pickle.BINBYTES8: _push(lambda m: m.take(_U8(m))),
     pickle.BYTEARRAY8: _push(lambda m: bytearray(m.take(_U8(m)))),
@@ -209,10 +242,10 @@ _INSTRUCTIONS: dict[bytes, _Do] = {
     pickle.APPENDS: lambda m: m.append(m.since_mark()),
     pickle.SETITEM: _Machine.set_one,
     pickle.SETITEMS: lambda m: m.set_items(m.since_mark()),
-    pickle.BINPUT: lambda m: m.put(_U1(m)),
+    pickle.BINPUT: lambda m: m.put(_u1(m)),
     pickle.LONG_BINPUT: lambda m: m.put(_U4(m)),
-    pickle.MEMOIZE: lambda m: m.put(len(m.memo)),
-    pickle.BINGET: _push(lambda m: m.memo[_U1(m)]),
+    pickle.MEMOIZE: _Machine.memoise,
+    pickle.BINGET: _Machine.get,
     pickle.LONG_BINGET: _push(lambda m: m.memo[_U4(m)]),
     pickle.GLOBAL: _Machine.name,
     pickle.STACK_GLOBAL: _Machine.stack_name,
