@@ -9,20 +9,30 @@ import typer
 from occvino.artifact import IR, Artifact
 from occvino.cli.console import out, print_json
 from occvino.cli.options import Json
-from occvino.cli.tables import print_manifest, print_rule_check, print_variant, print_variants, variant_rows
+from occvino.cli.tables import (
+    print_identity,
+    print_manifest,
+    print_rule_check,
+    print_variant,
+    print_variants,
+    variant_rows,
+)
 from occvino.errors import OccvinoError
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import variants
 
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".tar")
+
 
 def info(
     artifact: Annotated[
-        Path | None, typer.Argument(help="Artifact folder, or a model's name; the list of models when left out.")
+        Path | None,
+        typer.Argument(help="Artifact folder, checkpoint file or model's name; the list of models when left out."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="NPU: check the IR against the rules of its importer.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models, describe one or an artifact, or check an artifact against the rules of an NPU.
+    """List the models, describe one, an artifact or a checkpoint, or check an artifact against the rules of an NPU.
 
     Example: occvino info m0 --device NPU
     """
@@ -39,6 +49,9 @@ def info(
             print_json(row)
         else:
             print_variant(out, row)
+        return
+    if artifact.is_file() or (artifact.suffix in _CHECKPOINTS and not artifact.exists()):
+        _describe_checkpoint(artifact, device, as_json=as_json)
         return
     opened = Artifact.open(artifact)
     if device is None:
@@ -57,3 +70,15 @@ def info(
     else:
         print_rule_check(out, check)
     raise typer.Exit(0 if check.ok else 1)
+
+
+def _describe_checkpoint(path: Path, device: str | None, *, as_json: bool) -> None:
+    from occvino.networks.fit import identify
+
+    if device is not None:
+        raise OccvinoError(f"--device is for an artifact, and {path} is a file: convert it first")
+    found = identify(path)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_identity(found)

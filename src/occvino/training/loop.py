@@ -22,6 +22,7 @@ from occvino.errors import CheckpointError, OccvinoError
 from occvino.files import atomic_file, to_json
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import FlashOcc, normalise
+from occvino.networks.weights import read_pickle
 from occvino.training.examples import Example, Samples, load_example, random_cameras
 from occvino.training.losses import LossSettings, class_weights, total_loss
 from occvino.variant import Variant
@@ -244,19 +245,21 @@ class Training:
             torch.save(content, temporary)
 
     def _load(self, path: Path) -> None:
-        try:
-            content: dict[str, Any] = torch.load(path, weights_only=True)
-            found = content["settings"]
-        except Exception as error:
-            raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
+        content: Any = read_pickle(path)
+        found = content.get("settings") if isinstance(content, dict) else None
+        if not isinstance(found, dict):
+            raise CheckpointError(f"{path} is not of a training run: delete it to start again")
         other = {k: v for k, v in asdict(self.settings).items() if k != "steps" and found.get(k) != v}
         if other:  # a run may be made longer or shorter; anything else makes it another run
             differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())
             raise CheckpointError(f"{path} is of another run ({differing}): give the same settings or another folder")
-        self.model.load_state_dict(content["model"])
-        self.averaged.load_state_dict(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.step, self.weights = content["step"], content["weights"]
+        try:
+            self.model.load_state_dict(content["model"])
+            self.averaged.load_state_dict(content["averaged"])
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.step, self.weights = int(content["step"]), content["weights"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{path} does not hold a whole run ({error}): delete it to start again") from error
 
     def export(self, path: str | Path) -> None:
         """Write the averaged weights as safetensors, under the names that `build` takes.
