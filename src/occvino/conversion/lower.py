@@ -66,8 +66,8 @@ def _check_half(weights: Iterable[Any]) -> None:
     beyond = [name for name, peak in peaks.items() if peak > _HALF_MAX]
     if beyond:
         raise OccvinoError(
-            f"weights reach {max(peaks.values()):.3g} and half precision ends at {_HALF_MAX}, in {len(beyond)} constants, "
-            f"first {beyond[0]}: convert with --precision fp32, or look at what was trained"
+            f"weights reach {max(peaks.values()):.3g} and half precision ends at {_HALF_MAX}, in {len(beyond)} "
+            f"constants, first {beyond[0]}: convert with --precision fp32, or look at what was trained"
         )
 
 

@@ -131,12 +131,12 @@ def _records(path: Path) -> Iterator[Record]:
 def _items(stream: TextIO, path: Path) -> Iterator[Any]:
     """Items of a JSON list, read in pieces."""
     decode, number = json.JSONDecoder().raw_decode, 0
-    text, at = _more(stream, "", 0)
+    text, at, _ = _more(stream, "", 0)
     if text[at : at + 1] != "[":
         raise DatasetError(f"cannot read the table {path}: it does not begin as a JSON list of records")
     at += 1
     while True:
-        text, at = _more(stream, text, at) if len(text) - at < _CHUNK // 8 else (text, _next(text, at))
+        text, at = _ahead(stream, text, at)
         if text[at : at + 1] == "]":
             if text[at + 1 :].strip() or stream.read(_CHUNK).strip():
                 raise DatasetError(f"cannot read the table {path}: more follows after the end of the list")
@@ -144,19 +144,16 @@ def _items(stream: TextIO, path: Path) -> Iterator[Any]:
         if number:
             if text[at : at + 1] != ",":
                 raise DatasetError(f"cannot read the table {path}: {_cut(text[at:], number)}")
-            at = _next(text, at + 1)
+            text, at = _ahead(stream, text, at + 1)
         while True:
             try:
                 value, at = decode(text, at)
                 break
             except ValueError as error:  # damaged, or not read to its end
-                before = len(text) - at
-                text, at = _more(stream, text, at)
-                if len(text) - at == before:
-                    said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-                    raise DatasetError(
-                        f"cannot read the table {path}: record {number + 1} is cut off or no JSON: {said}; {_FIX}"
-                    ) from error
+                text, at, more = _more(stream, text, at)
+                if not more:
+                    said = f"record {number + 1} is cut off or no JSON: {getattr(error, 'msg', error)}"
+                    raise DatasetError(f"cannot read the table {path}: {said}; {_FIX}") from error
         number += 1
         yield value
 
@@ -165,10 +162,21 @@ def _cut(rest: str, number: int) -> str:
     return f"after record {number} comes {rest[:20]!r}, expected a comma; {_FIX}" if rest else f"it was cut off; {_FIX}"
 
 
-def _more(stream: TextIO, text: str, at: int) -> tuple[str, int]:
-    """What is left of `text` and at least as much again; where the next thing begins in it."""
-    text = text[at:] + stream.read(max(_CHUNK, len(text) - at))
-    return text, _next(text, 0)
+def _ahead(stream: TextIO, text: str, at: int) -> tuple[str, int]:
+    """Text with the next thing in it, and where that begins."""
+    at = _next(text, at)
+    return (text, at) if len(text) - at > _CHUNK // 8 else _more(stream, text, at)[:2]
+
+
+def _more(stream: TextIO, text: str, at: int) -> tuple[str, int, bool]:
+    """What is left of `text` and at least as much again; where the next thing begins; whether there was more."""
+    text = text[at:]
+    while True:
+        piece = stream.read(max(_CHUNK, len(text)))
+        text = text[_next(text, 0) :] + piece
+        at = _next(text, 0)
+        if at < len(text) or not piece:
+            return text, at, bool(piece)
 
 
 def _next(text: str, at: int) -> int:

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from occvino.errors import CheckpointError, OccvinoError
 from occvino.files import atomic_file, to_json
 from occvino.metrics import MIoU
+from occvino.networks.containers import container_of
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.networks.weights import read_pickle
 from occvino.training.examples import Example, Samples, load_example, random_cameras
@@ -245,7 +246,11 @@ class Training:
             torch.save(content, temporary)
 
     def _load(self, path: Path) -> None:
-        content: Any = read_pickle(path)
+        try:
+            container_of(path)
+            content: Any = read_pickle(path)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
         found = content.get("settings") if isinstance(content, dict) else None
         if not isinstance(found, dict):
             raise CheckpointError(f"{path} is not of a training run: delete it to start again")
