@@ -23,7 +23,8 @@ class _Mark:
 
 
 _MARK = _Mark()
-_INERT = {_Mark, Array, Dtype, Known}
+_HELPERS = {_Mark, Dtype, Known}
+_INERT = {*_HELPERS, Array}
 
 
 class _Machine:
@@ -83,6 +84,7 @@ class _Machine:
         target = self.stack[-1]
         if type(target) is not list:
             raise pickle.UnpicklingError(f"it appends to a {type(target).__name__}")
+        self.check_plain(items)
         cast(list[Any], target).extend(items)
 
     def set_items(self, items: list[Any]) -> None:
@@ -92,7 +94,15 @@ class _Machine:
         for key in items[::2]:
             if type(key) is not str and not (type(key) is int and -_KEY_LIMIT < key < _KEY_LIMIT):
                 raise pickle.UnpicklingError(f"it names an entry by a {type(key).__name__}: only text and numbers name")
+        self.check_plain(items)
         cast(dict[Any, Any], target).update(zip(items[::2], items[1::2], strict=True))
+
+    def check_plain(self, items: list[Any]) -> None:
+        """Stand-ins are arguments, in tuples, and no content."""
+        if not _HELPERS.isdisjoint(map(type, items)):
+            raise pickle.UnpicklingError(
+                "it holds a function or a dtype; only plain containers and numpy arrays are read"
+            )
 
     def append_one(self) -> None:
         item = self.stack.pop()
