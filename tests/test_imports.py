@@ -18,7 +18,7 @@ TIERS = (
     ("metrics", "artifact"),
     ("bev_pool", "images"),
     ("geometry",),
-    ("files", "variants", "renamed"),
+    ("files", "variants", "renamed", "npz"),
     ("variant", "voxel_walk", "voxel_walk_reference"),
     ("errors", "machine"),
 )

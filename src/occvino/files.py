@@ -7,6 +7,8 @@ by the next one that writes to the same folder, and nothing else ever is.
 import contextlib
 import errno
 import hashlib
+import json
+import math
 import os
 import re
 import secrets
@@ -14,8 +16,9 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from occvino.errors import OccvinoError
 
@@ -284,6 +287,21 @@ def parts_inside(name: str) -> tuple[str, ...] | None:
     """The parts of a name between its slashes, of either kind; None if it has none, or could lead out of a folder."""
     parts = tuple(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
     return parts if parts and ".." not in parts and "\0" not in name else None
+
+
+def to_json(value: Any, indent: int | None = 1) -> str:
+    """JSON that every reader takes: a number that is not finite, which JSON has no word for, is null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in cast(Sequence[Any], value)]
+    return value
 
 
 def sha256(path: str | Path) -> str:

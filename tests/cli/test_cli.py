@@ -1,6 +1,7 @@
 """The command line as its users meet it: in a process of its own, by exit code and words."""
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from occvino.cli.app import app
+from occvino.cli.console import print_json
 from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.images.decode import jpeg_decoder
 from occvino.runtime import Occupancy
@@ -217,12 +219,60 @@ def test_run_puts_nothing_into_an_artifact_or_the_data(nano, frame, tmp_path):
     assert not (SCENE / "samples" / "labels").exists()
 
 
+def test_data_sets_are_judged_before_anything_is_labelled(nano, tmp_path):
+    own = shutil.copytree(SCENE, tmp_path / "own")
+    shutil.copytree(own / "v1.0-synth", own / "v1.0-mini")
+    common = ("--dataset", own, "--out", tmp_path / "o")
+    assert "name one: --version v1.0-mini" in occvino("run", nano.path, *common, check=2).stderr
+    done = occvino("run", nano.path, *common, "--version", "v1.0-mini", "--limit", 1, "--json", check=0)
+    assert json.loads(done.stdout)["frames"] == 1
+    shutil.rmtree(own / "v1.0-mini")
+    shutil.rmtree(own / "gts")
+    done = occvino("eval", nano.path, "--dataset", own, "--out", tmp_path / "e", check=2)
+    assert "the ground truth of 3 of 3 frames is missing" in done.stderr
+    assert not (tmp_path / "e").exists()
+    (tmp_path / "infos.pkl").write_bytes(pickle.dumps({"infos": [{"token": "a"}]}))
+    done = occvino(
+        "eval", nano.path, "--dataset", own, "--out", tmp_path / "e", "--infos", tmp_path / "infos.pkl", check=2
+    )
+    assert "infos.pkl, frame 0 has no 'cams'" in done.stderr
+
+
+def test_a_checkpoint_is_described(tmp_path):
+    from occvino.networks.checkpoint import shipped_weights
+
+    weights = shipped_weights("occvino-nano")
+    assert "fits occvino-nano" in occvino("info", weights, check=0).stdout
+    found = json.loads(occvino("info", weights, "--json", check=0).stdout)
+    assert (found["container"], found["fits"], found["nearest"]) == ("safetensors", ["occvino-nano"], None)
+    (tmp_path / "x.pth").write_bytes(b"<html>")
+    assert "is a web page" in occvino("info", tmp_path / "x.pth", check=2).stderr
+
+
+def test_a_checkpoint_is_described_only_where_torch_is():
+    code = "import sys; sys.modules['torch'] = None; from occvino.cli.app import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "info", "x.pth"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'pip install "occvino[convert]"' in done.stderr
+
+
+def test_printed_json_holds_no_number_that_json_has_not(capsys):
+    print_json({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": (float("-inf"), None, "x")}})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": None,
+        "b": [1.5, None],
+        "c": {"d": [None, None, "x"]},
+    }
+
+
 def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
     for options, message in (
         ((), "give one of --images, --sequence and --dataset, not none"),
         (("--images", frame, "--sequence", tmp_path), "not images and sequence"),
         (("--images", frame, "--limit", 1), "--limit is for --sequence and --dataset"),
         (("--sequence", frame), "no frames in"),
+        (("--sequence", frame, "--version", "v1.0-mini"), "--version goes with a data set"),
+        (("--dataset", SCENE, "--version", "v1.0-synth", "--infos", "x.pkl"), "takes their place: give one"),
         (("--images", frame, "--stage", "pool"), "expected NAME=DEVICE, each name once"),
         (("--images", frame, "--stage", "pool=CPU"), "no device for encoder, trunk"),
     ):

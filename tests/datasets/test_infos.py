@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from occvino.datasets.infos import load_infos, safe_unpickle
+from occvino.datasets.infos import load_infos
+from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.tables import DatasetError
+from occvino.datasets.unpickle import safe_unpickle
 
 ARRAYS = hnp.arrays(
     st.one_of(
@@ -153,8 +155,8 @@ def test_says_what_is_wrong(tmp_path):
     with pytest.raises(DatasetError, match="no list of frames under 'infos'"):
         load_infos(tmp_path / "list.pkl")
     (tmp_path / "old.pkl").write_bytes(pickle.dumps({"infos": [{"token": "a", "timestamp": 1}]}))
-    with pytest.raises(DatasetError, match="have no 'cams'"):
-        load_infos(tmp_path / "old.pkl")
+    with pytest.raises(DatasetError, match="frame 0 has no 'cams'"):
+        NuScenes.from_infos(tmp_path / "old.pkl", tmp_path)
 
 
 def test_our_stand_ins_are_called_by_their_official_names():

@@ -10,6 +10,7 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.occ3d import Occ3DLabels
 from occvino.datasets.tables import DatasetError
 from occvino.errors import FrameError
+from occvino.geometry.transforms import pose
 from occvino.images.decode import ImageDoubtWarning
 from occvino.metrics import MIoU
 from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES
@@ -113,15 +114,15 @@ def infos_of(scenes) -> dict:
                 "sensor2ego_translation": calibrated["translation"],
                 "sensor2ego_rotation": calibrated["rotation"],
             }
-            pose = {"ego2global_translation": ego["translation"], "ego2global_rotation": ego["rotation"]}
+            moved = {"ego2global_translation": ego["translation"], "ego2global_rotation": ego["rotation"]}
             path = "./data/nuscenes/" + data["filename"]
             if channel == "LIDAR_TOP":
                 lidar = {key.replace("sensor2ego", "lidar2ego"): value for key, value in sensor.items()}
-                info |= {"lidar_path": path, **lidar, **pose}
+                info |= {"lidar_path": path, **lidar, **moved}
             else:
                 k = np.array(calibrated["camera_intrinsic"])
                 size = {"width": data["width"], "height": data["height"]}
-                info["cams"][channel] = {"data_path": path, "cam_intrinsic": k, **sensor, **pose, **size}
+                info["cams"][channel] = {"data_path": path, "cam_intrinsic": k, **sensor, **moved, **size}
         info["ann_infos"] = ([np.zeros(9)], [3])
         info["scene_name"] = "scene-0001"
         info["occ_path"] = f"./data/nuscenes/gts/scene-0001/{sample['token']}"
@@ -188,6 +189,103 @@ def test_names_that_labels_are_stored_under_are_folder_names(own, tmp_path, name
         NuScenes.from_infos(infos, own)
 
 
+def mmdet3d_1x_of(scenes) -> dict:
+    """What mmdet3d 1.x's `update_infos_to_v2.py` makes of the file above: no scenes, no folders, float32, seconds."""
+
+    def matrix(record, name):
+        return pose(record[f"{name}_rotation"], record[f"{name}_translation"]).astype(np.float32).tolist()
+
+    frames = []
+    for number, info in enumerate(infos_of(scenes)["infos"]):
+        lidar2ego, ego2global = (
+            pose(info[f"{n}_rotation"], info[f"{n}_translation"]) for n in ("lidar2ego", "ego2global")
+        )
+        images = {}
+        for name, cam in info["cams"].items():
+            cam2global = pose(cam["ego2global_rotation"], cam["ego2global_translation"]) @ pose(
+                cam["sensor2ego_rotation"], cam["sensor2ego_translation"]
+            )
+            images[name] = {
+                "img_path": cam["data_path"].split("/")[-1],
+                "cam2img": cam["cam_intrinsic"].tolist(),
+                "cam2ego": matrix(cam, "sensor2ego"),
+                "lidar2cam": (np.linalg.inv(cam2global) @ ego2global @ lidar2ego).astype(np.float32).tolist(),
+                "timestamp": 0.0,
+                "width": cam["width"],
+                "height": cam["height"],
+            }
+        frames.append(
+            {
+                "sample_idx": number,
+                "token": info["token"],
+                "timestamp": info["timestamp"] / 1e6,
+                "ego2global": matrix(info, "ego2global"),
+                "images": images,
+                "lidar_points": {
+                    "num_pts_feats": 5,
+                    "lidar_path": info["lidar_path"].split("/")[-1],
+                    "lidar2ego": matrix(info, "lidar2ego"),
+                },
+                "instances": [{"bbox_3d": [0.0] * 7, "bbox_label": 0}],
+            }
+        )
+    metainfo = {"categories": {"car": 0}, "dataset": "nuscenes", "version": "v1.0-synth", "info_version": "1.1"}
+    return {"metainfo": metainfo, "data_list": frames}
+
+
+def test_info_files_of_mmdet3d_give_the_same_frames_as_tables(scenes, tmp_path):
+    path = tmp_path / "nuscenes_infos_val.pkl"
+    path.write_bytes(pickle.dumps(mmdet3d_1x_of(scenes)))
+    ours, theirs = NuScenes(scenes), NuScenes.from_infos(path, scenes)
+    assert len(ours) == len(theirs) == 2
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a.token, a.scene, a.timestamp, a.images, a.labels, a.lidar) == (
+            b.token,
+            b.scene,
+            b.timestamp,
+            b.images,
+            b.labels,
+            b.lidar,
+        )
+        assert a.ego2global == pytest.approx(
+            b.ego2global, abs=2e-4
+        )  # float32, hundreds of metres from the map's origin
+        for one, two in zip(a.rig.cameras, b.rig.cameras, strict=True):
+            assert np.array_equal(one.intrinsics, two.intrinsics)
+            assert one.sensor2ego == pytest.approx(two.sensor2ego, abs=1e-6)
+            # of the vehicle at this camera's own exposure, not at the sweep
+            assert one.ego2global == pytest.approx(two.ego2global, abs=2e-4)
+
+
+def test_info_files_without_scenes_need_gts(own, tmp_path):
+    path = tmp_path / "infos.pkl"
+    path.write_bytes(pickle.dumps(mmdet3d_1x_of(own)))
+    shutil.rmtree(own / "gts")
+    with pytest.raises(DatasetError, match=r"frame 0 names no scene .*unpack Occ3D's gts there"):
+        NuScenes.from_infos(path, own)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda info: info.pop("token"), "frame 0 has no 'token'"),
+        (lambda info: info["images"].pop("CAM_BACK"), "frame 0, 'images' has no 'CAM_BACK'"),
+        (lambda info: info["images"]["CAM_BACK"].pop("lidar2cam"), "'CAM_BACK' has no 'lidar2cam'"),
+        (lambda info: info["images"]["CAM_BACK"].update(img_path="../../x.jpg"), "which is not in a folder 'samples'"),
+        (lambda info: info["images"]["CAM_BACK"].update(img_path=".."), "expected a plain name"),
+        (lambda info: info.update(ego2global=[[1.0]]), "expected 4 by 4 finite numbers"),
+        (lambda info: info.update(timestamp="now"), "expected a finite number"),
+        (lambda info: info.update(images=[]), "expected a record"),
+    ],
+)
+def test_frames_of_info_files_are_checked(scenes, tmp_path, spoil, said):
+    document = mmdet3d_1x_of(scenes)
+    spoil(document["data_list"][0])
+    (tmp_path / "infos.pkl").write_bytes(pickle.dumps(document))
+    with pytest.raises(DatasetError, match=said):
+        NuScenes.from_infos(tmp_path / "infos.pkl", scenes)
+
+
 def test_missing_tables(own):
     (own / "v1.0-synth" / "ego_pose.json").unlink()
     with pytest.raises(DatasetError, match=r"ego_pose\.json is missing"):
@@ -201,6 +299,7 @@ def test_missing_tables(own):
     with pytest.raises(DatasetError, match=r"v1\.0-mini is not there: there is v1\.0-synth"):
         NuScenes(own, "v1.0-mini")
     (own / "v1.0-mini").mkdir()
+    (own / "v1.0-mini" / "sample.json").write_text("[]")
     with pytest.raises(DatasetError, match="cannot choose"):
         NuScenes(own)
     with pytest.raises(DatasetError, match="is it the nuScenes folder"):
@@ -255,7 +354,7 @@ def test_missing_and_wrong_labels(own):
         with pytest.raises(DatasetError, match=said):
             frame.load_labels()
     np.savez(frame.labels, **{**good, "semantics": np.array([object()])}, allow_pickle=True)
-    with pytest.raises(DatasetError, match="cannot read the labels"):
+    with pytest.raises(DatasetError, match="semantics is object"):
         frame.load_labels()
     frame.labels.write_bytes(b"PK\x03\x04 nonsense")
     with pytest.raises(DatasetError, match="cannot read the labels"):

@@ -110,6 +110,42 @@ def test_perfect_labels_score_one(tmp_path):
     assert "RayPQ" not in found.rays
 
 
+def test_figures_of_nothing_are_an_error_and_other_numbering_a_warning(tmp_path, monkeypatch):
+    predictions = Predictions(tmp_path / "perfect", {"runs_on": "the truth"})
+    list(predictions.fill(shipped_scene(), range(3), Told()))
+    load = Occ3DLabels.load
+
+    def unseen(path):
+        truth = load(path)
+        return replace(truth, mask_camera=np.zeros_like(truth.mask_camera))
+
+    def turned(path):
+        truth = load(path)
+        return replace(truth, semantics=((truth.semantics + 1) % 18).astype(np.uint8))
+
+    monkeypatch.setattr(Occ3DLabels, "load", unseen)
+    with pytest.raises(OccvinoError, match=r"mIoU is not a number: over 3 frames 0 voxels were counted.*camera masks"):
+        score(predictions, shipped_scene(), range(3))
+    monkeypatch.setattr(Occ3DLabels, "load", turned)
+    with pytest.warns(UserWarning, match=r"of the ground truth is others \(0\) and .* is free \(17\): are its classes"):
+        score(predictions, shipped_scene(), range(3))
+
+
+def test_a_data_set_without_lidar_is_evaluated(trained, tmp_path):
+    own = shutil.copytree(SCENE, tmp_path / "own")
+    path = own / "v1.0-synth" / "sample_data.json"
+    path.write_text(json.dumps([r for r in json.loads(path.read_text()) if "LIDAR" not in r["filename"]]))
+    common = ("eval", trained.path, "--precision", "f32", "--limit", 1, "--json")
+    figures = [
+        json.loads(occvino(*common, "--dataset", root, "--out", tmp_path / name, check=0).stdout)["miou"]
+        for name, root in (("with", SCENE), ("without", own))
+    ]
+    assert figures[0] == figures[1]
+    refused = occvino(*common, "--dataset", own, "--out", tmp_path / "rays", "--rays", check=2)
+    assert "has no LIDAR_TOP record, which rays (--rays)" in refused.stderr
+    assert not (tmp_path / "rays").exists()
+
+
 def test_instances_are_scored_where_both_sides_have_them(tmp_path, monkeypatch):
     scene, scores = shipped_scene(), {}
     for name, ids in (("right", lambda true: true + FIRST_ID), ("all one", lambda true: np.full_like(true, FIRST_ID))):

@@ -11,7 +11,7 @@ from typing import Any
 
 from occvino.bench.request import Request
 from occvino.errors import OccvinoError
-from occvino.files import scratch_folder
+from occvino.files import scratch_folder, to_json
 from occvino.machine import peak_memory_mib
 
 
@@ -77,7 +77,7 @@ def start(request: Request, cache: str | None) -> Start:
     """
     # the path of this process, so that no folder that happens to be the current one is imported from
     code = f"import sys; sys.path[:] = {sys.path!r}; from occvino.bench.fresh import main; main()"
-    given = json.dumps({"request": asdict(request), "cache": cache})
+    given = to_json({"request": asdict(request), "cache": cache})
     done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", code, given], capture_output=True, text=True)
     try:
         found = json.loads(done.stdout.splitlines()[-1])
@@ -101,7 +101,7 @@ def main() -> None:
         found = asdict(_start(Request(**given["request"]), given["cache"]))
     except OccvinoError as error:
         found = {"error": str(error)}
-    print(json.dumps(found))
+    print(to_json(found, indent=None))
 
 
 def _end_with(parent: int) -> None:

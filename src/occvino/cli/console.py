@@ -1,12 +1,13 @@
 """The two ends of a terminal that commands write to, and plain words, JSON and progress on them."""
 
-import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+
+from occvino.files import to_json
 
 out = Console()
 err = Console(stderr=True)
@@ -28,6 +29,5 @@ def say(words: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document; a number that is not finite, for which JSON has no word, is null."""
-    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
-    sys.stdout.write(json.dumps(finite, indent=1, allow_nan=False) + "\n")
+    """One JSON document; a number that is not finite is null."""
+    sys.stdout.write(to_json(value) + "\n")

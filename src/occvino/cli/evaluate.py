@@ -7,8 +7,21 @@ import typer
 
 from occvino.cli.console import err, print_json
 from occvino.cli.console import out as screen
-from occvino.cli.options import ArtifactPath, Device, Exif, HashImages, Json, MappingName, Precision, hint_of
+from occvino.cli.options import (
+    ArtifactPath,
+    Device,
+    Exif,
+    HashImages,
+    Infos,
+    Json,
+    MappingName,
+    Precision,
+    Version,
+    hint_of,
+    open_dataset,
+)
 from occvino.cli.tables import print_score
+from occvino.errors import OccvinoError
 
 
 def evaluate(
@@ -27,7 +40,8 @@ def evaluate(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for --engine torch, if they were moved.")] = None,
     mapping: MappingName = "official",
     exif: Exif = "warn",
-    version: Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")] = None,
+    version: Version = None,
+    infos: Infos = None,
     hash_images: HashImages = False,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +54,7 @@ def evaluate(
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from occvino.artifact import Artifact
-    from occvino.datasets.nuscenes import NuScenes
+    from occvino.datasets.sample import require_images, require_labels
     from occvino.evaluation.engines import load_engine
     from occvino.evaluation.predictions import Predictions
     from occvino.evaluation.score import score
@@ -49,8 +63,15 @@ def evaluate(
 
     check_output(out, dataset=dataset)
     opened = Artifact.open(artifact)
-    frames = NuScenes(dataset, version)
+    if limit is not None and limit < 1:
+        raise OccvinoError(f"--limit {limit}: expected 1 or more")
+    frames = open_dataset(dataset, version, infos)
     count = len(frames) if limit is None else min(limit, len(frames))
+    chosen = [frames[index] for index in range(count)]
+    require_labels(chosen, frames.root, masked=masked)
+    require_images(chosen)
+    if rays:
+        frames.require_lidar(range(count))
     labeller, runs_on = load_engine(
         engine, opened, device=device, precision=hint_of(precision), checkpoint=checkpoint, mapping=mapping, exif=exif
     )

@@ -10,10 +10,19 @@ from occvino.artifact import IR, Artifact
 from occvino.cli.complete import complete_variant_or_folder, complete_words
 from occvino.cli.console import out, print_json
 from occvino.cli.options import Json
-from occvino.cli.tables import print_manifest, print_rule_check, print_variant, print_variants, variant_rows
+from occvino.cli.tables import (
+    print_identity,
+    print_manifest,
+    print_rule_check,
+    print_variant,
+    print_variants,
+    variant_rows,
+)
 from occvino.errors import OccvinoError, VariantError
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import get_variant, nearest
+
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".tar")
 
 
 def info(
@@ -21,7 +30,7 @@ def info(
         Path | None,
         typer.Argument(
             autocompletion=complete_variant_or_folder,
-            help="Artifact folder, or a model's name; the list of models when left out.",
+            help="Artifact folder, checkpoint file or model's name; the list of models when left out.",
         ),
     ] = None,
     device: Annotated[
@@ -30,7 +39,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the models, or describe one, or an artifact.
+    """List the models, or describe one, an artifact or a checkpoint.
 
     With --device NPU, check an artifact against the rules of an NPU.
 
@@ -49,6 +58,9 @@ def info(
             print_json(row)
         else:
             print_variant(out, row)
+        return
+    if artifact.is_file() or (artifact.suffix in _CHECKPOINTS and not artifact.exists()):
+        _describe_checkpoint(artifact, device, as_json=as_json)
         return
     opened = Artifact.open(artifact)
     if device is None:
@@ -78,3 +90,15 @@ def _row_of(name: str) -> dict[str, Any]:
         guess = f"did you mean {meant}? " if meant else ""
         raise OccvinoError(f"{name} is not an artifact, nor a model: {guess}`occvino info` lists the models") from error
     return next(row for row in variant_rows() if row["name"] == known)
+
+
+def _describe_checkpoint(path: Path, device: str | None, *, as_json: bool) -> None:
+    from occvino.networks.fit import identify
+
+    if device is not None:
+        raise OccvinoError(f"--device is for an artifact, and {path} is a file: convert it first")
+    found = identify(path)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_identity(found)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from occvino.cli.complete import complete_device, complete_variant, complete_words
+from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.geometry.rig import Rig
 from occvino.runtime.names import COMPUTED, computed_precision
@@ -59,6 +60,26 @@ HashImages = Annotated[
     typer.Option("--hash-images", help="Know images of an earlier run by what is in them, not by size and time."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+Version = Annotated[str | None, typer.Option(help="Folder of tables, as v1.0-mini, if there are several.")]
+Infos = Annotated[
+    Path | None,
+    typer.Option(help="Take the frames from this info file (.pkl) of FlashOCC, BEVDet or mmdet3d, not from tables."),
+]
+
+
+def open_dataset(root: Path, version: str | None, infos: Path | None) -> NuScenes:
+    """The data set that `--dataset`, `--version` and `--infos` name.
+
+    Raises:
+        OccvinoError: it cannot be read, or there are two sources of frames.
+    """
+    if infos is None:
+        return NuScenes(root, version)
+    if version is not None:
+        raise OccvinoError(f"--version {version} chooses tables and --infos {infos} takes their place: give one")
+    return NuScenes.from_infos(infos, root)
 
 
 def hint_of(precision: str) -> str | None:

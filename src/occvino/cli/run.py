@@ -17,6 +17,7 @@ from occvino.cli.options import (
     Exif,
     HashImages,
     Hint,
+    Infos,
     Json,
     MappingName,
     OptionalRig,
@@ -24,12 +25,15 @@ from occvino.cli.options import (
     Precision,
     StageDevices,
     Streams,
+    Version,
     hint_of,
+    open_dataset,
     past_frames,
     stages_of,
 )
 from occvino.cli.tables import points_words
 from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.sample import warn_of_missing_images
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.frames import frames_of, frames_of_folders
 from occvino.evaluation.resume import STAMP, Labelled, label
@@ -58,6 +62,8 @@ def run(
     ] = None,
     moments: Annotated[Path | None, typer.Option(hidden=True, help="Old name of --sequence.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
+    version: Version = None,
+    infos: Infos = None,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
@@ -92,6 +98,9 @@ def run(
     if len(sources) != 1:
         raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(sources) or 'none'}")
     check_output(out_dir, dataset=dataset, sequence=sequence)
+    if dataset is None and (version or infos):
+        raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
+    samples = open_dataset(dataset, version, infos) if dataset else None
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
@@ -104,7 +113,7 @@ def run(
             pipeline,
             out_dir,
             sequence=sequence,
-            dataset=dataset,
+            samples=samples,
             rig=rig,
             limit=limit,
             contents=hash_images,
@@ -141,7 +150,7 @@ def run_many(
     out: Path,
     *,
     sequence: Path | None,
-    dataset: Path | None,
+    samples: NuScenes | None,
     rig: Path | None,
     limit: int | None,
     contents: bool,
@@ -156,7 +165,7 @@ def run_many(
         OccvinoError: options that contradict each other, nothing to label, a file that cannot be written, or labels of
             something else in the folder.
     """
-    names, frames = _frames(pipeline, dataset=dataset, sequence=sequence, rig=rig, limit=limit)
+    names, frames = _frames(pipeline, samples=samples, sequence=sequence, rig=rig, limit=limit)
     values = made_by(pipeline.artifact, pipeline.running.computes, contents=contents, **of_both)
     stored = Stored(out, values, stamp=STAMP, alone=False)
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
@@ -177,7 +186,7 @@ def run_many(
 
 
 def _frames(
-    pipeline: Pipeline, *, dataset: Path | None, sequence: Path | None, rig: Path | None, limit: int | None
+    pipeline: Pipeline, *, samples: NuScenes | None, sequence: Path | None, rig: Path | None, limit: int | None
 ) -> tuple[Sequence[str], Iterable[Frame | OccvinoError]]:
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
@@ -187,10 +196,10 @@ def _frames(
         given = Rig.load(rig) if rig else baked
         names, frames = frames_of_folders(sequence, given, takes=takes, remembers=remembers)
         return names[:limit], itertools.islice(frames, limit)
-    if dataset is None or rig is not None:
+    if samples is None or rig is not None:
         raise OccvinoError("--dataset has its own rigs: leave --rig out")
-    samples = NuScenes(dataset)
     indices = range(len(samples))[:limit]
+    warn_of_missing_images([samples[index] for index in indices])
     frames = frames_of(samples, indices, rig=baked, takes=takes, remembers=remembers)
     return [f"{samples[index].scene}/{samples[index].token}" for index in indices], frames
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from occvino.artifact import Artifact
+from occvino.cli.console import say
 from occvino.errors import VariantError
 from occvino.geometry.inputs import input_names
 from occvino.geometry.temporal import state_shapes, state_slots
@@ -22,6 +23,7 @@ from occvino.variants import get_variant, variants
 if TYPE_CHECKING:
     from occvino.conversion.verify import Report
     from occvino.evaluation.score import Score
+    from occvino.networks.fit import Identity
     from occvino.runtime.npu_rules import RuleCheck
 
 
@@ -85,11 +87,27 @@ def print_score(console: Console, score: "Score", title: str, *, baked: bool) ->
     console.print(table)
     console.print(f"[bold]mIoU {score.miou:.2%}[/] ({counted}; free left out)", highlight=False)
     if score.rays:
-        console.print(", ".join(f"{name} {value:.2%}" for name, value in score.rays.items()), highlight=False)
+        shown = (f"{name} {'-' if value is None else f'{value:.2%}'}" for name, value in score.rays.items())
+        console.print(", ".join(shown), highlight=False)
     if score.equal_labels is not None:
         console.print(f"labels equal to the other run's: {score.equal_labels:.4%}", highlight=False)
     if baked:
         console.print("[bold yellow]The calibration is baked in[/]: the data set's rigs were not used", highlight=False)
+
+
+def print_identity(found: "Identity") -> None:
+    """What a checkpoint is, and which variants it fits."""
+    place = f"under {found.wrapper!r}" if found.wrapper else "at the top"
+    say(f"{found.path}: {found.container}, weights {place}{f', keys behind {found.prefix!r}' if found.prefix else ''}")
+    say(f"{found.parameters:,} parameters, {', '.join(found.types) or 'no type'}")
+    for remark in found.remarks:
+        say(f"note: {remark}")
+    if found.fits:
+        say(f"fits {', '.join(found.fits)}")
+    if found.nearest:
+        name, wrong = found.nearest
+        kinds = ", ".join(f"{len(keys)} {kind} (first {keys[0]})" for kind, keys in wrong.items())
+        say(f"fits no variant; the nearest is {name}: {kinds}")
 
 
 FIGURES = Path(__file__).parents[1] / "assets" / "variants.json"

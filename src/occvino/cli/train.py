@@ -40,6 +40,7 @@ def train(
 
     from occvino.artifact import refuse_inside
     from occvino.datasets.nuscenes import NuScenes
+    from occvino.datasets.sample import require_images, require_labels, require_sweeps
     from occvino.training.examples import samples_of
     from occvino.training.loop import Training, TrainSettings
     from occvino.training.losses import LossSettings
@@ -51,8 +52,19 @@ def train(
     losses = LossSettings(depth=depth_weight)
     settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16, losses=losses)
     model = get_variant(variant)
-    frames = [samples for folder in dataset for samples in samples_of(NuScenes(folder), model)]
-    held_out = _spread(samples_of(NuScenes(validation), model), validation_frames) if validation else []
+    frames: list[Samples] = []
+    for folder in dataset:
+        opened = NuScenes(folder)
+        require_labels(opened, opened.root, masked=True)
+        require_images(opened)
+        if depth_weight > 0:
+            require_sweeps(opened)
+        frames += samples_of(opened, model)
+    held_out: list[Samples] = []
+    if validation:
+        opened = NuScenes(validation)
+        held_out = _spread(samples_of(opened, model), validation_frames)
+        require_labels([samples[0] for samples in held_out], opened.root, masked=True)
     training = Training(settings, frames, out)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:

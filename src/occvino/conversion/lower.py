@@ -1,7 +1,7 @@
 """ONNX -> OpenVINO IR made of stock operators only."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from occvino.conversion.floats import geometry_constants
 from occvino.conversion.foreign import read_foreign
 from occvino.errors import OccvinoError
 
+_HALF_MAX = 65504
 SMALL = 4096
 """How many values a constant may have that stays in fp32 when weights are stored in half precision."""
 
@@ -44,6 +45,7 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
         for node in _constants(model)
         if node.data.size <= SMALL or node.get_friendly_name() in geometry
     }
+    _check_half(node for node in _constants(model) if node.get_friendly_name() not in exact)
     with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
         halved = Path(folder) / "halved.xml"
         ov.save_model(model, halved, compress_to_fp16=True)
@@ -56,6 +58,18 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
                     kept.set_friendly_name(convert.get_friendly_name())
                     convert.output(0).replace(kept.output(0))
         ov.save_model(model, xml_path, compress_to_fp16=False)
+
+
+def _check_half(weights: Iterable[Any]) -> None:
+    """OpenVINO would make the largest number of half precision of what lies beyond it."""
+    values = ((node.get_friendly_name(), np.array(node.data)) for node in weights)
+    peaks = {name: float(np.abs(array[np.isfinite(array)]).max(initial=0)) for name, array in values}
+    beyond = [name for name, peak in peaks.items() if peak > _HALF_MAX]
+    if beyond:
+        raise OccvinoError(
+            f"weights reach {max(peaks.values()):.3g} and half precision ends at {_HALF_MAX}, in {len(beyond)} "
+            f"constants, first {beyond[0]}: convert with --precision fp32, or look at what was trained"
+        )
 
 
 def _constants(model: ov.Model) -> list[Any]:

@@ -21,7 +21,9 @@ from occvino.artifact import IR, IR_WEIGHTS, Artifact, Manifest
 from occvino.conversion.floats import kept_float
 from occvino.conversion.macs import KINDS, Layer, by_kind, executed_int8, layers
 from occvino.conversion.quiet import quiet
+from occvino.datasets.fields import DatasetError
 from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.sample import Sample, require_labels
 from occvino.errors import OccvinoError
 from occvino.files import sha256
 from occvino.images.identity import identity
@@ -93,12 +95,7 @@ class Calibration:
         even = [index for index in every if of_scene[index] % 2 == 0]
         odd = [index for index in every if of_scene[index] % 2 == 1] or even
         found = cls(opened, _spread(even, frames), _spread(odd, frames), budget)
-        for index in found.validate:
-            if not opened[index].labels.is_file():
-                raise OccvinoError(
-                    f"{opened[index].labels} is missing: int8 is held to a budget of mIoU, which needs Occ3D's ground "
-                    "truth (gts) in the data set"
-                )
+        _check_truth([opened[index] for index in found.validate], opened)
         return found
 
     def fingerprint(self) -> str:
@@ -108,6 +105,15 @@ class Calibration:
             frame = self.dataset[index]
             words.append(identity(frame.image_files(), frame.rig, frame.token, index in self.calibrate))
         return hashlib.sha256(" ".join(words).encode()).hexdigest()
+
+
+def _check_truth(frames: Sequence[Sample], dataset: NuScenes) -> None:
+    try:
+        require_labels(frames, dataset.root, masked=True)
+    except DatasetError as error:
+        raise OccvinoError(
+            f"int8 is held to a budget of mIoU, which needs Occ3D's ground truth (gts): {error}"
+        ) from error
 
 
 def _spread(indices: Sequence[int], count: int) -> tuple[int, ...]:
@@ -182,10 +188,10 @@ class _Judge:
             single.reset()
             for metric in (whole, single):
                 metric.update(labels, truth.semantics, truth.mask_camera)
-            each.append(single.compute())
+            each.append(single.measured())
         if np.isnan(self.first) and len(each) == len(self.calibration.validate):
             self.first = whole.compute()
-        return whole.compute(), each
+        return whole.measured(), each
 
 
 def _run_nncf(model: ov.Model, judge: _Judge, ignored: Mapping[str, str], scratch: Path) -> ov.Model:

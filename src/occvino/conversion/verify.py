@@ -17,7 +17,7 @@ from occvino.conversion.references import half_floors, noise_floors, run_onnx, r
 from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError, warn
-from occvino.files import OutputError
+from occvino.files import OutputError, to_json
 from occvino.geometry.doubts import FEW, shares_in_grid, usual_share
 from occvino.geometry.inputs import Geometry
 from occvino.geometry.rig import Rig
@@ -142,7 +142,7 @@ class Report:
             "proves_little": self.proves_little,
             "ok": self.ok,
         }
-        return json.loads(json.dumps(verdict), parse_constant=lambda _: None)
+        return json.loads(to_json(verdict))
 
 
 @renamed_keywords(frames="images")

@@ -1,16 +1,18 @@
 """Occ3D ground truth: `gts/<scene>/<sample token>/labels.npz`."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.datasets.tables import DatasetError
+from occvino.datasets.fields import DatasetError
+from occvino.npz import NpzError, Shape, read_npz
 from occvino.variant import OCC3D_CLASSES
 
 SHAPE = (200, 200, 16)
+_NEEDED = ("semantics", "mask_camera", "mask_lidar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,27 +33,38 @@ class Occ3DLabels:
 
     @classmethod
     def load(cls, path: str | Path) -> "Occ3DLabels":
-        """Read `labels.npz`. Nothing in the file is executed: pickled arrays are refused.
+        """Read `labels.npz`. Nothing in the file is executed: pickled arrays are refused. Other arrays are ignored.
 
         Raises:
             DatasetError: the file is missing or damaged, or an array is missing or cannot be Occ3D's.
         """
+        there: list[str] = []
+
+        def wanted(name: str, shape: Shape, dtype: np.dtype[Any]) -> bool:
+            there.append(name)
+            if name in (*_NEEDED, "instances") and (shape != SHAPE or dtype.kind not in "bui"):
+                raise DatasetError(
+                    f"{path}: {name} is {dtype} {shape}, expected whole numbers {SHAPE}, indexed [x, y, z]: is it "
+                    "Occ3D's labels.npz?"
+                )
+            return name in (*_NEEDED, "instances")
+
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            arrays = read_npz(path, wanted)
         except FileNotFoundError:
             raise DatasetError(f"the labels {path} are missing: unpack Occ3D's gts archive there") from None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except NpzError as error:
             raise DatasetError(f"cannot read the labels {path}: {error}") from error
-        for name in ("semantics", "mask_camera", "mask_lidar"):
+        for name in _NEEDED:
             if name not in arrays:
-                raise DatasetError(f"{path} has no array {name!r}; it has {', '.join(sorted(arrays)) or 'none'}")
-        for name, array in arrays.items():
-            if array.shape != SHAPE or array.dtype.kind not in "bui":
-                raise DatasetError(f"{path}: {name} is {array.dtype} {array.shape}, expected whole numbers {SHAPE}")
+                raise DatasetError(f"{path} has no array {name!r}; it has {', '.join(sorted(there)) or 'none'}")
         highest = int(arrays["semantics"].max())
-        if highest >= len(OCC3D_CLASSES) or int(arrays["semantics"].min()) < 0:
-            raise DatasetError(f"{path}: semantics holds class {highest}, expected 0 to {len(OCC3D_CLASSES) - 1}")
+        lowest = int(arrays["semantics"].min())
+        if highest >= len(OCC3D_CLASSES) or lowest < 0:
+            raise DatasetError(
+                f"{path}: semantics holds class {min(lowest, 0) or highest}, expected 0 to {len(OCC3D_CLASSES) - 1}: "
+                "Occ3D numbers its classes so, free is 17"
+            )
         instances = arrays.get("instances")
         return cls(
             arrays["semantics"].astype(np.uint8),

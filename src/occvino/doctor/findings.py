@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from occvino.doctor.places import Place
 from occvino.errors import OccvinoError
+from occvino.files import to_json
 
 TOLERANCE = 0.01
 """Largest error of a module's output, in standard deviations of it; of integers the share that differs."""
@@ -205,7 +205,7 @@ class Findings(Sequence[Finding]):
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return to_json(self.to_dict(), indent=2)
 
 
 PITFALLS = ("signature", "leaving", "frozen", "operators", "solver", "parity")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from occvino.datasets.nuscenes import NuScenes, Sample
+from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError, RigError, warn
 from occvino.geometry.rig import Rig
 from occvino.images.inputs import ImagesAndRig

@@ -7,7 +7,6 @@ A frame that has its labels is not run again, so an interrupted evaluation goes 
 """
 
 import contextlib
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.datasets.nuscenes import NuScenes, Sample
+from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.occ3d import SHAPE
+from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
 from occvino.evaluation.frames import frames_of
@@ -24,6 +24,7 @@ from occvino.evaluation.stored import Stored, frame_mark, mark
 from occvino.files import OutputError, atomic_file
 from occvino.geometry.rig import Rig
 from occvino.images.identity import identity
+from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 
 STAMP = "eval.json"
@@ -140,7 +141,14 @@ def load_labels(path: Path) -> NDArray[np.uint8]:
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["semantics"], stored["instances"] if "instances" in stored.files else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = read_npz(path, _wanted)
+        return found["semantics"], found.get("instances")
+    except (OSError, NpzError, KeyError) as error:
         raise OutputError(f"{path} is not a file of labels ({error}): delete it and evaluate again") from error
+
+
+def _wanted(name: str, shape: Shape, dtype: np.dtype[Any]) -> bool:
+    expected = {"semantics": np.uint8, "instances": np.uint16}.get(name)
+    if expected and (shape != SHAPE or dtype != expected):
+        raise NpzError(f"{name} is {dtype} {shape}")
+    return expected is not None

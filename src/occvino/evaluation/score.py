@@ -1,11 +1,12 @@
 """Labels against ground truth, and labels against the labels of another run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
@@ -26,7 +27,7 @@ class Score:
         per_class: IoU of each class, `free` included.
         voxels: of each class in the ground truth, counted as the IoU is.
         rays: RayIoU and RayIoU@1, @2, @4; RayPQ likewise where prediction and truth have instances. Empty unless asked
-            for.
+            for; None where no ray met a class.
         equal_labels: share of all voxels in which another run has the same label, if one was named.
     """
 
@@ -35,7 +36,7 @@ class Score:
     miou: float
     per_class: dict[str, float | None]
     voxels: dict[str, int]
-    rays: dict[str, float]
+    rays: dict[str, float | None]
     equal_labels: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,11 +69,13 @@ def score(
     """
     metric, ray_metric, panoptic = MIoU("camera" if masked else None), RayIoU(), RayPQ()
     without_truth = of_others = 0
+    classes = np.zeros(len(OCC3D_CLASSES), np.int64)
     equal: list[float] = []
     for index in indices:
         frame = dataset[index]
         labels, truth = predictions.load(frame), frame.load_labels()
         metric.update(labels, truth.semantics, truth.mask_camera)
+        classes += np.bincount(truth.semantics.reshape(-1), minlength=len(classes))
         if rays:
             origins, instances = dataset.ray_origins(index), predictions.load_instances(frame)
             ray_metric.update(labels, truth.semantics, origins)
@@ -96,13 +99,29 @@ def score(
             f"the ground truth of {without_truth} frames has no instance ids, so they do not count for RayPQ: "
             "Occ3D has none, panoptic and synthetic sets have them",
         )
-    per_class = {name: None if np.isnan(iou) else iou for name, iou in metric.per_class().items()}
+    miou = metric.measured()
+    _warn_of_other_classes(classes)
+    found = {**ray_metric.compute(), **(panoptic.compute() if panoptic.frames else {})} if rays else {}
     return Score(
         frames=metric.frames,
         masked=masked,
-        miou=metric.compute(),
-        per_class=per_class,
+        miou=miou,
+        per_class=_known(metric.per_class()),
         voxels=dict(zip(OCC3D_CLASSES, metric.confusion.sum(1).tolist(), strict=True)),
-        rays=({**ray_metric.compute(), **(panoptic.compute() if panoptic.frames else {})} if rays else {}),
+        rays=_known(found),
         equal_labels=float(np.mean(equal)) if equal else None,
     )
+
+
+def _known(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if np.isnan(figure) else figure for name, figure in figures.items()}
+
+
+def _warn_of_other_classes(voxels: NDArray[np.int64]) -> None:
+    """Most of what surrounds a vehicle is free: where it is not, classes are numbered otherwise."""
+    most = int(voxels.argmax())
+    if OCC3D_CLASSES[most] != "free":
+        warn(
+            f"{voxels[most] / voxels.sum():.0%} of the ground truth is {OCC3D_CLASSES[most]} ({most}) and "
+            f"{voxels[-1] / voxels.sum():.0%} is free ({len(voxels) - 1}): are its classes numbered as Occ3D's?"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from occvino.errors import RigError, warn
-from occvino.files import write_text
+from occvino.files import to_json, write_text
 from occvino.geometry.camera import Camera
 from occvino.geometry.lens import describes_lens, refuse_distortion
 from occvino.geometry.pose_json import POSE_KEYS, pose_from_json
@@ -57,7 +57,7 @@ def save_rig(cameras: Sequence[Camera], path: str | Path) -> None:
         }
         for camera in cameras
     }
-    write_text(path, json.dumps({"cameras": entries}, indent=1) + "\n")
+    write_text(path, to_json({"cameras": entries}) + "\n")
 
 
 def _camera_from_json(name: str, entry: Any) -> Camera:

@@ -93,3 +93,19 @@ class MIoU:
     def compute(self) -> float:
         """The mean over all classes but `free`, 0..1; NaN when no class occurs."""
         return mean_of_seen(np.array(list(self.per_class().values())[:-1]))
+
+    def measured(self) -> float:
+        """As `compute`, for where there must be a figure.
+
+        Raises:
+            MetricError: no voxel was counted, or none that is not free.
+        """
+        value = self.compute()
+        if np.isnan(value):
+            seen = "in which only free ones were met" if self.confusion.any() else "since none was to be counted"
+            masks = f": the {self.mask} masks of the ground truth are empty" if self.mask else ""
+            raise MetricError(
+                f"mIoU is not a number: over {self.frames} frames {int(self.confusion.sum())} voxels were counted, "
+                f"{seen}{'' if self.confusion.any() else masks}. Give ground truth as Occ3D has it"
+            )
+        return value

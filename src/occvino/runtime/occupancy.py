@@ -1,7 +1,5 @@
 """The one result of everything: labelled voxels that know what and where they are."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import ArtifactError
 from occvino.files import atomic_file
+from occvino.npz import read_npz
 from occvino.runtime.memory import History
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.variant import Axis, Grid, Variant
@@ -76,18 +75,22 @@ class Occupancy:
 
     @classmethod
     def load(cls, path: str | Path) -> "Occupancy":
-        """Read what `save` wrote.
+        """Read what `save` wrote. Nothing in the file is executed: pickled arrays are refused.
 
         Raises:
             ArtifactError: the file is missing, or was not written by `save`.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_npz(path)
             names = tuple(str(name) for name in arrays.pop("class_names"))
             axes = [Axis(*(float(value) for value in row)) for row in arrays.pop("grid")]
-            return cls(arrays.pop("labels"), names, Grid(*axes), arrays)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            labels, grid = arrays.pop("labels"), Grid(*axes)
+            if labels.dtype != np.uint8 or labels.shape != grid.shape or labels.max() >= len(names):
+                raise ValueError(
+                    f"labels are {labels.dtype} {labels.shape}, expected uint8 {grid.shape} of {len(names)} classes"
+                )
+            return cls(labels, names, grid, arrays)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path} is not an occupancy file: {error}") from error
 
     def picture(self, title: str | None = None) -> "Image.Image":

@@ -221,4 +221,4 @@ def write_tables(out: Path, scenes: list[Records], *, seed: int) -> None:
         merged[table] += [record for scene in scenes for record in scene.get(table, [])]
     merged["map"][0]["log_tokens"] = [log["token"] for log in merged["log"]]
     for table in TABLES:
-        write_text(out / VERSION / f"{table}.json", json.dumps(merged[table], indent=0))
+        write_text(out / VERSION / f"{table}.json", json.dumps(merged[table], indent=0, allow_nan=False))

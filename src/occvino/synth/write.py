@@ -91,7 +91,7 @@ def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterato
         written = _written(folder, record)
         if written is None:
             written = json.loads(json.dumps(_write_scene(folder, index, settings)))  # as it is read back
-            write_text(record, json.dumps(written))
+            write_text(record, json.dumps(written, allow_nan=False))
         finished.append(written)
         yield record.stem
     with atomic_file(folder / MAP_FILE) as temporary:
@@ -125,7 +125,7 @@ def _claim(folder: Path, settings: SynthSettings) -> None:
             raise OutputError(f"{folder} holds a set made with {found}, not {wanted}: choose another folder")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists and is not a synthetic set: choose another folder, or move it away")
-    write_text(stamp, json.dumps(wanted, indent=1) + "\n")
+    write_text(stamp, json.dumps(wanted, indent=1, allow_nan=False) + "\n")
 
 
 def _write_scene(folder: Path, index: int, settings: SynthSettings) -> Records:

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from occvino.datasets.nuscenes import NuScenes, Sample
+from occvino.datasets.nuscenes import NuScenes
+from occvino.datasets.sample import Sample
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.inputs import Geometry, camera_vectors, joint_calibration
 from occvino.training.augment import BevChange, ImageChange

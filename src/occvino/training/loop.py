@@ -5,7 +5,6 @@ it ends in the same weights, with more in weights that differ by the order in wh
 """
 
 import hashlib
-import json
 import math
 import time
 from collections import deque
@@ -21,9 +20,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from occvino.errors import CheckpointError, OccvinoError, warn
-from occvino.files import atomic_file, writing
+from occvino.files import atomic_file, to_json, writing
 from occvino.metrics import MIoU
+from occvino.networks.containers import container_of
 from occvino.networks.flashocc import FlashOcc, normalise
+from occvino.networks.weights import read_pickle
 from occvino.training.examples import Example, Samples, load_example, random_cameras
 from occvino.training.losses import LossSettings, class_weights, total_loss
 from occvino.variant import Variant
@@ -159,7 +160,7 @@ class Training:
                 if saved and validation:
                     line["miou"] = self.evaluate(validation)
                 with writing(self.out), (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(line) + "\n")
+                    log.write(to_json(line, indent=None) + "\n")
                 yield line
 
     def _batches(self) -> Iterator[list[Example]]:
@@ -217,7 +218,11 @@ class Training:
 
     @torch.no_grad()
     def evaluate(self, frames: Sequence[Samples]) -> float:
-        """MIoU (camera mask) of the averaged weights, 0..1."""
+        """MIoU (camera mask) of the averaged weights, 0..1.
+
+        Raises:
+            MetricError: no frame has a voxel that counts.
+        """
         metric = MIoU("camera")
         network = self.averaged.module.eval()
         for samples in frames:
@@ -225,7 +230,7 @@ class Training:
             labels = network(normalise(example.images), *example.inputs).argmax(dim=-1)
             metric.update(labels.numpy(), example.semantics.numpy(), example.seen.numpy())
         network.train()
-        return metric.compute()
+        return metric.measured()
 
     def save(self) -> None:
         """Write `last.pt`, from which a run goes on."""
@@ -243,19 +248,25 @@ class Training:
 
     def _load(self, path: Path) -> None:
         try:
-            content: dict[str, Any] = torch.load(path, weights_only=True)
-            found = content["settings"]
-        except Exception as error:
+            container_of(path)
+            content: Any = read_pickle(path)
+        except CheckpointError as error:
             raise CheckpointError(f"{path} cannot be read ({error}): delete it to start again") from error
+        found = content.get("settings") if isinstance(content, dict) else None
+        if not isinstance(found, dict):
+            raise CheckpointError(f"{path} is not of a training run: delete it to start again")
         other = {k: v for k, v in asdict(self.settings).items() if k != "steps" and found.get(k) != v}
         if other:  # a run may be made longer or shorter; anything else makes it another run
             differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())
             raise CheckpointError(f"{path} is of another run ({differing}): give the same settings or another folder")
         self._check_data(path, content.get("data"))
-        self.model.load_state_dict(content["model"])
-        self.averaged.load_state_dict(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.step, self.weights = content["step"], content["weights"]
+        try:
+            self.model.load_state_dict(content["model"])
+            self.averaged.load_state_dict(content["averaged"])
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.step, self.weights = int(content["step"]), content["weights"]
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{path} does not hold a whole run ({error}): delete it to start again") from error
 
     def _check_data(self, path: Path, found: Mapping[str, Any] | None) -> None:
         if found is None:
