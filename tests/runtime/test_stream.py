@@ -338,7 +338,7 @@ def jpegs(frames, count):
 def watch_cameras(monkeypatch, seen):
     """`seen` is called with each image that is read, before it is."""
     read = preprocess.read
-    monkeypatch.setattr(preprocess, "read", lambda frame, camera: (seen(frame), read(frame, camera))[1])
+    monkeypatch.setattr(preprocess, "read", lambda frame, *how: (seen(frame), read(frame, *how))[1])
 
 
 def test_later_jpegs_are_decoded_while_the_device_runs_earlier_ones(pipeline, rig, images, monkeypatch):
