@@ -10,6 +10,7 @@ import torch
 
 from occvino.conversion import convert
 from occvino.conversion.floats import geometry_constants
+from occvino.conversion.lower import save
 from occvino.conversion.onnx_pipeline import OnnxPipeline
 from occvino.conversion.torch_pipeline import TorchPipeline
 from occvino.conversion.verify import expect, judge, verify
@@ -146,3 +147,15 @@ def test_coordinates_of_pixels_are_not_stored_in_half_precision(tmp_path, monkey
     assert 3 * 16 * 24 in {op.data.size for op in constants if op.get_friendly_name() in kept}  # homogeneous pixels
     assert ov.Type.f16 not in {stored[name] for name in kept}
     assert ov.Type.f16 in {kind for name, kind in stored.items() if name not in kept}
+
+
+def test_weights_beyond_half_precision_are_refused(tmp_path):
+    """OpenVINO makes 65504 of them without a word."""
+    parameter = ov.opset8.parameter([1, 5000], np.float32)
+    for peak, precision in ((65504.0, True), (1e6, False)):
+        weights = ov.opset8.constant(np.full((1, 5000), peak, np.float32))
+        model = ov.Model([ov.opset8.multiply(parameter, weights)], [parameter])
+        save(model, tmp_path / f"{peak}.xml", compress_to_fp16=precision)
+    with pytest.raises(OccvinoError, match=r"weights reach 1e\+06 and half precision ends at 65504, in 1 constants"):
+        save(model, tmp_path / "half.xml", compress_to_fp16=True)
+    assert not (tmp_path / "half.xml").exists()

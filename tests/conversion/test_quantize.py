@@ -157,7 +157,9 @@ def test_calibration_and_validation_share_no_scene(int8):
 
         def __init__(self):
             frames = list(shipped_scene())
-            self._set([*frames, *(replace(f, token=f"{f.token}-b", scene="scene-0002") for f in frames)], "two scenes")
+            self._set(
+                [*frames, *(replace(f, token=f"{f.token}-b", scene="scene-0002") for f in frames)], SCENE, "two scenes"
+            )
 
     found = quantize.Calibration.choose(Scenes(), int8.manifest.cameras, frames=2)
     assert found.calibrate == (0, 2)
