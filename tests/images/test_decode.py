@@ -212,3 +212,36 @@ def test_an_image_still_in_its_file_may_be_that_of_all_cameras(rig, nano_variant
         for _ in range(20):
             lazy = Image.open(tmp_path / "a.png")
             np.testing.assert_array_equal(network_images([lazy] * 6, rig, nano_variant, pool), expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM"])
+def test_a_damaged_image_is_refused_also_the_second_time(kind, tmp_path):
+    """Pillow gives black pixels for an image whose loading failed before."""
+    camera = make_camera("CAM_FRONT", width=64, height=36)
+    stored = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (36, 64, 3), np.uint8)
+    Image.fromarray(noise).save(stored, kind)
+    cut = stored.getvalue()[: len(stored.getvalue()) * 2 // 3]
+    (tmp_path / "cut").write_bytes(cut)
+    for source in (cut, tmp_path / "cut"):
+        for _ in range(2):
+            with pytest.raises(FrameError):
+                read(source, camera, Reading())
+    try:
+        opened = Image.open(io.BytesIO(cut))
+    except OSError:  # it is found out as it is opened
+        return
+    for _ in range(2):
+        with pytest.raises(FrameError):
+            read(opened, camera, Reading())
+
+
+def test_a_png_with_a_flipped_bit_is_refused():
+    camera = make_camera("CAM_FRONT", width=64, height=36)
+    stored = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 64, 3), np.uint8)).save(stored, "PNG")
+    for at in range(60, len(stored.getvalue()) - 30, 97):
+        damaged = bytearray(stored.getvalue())
+        damaged[at] ^= 16
+        with pytest.raises(FrameError):
+            read(bytes(damaged), camera, Reading())

@@ -222,11 +222,16 @@ def _load(image: Image.Image, camera: Camera, reading: Reading, label: str) -> t
         raise _wrong_size(image.size, camera, label)
     if getattr(image, "is_animated", False) and image.format != "MPO":  # the others of that are previews
         raise FrameError(f"{label} holds several images, and which one to take is not known: save one alone")
-    depth, orientation = depth_of(image, label), orientation_of(image)
+    depth = depth_of(image, label)  # before loading, which forgets it
+    try:
+        image.load()  # before EXIF is read, which may load a PNG and would keep a failure to itself
+    except Exception:
+        image.close()  # loaded again it would give pixels that never were
+        raise
+    orientation = orientation_of(image)
     applied = reading.exif == "apply" and orientation > 4
     if (image.size[::-1] if applied else image.size) != expected:
         raise _wrong_size(image.size, camera, label, orientation, applied=applied)
-    image.load()
     return depth, orientation
 
 

@@ -42,7 +42,7 @@ def exif_of(name: str) -> Exif:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """1 to 8; 1 is as stored. May load a PNG. Pillow turns a TIFF when it loads it, so that it is always as stored."""
+    """1 to 8; 1 is as stored. Of an image that is loaded: Pillow turns a TIFF then, so that it is always as stored."""
     if image.format == "TIFF":
         return UPRIGHT
     try:
