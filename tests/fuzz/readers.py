@@ -26,8 +26,10 @@ Make = Callable[[np.random.Generator], bytes]
 
 @dataclass(frozen=True)
 class Reader:
-    """`make` gives a changed file, `read` is handed its path. `same`: whether what was read is what the good file holds,
-    for formats with checksums, in which a change either does not matter or is noticed.
+    """`make` gives a changed file, `read` is handed its path.
+
+    `same`: whether what was read is what the good file holds, for formats with checksums, in which a change either does
+    not matter or is noticed.
     """
 
     make: Make
