@@ -95,7 +95,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.fuzz.run", "--one", name, "--seed", str(options.seed)]
         command += ["--minutes", str(options.minutes / len(chosen))]
         command += ["--keep", str(options.keep)] if options.keep else []
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         lines = done.stdout.splitlines()
         results[name] = json.loads(lines[-1]) if lines and not done.returncode else {f"died: {done.returncode}": 1}
         print(name, results[name], done.stderr[-1500:] if done.returncode else "", flush=True)

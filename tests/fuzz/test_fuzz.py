@@ -20,7 +20,9 @@ def test_every_file_is_read_or_refused(name):
         "import json; from tests.fuzz.run import fuzz; "
         f"print(json.dumps(fuzz({name!r}, seed=0, count={COUNT}, seconds=None, keep=None)))"
     )
-    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code], capture_output=True, text=True, errors="replace"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found) <= {"read", "refused"}, found

@@ -107,8 +107,8 @@ def _readable(node: onnx.NodeProto) -> bool:
 
 def _refusal(node: onnx.NodeProto) -> str:
     name = f"{node.domain}::{node.op_type}" if node.domain else f"{node.op_type} (of no domain)"
-    attributes = ", ".join(attribute.name for attribute in node.attribute) or "none"
-    told = f"node {node.name!r} is {name}, inputs {', '.join(node.input) or 'none'}, attributes {attributes}"
+    attributes = ", ".join(str(attribute.name) for attribute in node.attribute) or "none"
+    told = f"node {node.name!r} is {name}, inputs {', '.join(map(str, node.input)) or 'none'}, attributes {attributes}"
     if "pool" not in node.op_type.lower():
         return f"{told}: OpenVINO has no such operator, and occvino does not know it. Replace it in the file"
     return (
