@@ -122,7 +122,7 @@ def _is_foreign(node: onnx.NodeProto, file: onnx.ModelProto) -> bool:
     """Whether a node is neither ONNX's own nor spelt out in the file."""
     spelt = {(function.domain, function.name) for function in file.functions}
     domain = "" if node.domain == "ai.onnx" else node.domain
-    known = domain in _KNOWN_DOMAINS or onnx.defs.has(node.op_type, domain)
+    known = domain in _KNOWN_DOMAINS or onnx.defs.has(str(node.op_type), str(domain))
     return not known and (node.domain, node.op_type) not in spelt
 
 
