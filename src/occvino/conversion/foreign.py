@@ -109,7 +109,7 @@ def _refusal(node: onnx.NodeProto) -> str:
     name = f"{node.domain}::{node.op_type}" if node.domain else f"{node.op_type} (of no domain)"
     attributes = ", ".join(str(attribute.name) for attribute in node.attribute) or "none"
     told = f"node {node.name!r} is {name}, inputs {', '.join(map(str, node.input)) or 'none'}, attributes {attributes}"
-    if "pool" not in node.op_type.lower():
+    if "pool" not in str(node.op_type).lower():
         return f"{told}: OpenVINO has no such operator, and occvino does not know it. Replace it in the file"
     return (
         f"{told}: a pooler that occvino does not know. It reads those with the seven inputs {_INPUTS}: bev_pool_v2, "
