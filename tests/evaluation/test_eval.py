@@ -179,14 +179,6 @@ def test_an_interrupted_run_goes_on(labels, tmp_path):
     assert not predictions.path(scene[1]).exists()
 
 
-def test_labels_of_an_older_occvino_go_on(tmp_path):
-    """It wrote f32 where fp32 is written now."""
-    Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, f32, 2 threads", "engine": "openvino"})
-    Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, fp32, 2 threads", "engine": "openvino"})
-    with pytest.raises(OutputError, match="made otherwise"):
-        Predictions(tmp_path / "o", {"runs_on": "CPU -> CPU, bf16, 2 threads", "engine": "openvino"})
-
-
 def test_labels_of_something_else_are_not_mixed_in(labels, tmp_path):
     with pytest.raises(OutputError, match=r"runs_on: PyTorch, CPU, fp32 there, a GPU now"):
         Predictions(labels["torch"].folder, {"runs_on": "a GPU"})

@@ -121,7 +121,7 @@ def test_what_labels_follow_from_is_told_without_what_makes_them_sooner(small, t
         for settings in (Settings("f32", threads=1, cache=tmp_path), Settings("f32", 2, "throughput", cache=tmp_path))
     ]
     assert str(found[0]) != str(found[1])
-    assert [each.computes for each in found] == ["CPU, f32", "CPU, f32"]
+    assert [each.computes for each in found] == ["CPU, fp32", "CPU, fp32"]
 
 
 def test_a_cache_that_cannot_be_kept_is_an_error(small, tmp_path):

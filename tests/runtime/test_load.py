@@ -110,7 +110,7 @@ def test_a_stream_with_faults_keeps_order_and_leaves_no_thread(small):
     assert found["failures"] > 20
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_ten_thousand_frames_of_the_nano_with_faults(nano, rig, images):
     """Memory is flat: less than 1 MiB grows over 1,000 frames, where one frame kept would be 0.4 MiB and more."""
     frames = [

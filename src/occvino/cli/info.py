@@ -52,15 +52,15 @@ def info(
         else:
             print_variants(out, rows)
         return
+    if artifact.is_file() or (artifact.suffix in _CHECKPOINTS and not artifact.exists()):
+        _describe_checkpoint(artifact, device, as_json=as_json)
+        return
     if not artifact.exists() and artifact.name == str(artifact):
         row = _row_of(artifact.name)
         if as_json:
             print_json(row)
         else:
             print_variant(out, row)
-        return
-    if artifact.is_file() or (artifact.suffix in _CHECKPOINTS and not artifact.exists()):
-        _describe_checkpoint(artifact, device, as_json=as_json)
         return
     opened = Artifact.open(artifact)
     if device is None:
