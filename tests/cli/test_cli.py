@@ -433,7 +433,7 @@ def test_an_artifact_takes_raw_images_of_the_rig_or_of_nuscenes(frame, tmp_path)
         own = ("--images", frame, "--rig", frame / "rig.json") if options else ()
         report = json.loads(occvino("verify", tmp_path / name, *own, "--json", check=0).stdout)
         assert report["ok"]
-        assert report["images"]["levels"] <= 1
+        assert report["resized"]["levels"] <= 1
     refused = occvino("verify", tmp_path / "a", "--images", frame, "--rig", frame / "rig.json", check=2).stderr
     assert "convert again with --rig" in " ".join(refused.split())
     done = occvino("convert", "occvino-nano", "--image-size", "network", "--out", tmp_path / "c", check=0)

@@ -88,7 +88,8 @@ def _listening() -> Generator[None]:
         return
     hears, told = socket.socketpair()
     told.setblocking(False)
-    threading.Thread(target=_watch, args=(hears,), name="occvino-signals", daemon=True).start()
+    watcher = threading.Thread(target=_watch, args=(hears,), name="occvino-signals", daemon=True)
+    watcher.start()
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     handled = [number for number in _ENDING if signal.getsignal(number) != signal.SIG_IGN]
     for number in handled:
@@ -103,6 +104,9 @@ def _listening() -> Generator[None]:
         wait_if_ending()
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        told.close()  # ends the thread
+        watcher.join()
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
@@ -121,14 +125,14 @@ def _be_another() -> None:
 
 
 def _watch(hears: socket.socket) -> None:
-    """Wait for a signal, and end the process."""
-    while True:
-        for number in hears.recv(1):
-            if number in _ENDING:
+    """Wait for a signal and end the process, or for the end of what was listened for."""
+    with hears:
+        while numbers := hears.recv(1):
+            if numbers[0] in _ENDING:
                 _ending.set()
                 remove_temporaries()
-                _say(_ENDING[number])
-                os._exit(128 + number)
+                _say(_ENDING[numbers[0]])
+                os._exit(128 + numbers[0])
 
 
 def _say(words: str) -> None:
