@@ -25,6 +25,7 @@ from occvino.evaluation.predictions import Predictions, load_labels
 from occvino.geometry.rig import Rig
 from occvino.networks import load_weights
 from occvino.runtime import Occupancy
+from occvino.synth.write import SynthSettings, synthesize
 from occvino.training.loop import Training, TrainSettings
 
 
@@ -222,10 +223,36 @@ def test_nothing_is_filed_outside_of_the_output(tmp_path):
             NuScenes.from_infos(tmp_path / "infos.pkl", tmp_path)
 
 
-def test_json_that_is_deep_is_refused(tmp_path):
-    (tmp_path / "eval.json").write_text("[" * 100_000)
-    with pytest.raises(OccvinoError, match="is damaged"):
-        Predictions(tmp_path, {})
+DEEP = "[" * 100_000
+
+
+def deep_artifact(folder):
+    (folder / MANIFEST).write_text(DEEP)
+    Artifact.open(folder)
+
+
+def deep_rig(folder):
+    (folder / "rig.json").write_text(DEEP)
+    Rig.load(folder / "rig.json")
+
+
+def deep_marks(folder):
+    (folder / "eval.json").write_text(DEEP)
+    Predictions(folder, {})
+
+
+def deep_settings(folder):
+    (folder / "synth.json").write_text(DEEP)
+    list(synthesize(folder, 1, SynthSettings(seed=0)))
+
+
+@pytest.mark.parametrize("read", [deep_artifact, deep_rig, deep_marks, deep_settings])
+def test_json_that_is_deep_is_refused(read, tmp_path):
+    with pytest.raises(OccvinoError, match="nested too deep"):
+        read(tmp_path)
+
+
+def test_marks_that_are_no_object_are_refused(tmp_path):
     (tmp_path / "eval.json").write_text(json.dumps([1]))
-    with pytest.raises(OccvinoError, match="is not of an evaluation"):
+    with pytest.raises(OccvinoError, match="is damaged"):
         Predictions(tmp_path, {})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from occvino.errors import ArtifactError
-from occvino.files import OutputError, sha256, write_text
+from occvino.files import OutputError, from_json, sha256, write_text
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.layout import ImageInput
@@ -82,7 +82,7 @@ class Manifest:
             ArtifactError: not JSON, a field is missing or was altered, or another format than this release knows.
         """
         try:
-            fields = json.loads(text)
+            fields = from_json(text)
             if fields["format"] > FORMAT:
                 raise ArtifactError(
                     f"{where} has format {fields['format']}, this occvino reads up to {FORMAT}: pip install -U occvino"

@@ -294,6 +294,14 @@ def to_json(value: Any, indent: int | None = 1) -> str:
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
+def from_json(text: str | bytes, **options: Any) -> Any:
+    """What `json.loads` gives; what it refuses, nesting that is too deep included, is a `ValueError`."""
+    try:
+        return json.loads(text, **options)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

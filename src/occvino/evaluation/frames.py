@@ -1,6 +1,5 @@
 """Frames of a data set, or of a folder with one folder for each, as a stream takes them."""
 
-import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError, RigError, warn
+from occvino.files import from_json
 from occvino.geometry.rig import Rig
 from occvino.images.inputs import ImagesAndRig
 from occvino.runtime import Frame
@@ -105,7 +105,7 @@ def _frame(path: Path, rig: Rig | None) -> Frame | OccvinoError:
     try:
         if rig:
             return Frame(path, rig)
-        found, told = Rig.load(path / RIG), json.loads((path / RIG).read_text(encoding="utf-8-sig"))
+        found, told = Rig.load(path / RIG), from_json((path / RIG).read_text(encoding="utf-8-sig"))
         scene, time = told.get("scene"), told.get("time")
         if not isinstance(scene, str | None):
             raise RigError(f'{path / RIG}: "scene" is {scene!r}, expected a name')

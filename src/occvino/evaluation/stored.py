@@ -17,7 +17,7 @@ from typing import Any
 from occvino import __version__
 from occvino.artifact import Artifact, refuse_inside
 from occvino.errors import warn
-from occvino.files import OutputError, write_text, writing
+from occvino.files import OutputError, from_json, write_text, writing
 
 STAMPS = ("eval.json", "run.json")
 FORMAT = 2
@@ -158,7 +158,7 @@ class Stored:
 
 def _read(stamp: Path) -> dict[str, Any]:
     try:
-        found = json.loads(stamp.read_text(encoding="utf-8"))
+        found = from_json(stamp.read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return found  # pyright: ignore[reportUnknownVariableType]
         reason = "no JSON object"

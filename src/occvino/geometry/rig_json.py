@@ -1,7 +1,6 @@
 """Rigs as JSON files: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}` (docs/rig.md)."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from occvino.errors import RigError, warn
-from occvino.files import to_json, write_text
+from occvino.files import from_json, to_json, write_text
 from occvino.geometry.camera import Camera
 from occvino.geometry.lens import describes_lens, refuse_distortion
 from occvino.geometry.pose_json import POSE_KEYS, pose_from_json
@@ -32,8 +31,8 @@ def load_rig(path: str | Path) -> tuple[Camera, ...]:
         RigError: the file is missing, not JSON, or a value cannot be right.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_no_key_twice)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = from_json(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=_no_key_twice)
+    except (OSError, ValueError) as error:
         raise RigError(f"cannot read the rig {path}: {error}") from error
     cameras = document.get("cameras") if isinstance(document, dict) else None
     if not isinstance(cameras, dict):

@@ -25,6 +25,7 @@ from occvino.errors import FrameError, warn
 from occvino.geometry.camera import Camera
 from occvino.images.depth import Depth, depth_of, to_8_bits
 from occvino.images.exif import TURNS, UPRIGHT, Exif, orientation_of, orientation_of_jpeg
+from occvino.images.png import PNG, damaged_pixels
 
 try:
     import simplejpeg
@@ -186,7 +187,8 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
     try:
         if isinstance(source, Image.Image):
             return _decode(source, camera, reading, label, _LOADING)
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+        opened = _undamaged(source, label) if isinstance(source, str | Path | bytes) else source
+        with Image.open(opened, formats=FORMATS) as image:
             return _decode(image, camera, reading, label, nullcontext())
     except FrameError:
         raise
@@ -197,6 +199,19 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
         raise FrameError(f"{label} is far larger than the {size} that the rig says: {error}") from error
     except Exception as error:  # what Pillow's readers raise on a damaged file is of many kinds
         raise FrameError(f"{label} cannot be read as an image: {error}") from error
+
+
+def _undamaged(source: str | Path | bytes, label: str) -> io.BytesIO | str | Path:
+    """What Pillow is to open, which leaves the check sums of a PNG alone."""
+    if not isinstance(source, bytes):
+        with Path(source).open("rb") as file:
+            begins = file.read(len(PNG))
+            if begins != PNG:
+                return source
+            source = begins + file.read()
+    if damaged_pixels(source):
+        raise FrameError(f"{label} cannot be read as an image: a check sum of this PNG does not fit its pixels")
+    return io.BytesIO(source)
 
 
 def _decode(

@@ -23,7 +23,7 @@ from PIL import Image
 
 from occvino import __version__
 from occvino.errors import OccvinoError
-from occvino.files import OutputError, atomic_file, write_text
+from occvino.files import OutputError, atomic_file, from_json, write_text
 from occvino.geometry.camera import Camera
 from occvino.geometry.transforms import Matrix, rigid_inverse
 from occvino.synth.render import Solids, cast, render
@@ -102,7 +102,7 @@ def synthesize(out: str | Path, scenes: int, settings: SynthSettings) -> Iterato
 def _written(folder: Path, record: Path) -> Records | None:
     """The records of a scene that is written already; None if a file of it is missing, or the record is damaged."""
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = from_json(record.read_text(encoding="utf-8"))
         complete = all((folder / data["filename"]).is_file() for data in found["sample_data"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -115,7 +115,7 @@ def _claim(folder: Path, settings: SynthSettings) -> None:
     stamp = folder / "synth.json"
     if stamp.exists():
         try:
-            found = json.loads(stamp.read_text(encoding="utf-8"))
+            found = from_json(stamp.read_text(encoding="utf-8"))
         except ValueError as error:
             raise OutputError(
                 f"{stamp} is damaged ({error}), so nothing says what the set was made with: delete {folder}, or choose "
