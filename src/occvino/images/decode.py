@@ -187,8 +187,7 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
     try:
         if isinstance(source, Image.Image):
             return _decode(source, camera, reading, label, _LOADING)
-        opened = _undamaged(source, label) if isinstance(source, str | Path | bytes) else source
-        with Image.open(opened, formats=FORMATS) as image:
+        with Image.open(_undamaged(source, label), formats=FORMATS) as image:
             return _decode(image, camera, reading, label, nullcontext())
     except FrameError:
         raise
@@ -201,8 +200,10 @@ def _read(source: ImageLike, camera: Camera, reading: Reading) -> Image.Image:
         raise FrameError(f"{label} cannot be read as an image: {error}") from error
 
 
-def _undamaged(source: str | Path | bytes, label: str) -> io.BytesIO | str | Path:
-    """What Pillow is to open, which leaves the check sums of a PNG alone."""
+def _undamaged(source: Any, label: str) -> Any:
+    """What Pillow is to open: a file, its bytes or a stream. Pillow leaves the check sums of a PNG alone."""
+    if hasattr(source, "read"):
+        return source
     if not isinstance(source, bytes):
         with Path(source).open("rb") as file:
             begins = file.read(len(PNG))
