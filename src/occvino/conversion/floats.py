@@ -13,6 +13,7 @@ from occvino.conversion.macs import KINDS, upstream
 GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
 MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 bits make more zeros"
 POOLED = "reads the pooled sums: cells near the vehicle add up hundreds of rays, those far away one"
+UPSAMPLING = "upsamples: 8 bits would round the weights of linear interpolation"
 POOLED_SUM = "adds to what was computed from the pooled sums, whose range is as wide"
 
 GEOMETRY_INPUTS = ("cameras", "warps")
@@ -31,6 +32,7 @@ def kept_float(model: ov.Model) -> dict[str, str]:
         (MATCHING, _matching(model)),
         (POOLED, _readers_of_the_pool(model)),
         (POOLED_SUM, _sums_behind_the_pool(model)),
+        (UPSAMPLING, _upsampling(model)),
     ):
         for op in found:
             if op.get_type_name() not in ("Constant", "Parameter", "Result"):
@@ -56,6 +58,18 @@ def geometry_constants(model: ov.Model) -> set[str]:
     """
     taken = upstream(_geometry(model))
     return {name for name, op in taken.items() if op.get_type_name() == "Constant"}
+
+
+def _upsampling(model: ov.Model) -> Iterator[ov.Node]:
+    """Products whose weights are on the left, which mix pixels and not channels (see `conversion.upsampled`)."""
+    for op in model.get_ops():
+        if op.get_type_name() == "MatMul" and op.input_value(0).get_node().get_type_name() == "Constant":
+            yield op
+
+
+def bilinear_constants(model: ov.Model) -> set[str]:
+    """Names of the constants that linear upsampling takes."""
+    return {op.input_value(0).get_node().get_friendly_name() for op in _upsampling(model)}
 
 
 def _matching(model: ov.Model) -> Iterable[ov.Node]:

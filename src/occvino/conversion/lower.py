@@ -9,8 +9,9 @@ import numpy as np
 import openvino as ov
 
 from occvino.bev_pool import openvino_extensions
-from occvino.conversion.floats import geometry_constants
+from occvino.conversion.floats import bilinear_constants, geometry_constants
 from occvino.conversion.foreign import read_foreign
+from occvino.conversion.upsampled import fold_upsampling
 from occvino.errors import OccvinoError
 
 _HALF_MAX = 65504
@@ -25,6 +26,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
         OccvinoError: the result holds an operator that is not of a stock opset, or a dynamic shape.
     """
     model = read_onnx(onnx_path)
+    fold_upsampling(model)
     check_stock(model)
     save(model, xml_path, compress_to_fp16=compress_to_fp16)
 
@@ -34,12 +36,12 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
 
     Small ones, such as biases, stay in fp32: they are a thousandth of the file, and their errors are not averaged away.
     (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.) So do
-    those that meet calibration alone, such as the coordinates of pixels.
+    those that meet calibration alone, such as the coordinates of pixels, and the weights of bilinear upsampling.
     """
     if not compress_to_fp16:
         ov.save_model(model, xml_path, compress_to_fp16=False)
         return
-    geometry = geometry_constants(model)
+    geometry = geometry_constants(model) | bilinear_constants(model)
     exact = {
         node.get_friendly_name(): np.array(node.data)
         for node in _constants(model)

@@ -1,0 +1,161 @@
+"""A 3x3 convolution over an upsampled map, computed without the upsampled map.
+
+The BEV neck brings a coarse level to the size of a fine one, four times as wide and high, joins the two, and convolves:
+nine in ten of its multiplications are over values that bilinear upsampling made of one sixteenth as many. Convolving
+and upsampling are both linear, so their order may change. With tap weights W[ky, kx] and upsampling as two matrices,
+U [H, h] for rows and V [Wd, w] for columns,
+
+    out[y, x] = sum over ky, kx, i, j of  U[y + ky - 1, i] * V[x + kx - 1, j] * (W[ky, kx] c)[i, j]
+
+where rows of U and V outside of the map are zero, as the padding is. So: nine 1x1 convolutions of the coarse level; a
+product with V, which takes (kx, j) to x; and one with U, which takes (ky, i) to y. The result is the same sum in
+another order. (M0 on a CPU: the network behind the pooling takes 0.85 of its time in fp32; docs/npu.md.)
+
+`columns` is a middle way for a factor of two, where nine results at the coarse size would be as large as one upsampled
+map: upsample along x, convolve with the three rows of taps apart, and let the product with U add them up.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as ops
+
+PREFIX = "upsampled/"
+"""Of the names of the nodes made here."""
+WORTH = 9
+"""How many times as large the upsampled map must be; below, nine results at the coarse size are no less work."""
+
+Form: TypeAlias = Literal["taps", "columns"]
+
+
+def bilinear(coarse: int, fine: int) -> NDArray[np.float64]:
+    """The matrix [fine, coarse] of linear upsampling that aligns corners."""
+    matrix = np.zeros((fine, coarse))
+    for row in range(fine):
+        position = row * (coarse - 1) / max(fine - 1, 1)
+        below = min(int(position), max(coarse - 2, 0))
+        matrix[row, below] += 1 - (position - below)
+        if position > below:
+            matrix[row, below + 1] += position - below
+    return matrix
+
+
+def shifted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[3, fine, coarse]: what tap k reads for row y is row y + k - 1, or the zeros of the padding."""
+    padded = np.pad(matrix, ((1, 1), (0, 0)))
+    return np.stack([padded[k : k + len(matrix)] for k in range(3)])
+
+
+def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
+    """Rewrite the convolutions of a model that read an upsampled map, in place; how many there were.
+
+    Args:
+        model: with 3x3 convolutions over `Interpolate`, or over a `Concat` that ends with one.
+        every: also those that read nothing but a map of twice the size, which is faster on NPUs and slower on CPUs.
+    """
+    found, before = list(_upsampled(model)), {node.get_friendly_name() for node in model.get_ops()}
+    count = 0
+    for conv, up in found:
+        weights = _constant(conv.input_value(1))
+        coarse, (_, _, height, width) = up.input_value(0), up.get_output_shape(0)
+        factor = height * width / np.prod(tuple(coarse.get_shape())[2:])
+        joined = conv.input_value(0).get_node()
+        form: Form = "taps" if factor >= WORTH else "columns"
+        if form == "columns" and not every:
+            continue
+        fine = weights.shape[1] - coarse.get_shape()[1]
+        made = _convolved(coarse, weights[:, fine:], (height, width), form)
+        if fine:
+            others = joined.input_values()[:-1]
+            rest = others[0] if len(others) == 1 else ops.concat(others, 1)
+            made = ops.add(ops.convolution(rest, _const(weights[:, :fine]), [1, 1], [1, 1], [1, 1], [1, 1]), made)
+        made.set_friendly_name(conv.get_friendly_name())
+        conv.output(0).replace(made.output(0))
+        count += 1
+    for index, node in enumerate(model.get_ordered_ops()):
+        if node.get_friendly_name() not in before:
+            node.set_friendly_name(f"{PREFIX}{index}_{node.get_type_name()}")
+    model.validate_nodes_and_infer_types()
+    return count
+
+
+def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], form: Form) -> Any:
+    """`coarse` [N, C, h, w], weights [O, C, 3, 3] -> [N, O, H, W]."""
+    (n, _, h, w), (height, width), out = coarse.get_shape(), size, len(weights)
+    rows = np.concatenate(list(shifted(bilinear(h, height))), axis=1)  # [H, (ky, i)]
+    if form == "taps":
+        taps = weights.transpose(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # (kx, ky, out)
+        each = ops.convolution(coarse, _const(taps), [1, 1], [0, 0], [0, 0], [1, 1])
+        each = _reshape(ops.transpose(each, [0, 2, 3, 1]), [n * h, w * 3, 3 * out])  # [(n, i), (j, kx), (ky, out)]
+        columns = shifted(bilinear(w, width)).transpose(1, 2, 0).reshape(width, w * 3)  # [W, (j, kx)]
+        wide = ops.matmul(_const(columns), each, False, False)  # [(n, i), W, (ky, out)]
+        parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
+    else:
+        along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, -1])
+        wide = ops.matmul(_const(bilinear(w, width)), along, False, False)  # [(n, i), W, C]
+        wide = ops.transpose(_reshape(wide, [n, h, width, -1]), [0, 3, 1, 2])
+        taps = [
+            ops.convolution(wide, _const(weights[:, :, k : k + 1]), [1, 1], [0, 1], [0, 1], [1, 1]) for k in range(3)
+        ]  # each [n, out, i, W]
+        # joined along rows, not along channels: what each convolution writes then lies in one piece
+        parts = ops.concat([_reshape(ops.transpose(tap, [0, 2, 3, 1]), [n, h, width * out]) for tap in taps], 1)
+    joined = _reshape(parts, [n, 3 * h, width * out])  # [n, (ky, i), (W, out)]
+    made = ops.matmul(_const(rows), joined if n > 1 else _reshape(joined, [3 * h, width * out]), False, False)
+    return ops.transpose(_reshape(made, [n, height, width, out]), [0, 3, 1, 2])
+
+
+def _upsampled(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
+    """Convolutions and the `Interpolate` that each reads."""
+    for conv in model.get_ordered_ops():
+        if conv.get_type_name() != "Convolution" or not _is_3x3(conv):
+            continue
+        source = conv.input_value(0).get_node()
+        if source.get_type_name() == "Concat" and source.get_attributes()["axis"] == 1:
+            source = source.input_values()[-1].get_node()
+        if source.get_type_name() == "Interpolate" and _is_bilinear(source):
+            yield conv, source
+
+
+def _is_3x3(conv: ov.Node) -> bool:
+    attributes, kernel = conv.get_attributes(), list(conv.input_value(1).get_shape())[2:]
+    ones = all(list(attributes[name]) == [1, 1] for name in ("strides", "dilations", "pads_begin", "pads_end"))
+    return kernel == [3, 3] and ones and _is_constant(conv.input_value(1))
+
+
+def _is_bilinear(up: ov.Node) -> bool:
+    """Along both axes of a map, and not along channels."""
+    attributes = up.get_attributes()
+    shapes = list(up.input_value(0).get_shape()), list(up.get_output_shape(0))
+    plain = not any([*attributes["pads_begin"], *attributes["pads_end"], attributes["antialias"]])
+    return (
+        plain
+        and attributes["mode"] == "linear_onnx"
+        and attributes["coordinate_transformation_mode"] == "align_corners"
+        and len(shapes[0]) == 4
+        and shapes[0][:2] == shapes[1][:2]
+    )
+
+
+def _is_constant(value: ov.Output) -> bool:
+    node = value.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return node.get_type_name() == "Constant"
+
+
+def _constant(value: ov.Output) -> NDArray[np.float32]:
+    node: Any = value.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.array(node.data, dtype=np.float32)
+
+
+def _const(array: NDArray[Any]) -> Any:
+    return ops.constant(np.ascontiguousarray(array, np.float32))
+
+
+def _reshape(value: Any, shape: list[int]) -> Any:
+    return ops.reshape(value, shape, False)
