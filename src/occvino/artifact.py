@@ -16,6 +16,7 @@ from typing import Any
 
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, from_json, sha256, write_text
+from occvino.geometry.columns import ColumnSizes
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.layout import ImageInput
@@ -40,6 +41,7 @@ class Manifest:
     `image_input`: size and layout of the raw images that the IR takes; None if it takes them resized to `input_size`.
     `crop` is that of the variant (see `Variant.crop`). The published one is not written down, so that artifacts of
     releases before it existed, and readers of that time, know it too.
+    `columns`: how many places the column form of pooling has (`bev_pool_columns`); None for bags, then not written.
     """
 
     variant: str
@@ -58,6 +60,7 @@ class Manifest:
     image_input: ImageInput | None = None
     parity: Mapping[str, Any] | None = None
     crop: Crop = "top"
+    columns: ColumnSizes | None = None
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -68,6 +71,8 @@ class Manifest:
         written = asdict(self)
         if self.crop == "top":
             del written["crop"]
+        if self.columns is None:
+            del written["columns"]
         return written
 
     def _seal(self) -> str:
@@ -92,6 +97,7 @@ class Manifest:
             for name in ("cameras", "class_names", "input_size", "outputs"):
                 fields[name] = tuple(fields[name])
             fields["image_input"] = ImageInput.from_json(fields["image_input"])
+            fields["columns"] = ColumnSizes.from_json(fields.get("columns"))
             seal = fields.pop("seal")
             manifest = cls(**fields)
         except (ValueError, KeyError, TypeError) as error:

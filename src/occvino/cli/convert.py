@@ -61,6 +61,21 @@ def convert(
             "rows of the resized image to cut from its top. For cameras that are not 16:9 (docs/rig.md)."
         ),
     ] = "top",
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=complete_words("bag", "columns"),
+            help="bag: one operator; columns: matrix products and gathers, sized for the rig. Default: columns with "
+            "--device NPU, else bag.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=complete_words("NPU"),
+            help="NPU: arrange the IR for NPUs (docs/npu.md); it runs anywhere.",
+        ),
+    ] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with random weights.")
     ] = False,
@@ -101,6 +116,8 @@ def convert(
             accuracy_budget=accuracy_budget,
             image_input=takes,
             crop=parse_crop(crop),
+            pooling=pooling,  # type: ignore[arg-type]  # checked by convert
+            device=device,
             progress=progress,
         )
     if artifact.manifest.quantization:

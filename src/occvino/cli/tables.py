@@ -15,6 +15,7 @@ from rich.text import Text
 from occvino.artifact import Artifact
 from occvino.cli.console import say
 from occvino.errors import VariantError
+from occvino.geometry.columns import ColumnSizes
 from occvino.geometry.inputs import input_names
 from occvino.geometry.temporal import state_shapes, state_slots
 from occvino.variant import Crop
@@ -219,6 +220,7 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
         "cameras": ", ".join(manifest.cameras),
         "temporal": _temporal(artifact),
         "crop": _crop(manifest.crop),
+        "pooling": _pooling(manifest.columns),
         "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
         "outputs": ", ".join(manifest.outputs),
         "measured parity": _parity(manifest.parity),
@@ -273,6 +275,13 @@ def _crop(crop: Crop) -> str:
         "middle": "half of the rows too many from the top",
     }
     return rows[crop] if isinstance(crop, str) else f"{crop} rows of the resized image are cut from the top"
+
+
+def _pooling(sizes: ColumnSizes | None) -> str:
+    if sizes is None:
+        return "bag"
+    places = ", ".join(f"{name} {count}" for name, count in sizes.to_dict().items())
+    return f"columns, for rigs that need no more places than {places}"
 
 
 def _parity(parity: Any) -> str:

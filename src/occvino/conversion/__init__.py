@@ -13,6 +13,7 @@ import torch
 
 import occvino
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest, may_be_replaced
+from occvino.conversion.columns import Pooling, column_sizes, take_columns
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.provenance import provenance
@@ -21,6 +22,7 @@ from occvino.conversion.raw_images import take_raw_images
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
 from occvino.files import atomic_folder, sha256
+from occvino.geometry.columns import column_inputs
 from occvino.geometry.doubts import doubts, warn_of_doubts
 from occvino.geometry.image_transform import ImageTransform, parse_crop
 from occvino.geometry.inputs import Geometry
@@ -30,7 +32,7 @@ from occvino.images.layout import ImageInput
 from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.networks.panoptic import CENTRE_HEADS
-from occvino.runtime.names import precision_name
+from occvino.runtime.names import device_name, precision_name
 from occvino.variant import Crop, Variant
 from occvino.variants import get_variant
 
@@ -56,6 +58,8 @@ def convert(
     accuracy_budget: float | None = None,
     image_input: ImageInput | None = None,
     crop: Crop = "top",
+    pooling: Pooling | None = None,
+    device: str | None = None,
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Artifact:
@@ -80,6 +84,10 @@ def convert(
             crop them itself; when left out it takes them resized, under the name `images`. The ONNX file always does.
         crop: which rows of images that are too high for the network are cut off: "top", as the published models do,
             "middle", or a number of rows to cut from the top of the resized image (see `Variant.crop`).
+        pooling: "bag", one operator, or "columns", matrix products and gathers (`bev_pool_columns`), which has room for
+            the rig and for others of the same make; for rigs like that of nuScenes when there is no rig. By default
+            columns with `device="NPU"` where the grid is flat, and bags else.
+        device: "NPU" for an IR that is arranged as Intel's NPU compiler likes it (docs/npu.md). It runs anywhere.
         seed: of random weights.
         progress: called with a few words when a step begins.
 
@@ -106,6 +114,8 @@ def convert(
         raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")
     if variant.panoptic:  # instance ids are made from these outside of the graph
         outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
+    npu = _for_npu(device)
+    columns = column_sizes(pooling, variant, rig, names, npu=npu)
     baked = Geometry.of_rigs([rig], variant).inputs if rig and bake_calibration else None
     with atomic_folder(out, may_replace=may_be_replaced) as folder:
         progress("reading the weights")
@@ -113,7 +123,7 @@ def convert(
         progress("torch -> ONNX")
         export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
-        lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16")
+        lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16", npu=npu)
         if rig and bake_calibration:
             rig.save(folder / BAKED_RIG)
         written = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
@@ -135,13 +145,28 @@ def convert(
         )
         if calibration:
             manifest = to_int8(Artifact(folder, manifest), calibration, progress)
+        if columns:
+            progress("pooling by columns")
+            take_columns(folder / IR, columns, column_inputs(baked, variant, columns) if baked else None)
+            manifest = _rewritten(manifest, folder, columns=columns)
         if image_input:  # last: what it adds is exact arithmetic on grey levels, which must not be quantised
             progress("resizing inside the graph")
             take_raw_images(folder / IR, image_input, variant.crop)
-            files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
-            manifest = replace(manifest, image_input=image_input, files=files)
+            manifest = _rewritten(manifest, folder, image_input=image_input)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(Path(out), manifest)
+
+
+def _rewritten(manifest: Manifest, folder: Path, **changes: Any) -> Manifest:
+    """The manifest once the IR was written again."""
+    files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
+    return replace(manifest, files=files, **changes)
+
+
+def _for_npu(device: str | None) -> bool:
+    if device is not None and device_name(device) != "NPU":
+        raise OccvinoError(f"device {device!r}: an IR is arranged for NPU alone; for other devices leave device out")
+    return device is not None
 
 
 def stored_precision(precision: str) -> Precision:

@@ -19,14 +19,14 @@ SMALL = 4096
 """How many values a constant may have that stays in fp32 when weights are stored in half precision."""
 
 
-def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool) -> None:
-    """Convert one ONNX file and write `model.xml` and `model.bin`.
+def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool = False) -> None:
+    """Convert one ONNX file and write `model.xml` and `model.bin`. `npu`: do also what pays on NPUs alone.
 
     Raises:
         OccvinoError: the result holds an operator that is not of a stock opset, or a dynamic shape.
     """
     model = read_onnx(onnx_path)
-    fold_upsampling(model)
+    fold_upsampling(model, every=npu)
     check_stock(model)
     save(model, xml_path, compress_to_fp16=compress_to_fp16)
 

@@ -18,8 +18,9 @@ from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
 from occvino.errors import FrameError, warn
 from occvino.files import OutputError, to_json
+from occvino.geometry.columns import column_inputs
 from occvino.geometry.doubts import FEW, shares_in_grid, usual_share
-from occvino.geometry.inputs import Geometry
+from occvino.geometry.inputs import PLAN_INPUTS, Geometry
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.exif import Exif, exif_of
@@ -259,6 +260,9 @@ def expect(
         floors["half"] = {name: error.most(stored[name]) for name, error in floors["fp32"].items()}
     given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
     to_ir = dict(given)
+    if opened.manifest.columns and not opened.manifest.baked_calibration:
+        to_ir |= column_inputs(given, variant, opened.manifest.columns)
+        to_ir = {name: value for name, value in to_ir.items() if name not in PLAN_INPUTS}
     if raw is not None:
         to_ir["frames"] = raw[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")

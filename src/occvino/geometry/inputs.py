@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import RigError
 from occvino.geometry.calibration import Calibration
+from occvino.geometry.columns import ColumnSizes, column_inputs
 from occvino.geometry.doubts import doubts, warn_of_doubts
 from occvino.geometry.lift import PoolingPlan, cameras_per_frame
 from occvino.geometry.rig import Rig
@@ -39,14 +40,21 @@ class Geometry:
     inputs: dict[str, NDArray[np.generic]]
 
     @classmethod
-    def of(cls, calibration: Calibration, variant: Variant, temporal: Temporal = "batch") -> "Geometry":
-        """From explicit matrices.
+    def of(
+        cls,
+        calibration: Calibration,
+        variant: Variant,
+        temporal: Temporal = "batch",
+        columns: ColumnSizes | None = None,
+    ) -> "Geometry":
+        """From explicit matrices. `columns`: of a network that pools in the column form.
 
         Raises:
-            RigError: the number of cameras is no multiple of the variant's frames, or a matrix has no inverse.
+            RigError: the number of cameras is no multiple of the variant's frames, a matrix has no inverse, or the rig
+                does not fit the column form.
         """
         plan = PoolingPlan.from_calibration(calibration, variant)
-        return cls(plan, beside_plan(plan, calibration, variant, temporal))
+        return cls(plan, beside_plan(plan, calibration, variant, temporal, columns))
 
     @classmethod
     def of_rigs(cls, rigs: Sequence[Rig], variant: Variant, temporal: Temporal = "batch") -> "Geometry":
@@ -66,9 +74,10 @@ class GeometryCache:
     It warns of each doubt about a camera once, however often that camera moves.
     """
 
-    def __init__(self, variant: Variant, temporal: Temporal = "batch") -> None:
+    def __init__(self, variant: Variant, temporal: Temporal = "batch", columns: ColumnSizes | None = None) -> None:
         self._variant = variant
         self._temporal: Temporal = temporal
+        self._columns = columns
         self._last: tuple[bytes, Geometry] | None = None
         self._told: set[tuple[str, str]] = set()
 
@@ -77,7 +86,7 @@ class GeometryCache:
         calibration = joint_calibration(rigs, self._variant)
         fingerprint, last = calibration.fingerprint(), self._last  # read once: another thread may replace it
         if last is None or last[0] != fingerprint:
-            last = self._last = fingerprint, Geometry.of(calibration, self._variant, self._temporal)
+            last = self._last = fingerprint, Geometry.of(calibration, self._variant, self._temporal, self._columns)
             self._warn(rigs[0], last[1].plan)
         return last[1]
 
@@ -88,13 +97,19 @@ class GeometryCache:
 
 
 def beside_plan(
-    plan: PoolingPlan, calibration: Calibration, variant: Variant, temporal: Temporal = "batch"
+    plan: PoolingPlan,
+    calibration: Calibration,
+    variant: Variant,
+    temporal: Temporal = "batch",
+    columns: ColumnSizes | None = None,
 ) -> dict[str, NDArray[np.generic]]:
     """The inputs from a finished plan, and the other inputs that come from calibration.
 
     The fast form of a temporal model runs its depth net on the current frame alone.
     """
     inputs: dict[str, NDArray[np.generic]] = {**plan.inputs()}
+    if columns:
+        inputs = column_inputs(plan.inputs(), variant, columns)
     frames = 1 if temporal == "fast" else variant.lifted_frames
     asked = slice(0, cameras_per_frame(calibration, variant) * frames)
     if variant.depth_net:

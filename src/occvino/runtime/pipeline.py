@@ -95,7 +95,8 @@ class Pipeline:
         self._resized_network: Network | None = None
         self._lock = Lock()
         self._baked = self.artifact.baked_rig
-        self._geometry = GeometryCache(self.artifact.variant, self.artifact.manifest.temporal)
+        manifest = self.artifact.manifest
+        self._geometry = GeometryCache(self.artifact.variant, manifest.temporal, manifest.columns)
         self.memory = memory_of(self.artifact, limits)
         self.parallel = self._network.parallel if self.memory is None else 1
         """How many inferences may be under way at a time."""
