@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Install and pass every test: lint, types, the quick tests, then the slow ones and those on OpenVINO's GPU plugin.
+# Install and pass every test: lint, types, the quick tests, the slow ones, those on OpenVINO's GPU plugin, and those that
+# ask Intel's NPU compiler.
 . "$(dirname "$0")/setup.sh"
 install dev,gpu-test
 export OCCVINO_REQUIRE_GPU_PLUGIN=1  # a GPU plugin that cannot be had is a failure here, not a skip
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    PYTHON=python tools/npu/setup.sh
+    export OCCVINO_REQUIRE_NPU_COMPILER=1
+else
+    echo "NOT TESTED: Intel's NPU compiler, which tools/npu/setup.sh sets up as root on Debian or Ubuntu"
+fi
 ruff check .
 ruff format --check .
 pyright
-pytest -rs --durations=10
-pytest -rs --durations=10 -m "slow or gpu"
+pytest -rs --durations=10 -n 2 --dist loadfile
+pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu"
+pytest -rs --durations=10 -m "gpu or npu"

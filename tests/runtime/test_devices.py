@@ -7,7 +7,9 @@ import pytest
 from occvino.errors import DeviceError
 from occvino.runtime import Pipeline
 from occvino.runtime.devices import Settings, compile_model, running
-from occvino.runtime.npu_rules import HINTS, IMPORTER
+from occvino.runtime.npu_rules import COMPILED, check_npu_rules
+from occvino.runtime.npu_rules import REFUSED as OPERATORS_REFUSED
+from tests.npu.operators import REFUSED, TAKEN, model_of
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +151,21 @@ def test_threads_that_no_stage_would_take_are_refused(nano):
         Pipeline(nano, stages=dict.fromkeys(("encoder", "pool", "trunk"), "GPU"), threads=1)
 
 
-def test_a_hint_does_not_contradict_the_importers_list():
-    for kind, hint in HINTS.items():
-        listed = any(name.rsplit("-", 1)[0] == kind for name in IMPORTER)
-        assert not (listed and "not in the importer's list" in hint), kind
+def test_operators_that_were_seen_to_compile_are_those_that_the_compiler_is_asked_about():
+    """tests/npu/test_operators.py asks it; a list that is longer than the questions would be a belief."""
+    asked = {name.split(",")[0] for name in TAKEN if "-" in name.split(",")[0]}
+    assert asked == set(COMPILED)
+    assert {name for name in REFUSED if "-" in name and "," not in name} == set(OPERATORS_REFUSED)
+    for name, build in {**TAKEN, **REFUSED}.items():
+        kinds = check_npu_rules(model_of(build)).operators
+        assert name.split(",")[0] in kinds or "-" not in name.split(",")[0], name
+
+
+@pytest.mark.parametrize("name", sorted(TAKEN))
+def test_rules_pass_what_compiles(name):
+    assert check_npu_rules(model_of(TAKEN[name])).ok
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_rules_refuse_what_does_not(name):
+    assert not check_npu_rules(model_of(REFUSED[name])).ok

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from occvino import __version__
 from occvino.cli.bench import bench
+from occvino.cli.compile import compile_
 from occvino.cli.console import err, say
 from occvino.cli.convert import convert
 from occvino.cli.demo import demo
@@ -27,8 +28,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, bench, info, synth, train, evaluate, doctor):
-    app.command("eval" if command is evaluate else command.__name__)(command)
+for command in (demo, convert, verify, run, bench, info, compile_, synth, train, evaluate, doctor):
+    app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
 
 _EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
 """Modules of the `convert` extra, which commands other than `run` and `info` need."""

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -13,12 +13,14 @@ from occvino.cli.options import Json
 from occvino.cli.tables import (
     print_identity,
     print_manifest,
+    print_npu_reports,
     print_rule_check,
     print_variant,
     print_variants,
     variant_rows,
 )
 from occvino.errors import OccvinoError, VariantError
+from occvino.runtime.npu_compiler import PLATFORMS, compile_parts
 from occvino.runtime.npu_rules import check_npu_rules
 from occvino.variants import get_variant, nearest
 
@@ -35,13 +37,23 @@ def info(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(autocompletion=complete_words("NPU"), help="NPU: check the IR against the rules of its importer."),
+        typer.Option(autocompletion=complete_words("NPU"), help="NPU: check the IR by what its compiler does."),
     ] = None,
+    compiler: Annotated[
+        bool, typer.Option("--compiler", help="With --device NPU: ask Intel's compiler itself (tools/npu sets it up).")
+    ] = False,
+    platform: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete_words(*PLATFORMS),
+            help="With --compiler: 4000 is Lunar Lake, 5010 Panther Lake.",
+        ),
+    ] = "4000",
     as_json: Json = False,
 ) -> None:
     """List the models, or describe one, an artifact or a checkpoint.
 
-    With --device NPU, check an artifact against the rules of an NPU.
+    With --device NPU, check whether an artifact compiles for an NPU.
 
     Example: occvino info m0 --device NPU
     """
@@ -63,6 +75,8 @@ def info(
             print_variant(out, row)
         return
     opened = Artifact.open(artifact)
+    if compiler and device is None:
+        raise OccvinoError("--compiler is for --device NPU")
     if device is None:
         if as_json:
             sys.stdout.write(opened.manifest.to_json())
@@ -73,12 +87,23 @@ def info(
         raise OccvinoError(
             f"--device {device}: only NPU is checked by rules; for others, run `occvino verify --device`"
         )
+    if compiler:
+        _ask_the_compiler(opened, platform, as_json=as_json)
     check = check_npu_rules(opened.path / IR)
     if as_json:
         print_json(check.to_dict())
     else:
         print_rule_check(out, check)
     raise typer.Exit(0 if check.ok else 1)
+
+
+def _ask_the_compiler(artifact: Artifact, platform: str, *, as_json: bool) -> NoReturn:
+    reports = compile_parts(artifact.path / IR, platform)
+    if as_json:
+        print_json({part: found.to_dict() for part, found in reports.items()})
+    else:
+        print_npu_reports(out, reports)
+    raise typer.Exit(0 if all(found.ok for found in reports.values()) else 1)
 
 
 def _row_of(name: str) -> dict[str, Any]:

@@ -21,6 +21,13 @@ Device = Annotated[
     str,
     typer.Option(autocompletion=complete_device, help="OpenVINO device: CPU, GPU, NPU, AUTO, HETERO:GPU,CPU."),
 ]
+OptionalDevice = Annotated[
+    str | None,
+    typer.Option(
+        autocompletion=complete_device,
+        help="OpenVINO device: CPU (default), GPU, NPU, AUTO, HETERO:GPU,CPU; of a compiled artifact its own.",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(

@@ -13,13 +13,13 @@ from occvino.cli.complete import complete_variant
 from occvino.cli.console import print_json, say, steps
 from occvino.cli.options import (
     Cache,
-    Device,
     Exif,
     HashImages,
     Hint,
     Infos,
     Json,
     MappingName,
+    OptionalDevice,
     OptionalRig,
     Past,
     Precision,
@@ -65,7 +65,7 @@ def run(
     version: Version = None,
     infos: Infos = None,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
-    device: Device = "CPU",
+    device: OptionalDevice = None,
     precision: Precision = "default",
     stage: StageDevices = None,
     hint: Hint = None,
@@ -215,7 +215,7 @@ def _warn_of_missing_frames(name: str, past: int) -> None:
 
 def _pipeline(
     model: Path,
-    device: str,
+    device: str | None,
     precision: str,
     torch: str | None,
     variant: str | None,
@@ -223,7 +223,7 @@ def _pipeline(
     options: dict[str, Any],
 ) -> tuple[Any, str]:
     if torch and variant:
-        if device_name(device) != "CPU" or hint_of(precision) is not None or any(options.values()):
+        if device_name(device or "CPU") != "CPU" or hint_of(precision) is not None or any(options.values()):
             raise OccvinoError(
                 "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
                 f"--torch {torch} is PyTorch's: give one or other"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from occvino.conversion.verify import Report
     from occvino.evaluation.score import Score
     from occvino.networks.fit import Identity
+    from occvino.runtime.npu_compiler import NpuReport
     from occvino.runtime.npu_rules import RuleCheck
 
 
@@ -295,15 +296,35 @@ def _parity(parity: Any) -> str:
 
 def print_rule_check(console: Console, check: "RuleCheck") -> None:
     """The NPU rules and what the IR says to each."""
-    rewritten = ", ".join(f"{old} as {new}" for old, new in check.rewritten.items()) or "none"
     rows = {
-        "operators on the importer's list": check.unknown,
-        "static shapes": check.dynamic,
-        "rank 4 or less where it matters": check.rank,
+        "no operator that was refused": check.refused,
+        "every operator was seen to compile": check.untried,
+        "every shape is fixed or has a bound": check.unbounded,
+        "inputs and outputs of rank 5 or less": check.rank,
     }
     table = Table(title="NPU rule check", title_justify="left", show_header=False)
     for rule, broken in rows.items():
         table.add_row(rule, f"[red]no: {escape(', '.join(broken[:5]))}[/]" if broken else "[green]yes[/]")
     console.print(table)
-    console.print(f"{len(check.operators)} kinds of operator; rewritten before import: {rewritten}", highlight=False)
-    console.print("This is a rule check of the IR. No NPU and no NPU compiler was used.", highlight=False)
+    uncosted = ", ".join(check.uncosted) or "none"
+    console.print(f"{len(check.operators)} kinds of operator; of unknown cost there: {uncosted}", highlight=False)
+    console.print(
+        "A rule check: neither an NPU nor its compiler was used. --compiler asks the compiler.",
+        highlight=False,
+    )
+
+
+def print_npu_reports(console: Console, reports: "Mapping[str, NpuReport]") -> None:
+    """What Intel's NPU compiler made of each part of a network."""
+    table = Table(title="Intel's NPU compiler", title_justify="left")
+    for column in ("part", "compiles", "in s", "MB", "estimate, ms", "of unknown cost"):
+        table.add_column(column, justify="right" if column in ("in s", "MB", "estimate, ms") else "left")
+    for part, found in reports.items():
+        if found.ok:
+            figures = (found.seconds or 0, (found.blob_bytes or 0) / 1e6, (found.estimated_us or 0) / 1e3)
+            row = ["[green]yes[/]", f"{figures[0]:.0f}", f"{figures[1]:.0f}", f"{figures[2]:.2f}"]
+        else:
+            row = [f"[red]no: {escape(found.message)}[/]", "", "", ""]
+        table.add_row(part, *row, ", ".join(name.removeprefix("builtin_") for name in found.uncosted))
+    console.print(table)
+    console.print(f"{reports[next(iter(reports))].kind}; kernels of unknown cost count nothing.", highlight=False)

@@ -9,8 +9,10 @@ import numpy as np
 import openvino as ov
 
 from occvino.bev_pool import openvino_extensions
+from occvino.conversion.any_batch import forget_the_batch
 from occvino.conversion.floats import bilinear_constants, geometry_constants
 from occvino.conversion.foreign import read_foreign
+from occvino.conversion.repeated import fold_repeated
 from occvino.conversion.upsampled import fold_upsampling
 from occvino.errors import OccvinoError
 
@@ -26,6 +28,8 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool 
         OccvinoError: the result holds an operator that is not of a stock opset, or a dynamic shape.
     """
     model = read_onnx(onnx_path)
+    forget_the_batch(model)
+    fold_repeated(model)
     fold_upsampling(model, every=npu)
     check_stock(model)
     save(model, xml_path, compress_to_fp16=compress_to_fp16)

@@ -59,7 +59,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
     found, before = list(_upsampled(model)), {node.get_friendly_name() for node in model.get_ops()}
     count = 0
     for conv, up in found:
-        weights = _constant(conv.input_value(1))
+        weights = constant(conv.input_value(1))
         coarse, (_, _, height, width) = up.input_value(0), up.get_output_shape(0)
         factor = height * width / np.prod(tuple(coarse.get_shape())[2:])
         joined = conv.input_value(0).get_node()
@@ -71,7 +71,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
         if fine:
             others = joined.input_values()[:-1]
             rest = others[0] if len(others) == 1 else ops.concat(others, 1)
-            made = ops.add(ops.convolution(rest, _const(weights[:, :fine]), [1, 1], [1, 1], [1, 1], [1, 1]), made)
+            made = ops.add(ops.convolution(rest, const(weights[:, :fine]), [1, 1], [1, 1], [1, 1], [1, 1]), made)
         made.set_friendly_name(conv.get_friendly_name())
         conv.output(0).replace(made.output(0))
         count += 1
@@ -88,22 +88,22 @@ def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], 
     rows = np.concatenate(list(shifted(bilinear(h, height))), axis=1)  # [H, (ky, i)]
     if form == "taps":
         taps = weights.transpose(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # (kx, ky, out)
-        each = ops.convolution(coarse, _const(taps), [1, 1], [0, 0], [0, 0], [1, 1])
+        each = ops.convolution(coarse, const(taps), [1, 1], [0, 0], [0, 0], [1, 1])
         each = _reshape(ops.transpose(each, [0, 2, 3, 1]), [n * h, w * 3, 3 * out])  # [(n, i), (j, kx), (ky, out)]
         columns = shifted(bilinear(w, width)).transpose(1, 2, 0).reshape(width, w * 3)  # [W, (j, kx)]
-        wide = ops.matmul(_const(columns), each, False, False)  # [(n, i), W, (ky, out)]
+        wide = ops.matmul(const(columns), each, False, False)  # [(n, i), W, (ky, out)]
         parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
     else:
         along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, -1])
-        wide = ops.matmul(_const(bilinear(w, width)), along, False, False)  # [(n, i), W, C]
+        wide = ops.matmul(const(bilinear(w, width)), along, False, False)  # [(n, i), W, C]
         wide = ops.transpose(_reshape(wide, [n, h, width, -1]), [0, 3, 1, 2])
         taps = [
-            ops.convolution(wide, _const(weights[:, :, k : k + 1]), [1, 1], [0, 1], [0, 1], [1, 1]) for k in range(3)
+            ops.convolution(wide, const(weights[:, :, k : k + 1]), [1, 1], [0, 1], [0, 1], [1, 1]) for k in range(3)
         ]  # each [n, out, i, W]
         # joined along rows, not along channels: what each convolution writes then lies in one piece
         parts = ops.concat([_reshape(ops.transpose(tap, [0, 2, 3, 1]), [n, h, width * out]) for tap in taps], 1)
     joined = _reshape(parts, [n, 3 * h, width * out])  # [n, (ky, i), (W, out)]
-    made = ops.matmul(_const(rows), joined if n > 1 else _reshape(joined, [3 * h, width * out]), False, False)
+    made = ops.matmul(const(rows), joined if n > 1 else _reshape(joined, [3 * h, width * out]), False, False)
     return ops.transpose(_reshape(made, [n, height, width, out]), [0, 3, 1, 2])
 
 
@@ -122,7 +122,7 @@ def _upsampled(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
 def _is_3x3(conv: ov.Node) -> bool:
     attributes, kernel = conv.get_attributes(), list(conv.input_value(1).get_shape())[2:]
     ones = all(list(attributes[name]) == [1, 1] for name in ("strides", "dilations", "pads_begin", "pads_end"))
-    return kernel == [3, 3] and ones and _is_constant(conv.input_value(1))
+    return kernel == [3, 3] and ones and is_constant(conv.input_value(1))
 
 
 def _is_bilinear(up: ov.Node) -> bool:
@@ -139,21 +139,24 @@ def _is_bilinear(up: ov.Node) -> bool:
     )
 
 
-def _is_constant(value: ov.Output) -> bool:
+def is_constant(value: ov.Output) -> bool:
+    """Whether a value is stored in the model, in whichever precision."""
     node = value.get_node()
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
     return node.get_type_name() == "Constant"
 
 
-def _constant(value: ov.Output) -> NDArray[np.float32]:
+def constant(value: ov.Output) -> NDArray[np.float32]:
+    """The numbers of a value that is stored in the model."""
     node: Any = value.get_node()
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
     return np.array(node.data, dtype=np.float32)
 
 
-def _const(array: NDArray[Any]) -> Any:
+def const(array: NDArray[Any]) -> Any:
+    """A node that stores numbers, in fp32."""
     return ops.constant(np.ascontiguousarray(array, np.float32))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.routes import Route, quiet, summary
-from occvino.runtime.npu_rules import HINTS
+from occvino.runtime.npu_rules import COMPILER, MAX_RANK, check_npu_rules
 
 
 def check(case: Case) -> list[Finding]:
@@ -81,21 +80,25 @@ def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
 
 
 def _by_rules(case: Case, graph: Any) -> list[Finding]:
-    kinds: Iterable[str] = sorted({str(op.get_type_name()) for op in graph.get_ops()} & HINTS.keys())
-    if graph.is_dynamic():
-        kinds = [*kinds, "dynamic shapes"]
-    return [
-        Finding(
-            "operators/device",
-            Severity.WARNING,
-            None,
-            kind,
-            f"rule check for the NPU, nothing was run: {kind} may not compile",
-            (HINTS.get(kind, "the NPU compiles static shapes"),),
-            Fix(_ELSEWHERE.format(device="NPU")),
-        )
-        for kind in kinds
+    rules = check_npu_rules(graph)
+    told = [(words, f"the compiler of {COMPILER} refused the like") for words in rules.refused]
+    if rules.unbounded:
+        why = f"the compiler of {COMPILER} asks for fixed shapes, or bounds; {rules.unbounded[0]} has neither"
+        told.append(("a shape without a bound", why))
+    told += [(words, f"inputs and outputs have at most rank {MAX_RANK}") for words in rules.rank]
+    found = [
+        _by_rule(Severity.WARNING, what, f"rule check for the NPU, nothing was run: {what} may not compile", why)
+        for what, why in told
     ]
+    if rules.untried:
+        kinds = ", ".join(rules.untried)
+        said = f"rule check for the NPU, nothing was run: nothing is known of {kinds}"
+        found.append(_by_rule(Severity.NOTE, kinds, said, f"the compiler of {COMPILER} was not asked about them"))
+    return found
+
+
+def _by_rule(severity: Severity, what: str, said: str, why: str) -> Finding:
+    return Finding("operators/device", severity, None, what, said, (why,), Fix(_ELSEWHERE.format(device="NPU")))
 
 
 def _absent(device: str, present: list[str]) -> Finding:

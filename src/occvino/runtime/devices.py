@@ -12,6 +12,7 @@ import openvino as ov
 from occvino.errors import DeviceError
 from occvino.files import cannot_write, no_room, of_the_disk
 from occvino.runtime.names import COMPUTED, DEVICES, STAND_BEFORE, computed_precision, device_name, precision_name
+from occvino.runtime.stages import npu_properties
 
 OLDEST = (2026, 1)
 """The first OpenVINO release in which an artifact was seen to run; CI runs the one in constraints.txt."""
@@ -156,13 +157,16 @@ def check_release(version: str) -> None:
         raise DeviceError(f"OpenVINO {installed} is installed, {oldest} or newer is needed: {fix}")
 
 
-def compile_model(model: ov.Model, device: str, settings: Settings | None = None) -> ov.CompiledModel:
+def compile_model(
+    model: ov.Model, device: str, settings: Settings | None = None, more: Mapping[str, str] | None = None
+) -> ov.CompiledModel:
     """Compile for any OpenVINO device string, and see that what was asked for is what runs.
 
     Args:
         model: an IR.
         device: "CPU", "GPU", "NPU", "AUTO", "HETERO:GPU,CPU"..., in capitals or not.
         settings: what else is asked for.
+        more: properties of the device, which are not read back.
 
     Raises:
         DeviceError: there is no such device, it cannot run the model, or it does otherwise than it was asked to.
@@ -171,7 +175,10 @@ def compile_model(model: ov.Model, device: str, settings: Settings | None = None
     settings = settings or Settings()
     device = checked_device(device)
     core = ov.Core()
-    properties = settings.properties()
+    properties = settings.properties() | dict(more or {})
+    if device.split(".")[0] == "NPU":
+        known = core.get_property(device, "SUPPORTED_PROPERTIES")
+        properties |= {name: value for name, value in npu_properties(model).items() if name in known}
     if device.startswith("AUTO") and set(properties) - {"CACHE_DIR"}:
         properties["ENABLE_STARTUP_FALLBACK"] = False  # else the CPU stands in at first, and what it does is read back
     kept = _make_cache(Path(settings.cache)) if settings.cache else None

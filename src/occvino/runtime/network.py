@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from occvino.errors import DeviceError
 from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
 from occvino.runtime.names import device_name
-from occvino.runtime.stages import check_stages, split
+from occvino.runtime.stages import check_stages, parts_on, split
 
 
 class Network:
@@ -26,6 +26,7 @@ class Network:
         device: any OpenVINO device string.
         stages: a device for each of `stages.CUTS` instead.
         settings: what else is asked for, of every stage; threads only where the CPU runs.
+        imported: stages of `device` that are compiled already (`runtime.compiled`), instead of all these.
 
     Raises:
         DeviceError: the devices or settings cannot be had, or `device` and `stages` contradict each other.
@@ -37,29 +38,17 @@ class Network:
         device: str = "CPU",
         stages: Mapping[str, str] | None = None,
         settings: Settings | None = None,
+        imported: Mapping[str, ov.CompiledModel] | None = None,
     ) -> None:
         settings, device = settings or Settings(), device_name(device)
         model = ov.Core().read_model(ir) if isinstance(ir, Path) else ir
-        if stages is None:
-            parts, devices = {"": model}, {"": device}
-        elif device != "CPU":
-            raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
+        self._outputs = tuple(output.get_any_name() for output in model.outputs)
+        if imported is not None:
+            self._stages = {name: _Stage(compiled, device, cached=False) for name, compiled in imported.items()}
         else:
-            check_stages(stages)
-            stages = {name: device_name(asked) for name, asked in stages.items()}
-            if settings.threads is not None and not any(map(has_cpu, stages.values())):
-                raise DeviceError(
-                    f"threads={settings.threads} was asked for, and no stage runs on the CPU, whose they are: leave "
-                    "threads out"
-                )
-            parts, devices = split(model), stages
-        self._stages = {
-            name: _Stage(part, devices[name], settings if stages is None else settings.of_stage(devices[name]))
-            for name, part in parts.items()
-        }
+            self._stages = _compiled_stages(model, device, stages, settings)
         self.parallel = sum(stage.running.requests for stage in self._stages.values())
         """How many frames can be under way at a time."""
-        self._outputs = tuple(output.get_any_name() for output in model.outputs)
 
     @property
     def running(self) -> Running:
@@ -89,11 +78,11 @@ class Network:
 class _Stage:
     """One compiled model and its infer requests."""
 
-    def __init__(self, model: ov.Model, device: str, settings: Settings) -> None:
-        self._compiled = compile_model(model, device, settings)
-        self._device, self._cached = device, settings.cache is not None
-        self._inputs = [value.get_any_name() for value in model.inputs]
-        self._outputs = [value.get_any_name() for value in model.outputs]
+    def __init__(self, compiled: ov.CompiledModel, device: str, *, cached: bool) -> None:
+        self._compiled = compiled
+        self._device, self._cached = device, cached
+        self._inputs = [value.get_any_name() for value in compiled.inputs]
+        self._outputs = [value.get_any_name() for value in compiled.outputs]
         self._requests: LifoQueue[ov.InferRequest] = LifoQueue()
         for _ in range(self.running.requests):
             self._requests.put(self._compiled.create_infer_request())
@@ -112,3 +101,27 @@ class _Stage:
             return {name: np.array(found[name]) for name in self._outputs if name not in kept} | kept
         finally:
             self._requests.put(request)
+
+
+def _compiled_stages(
+    model: ov.Model, device: str, stages: Mapping[str, str] | None, settings: Settings
+) -> "dict[str, _Stage]":
+    if stages is None:
+        parts = parts_on(device, model)
+        devices = dict.fromkeys(parts, device)
+    elif device != "CPU":
+        raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
+    else:
+        check_stages(stages)
+        stages = {name: device_name(asked) for name, asked in stages.items()}
+        if settings.threads is not None and not any(map(has_cpu, stages.values())):
+            raise DeviceError(
+                f"threads={settings.threads} was asked for, and no stage runs on the CPU, whose they are: leave "
+                "threads out"
+            )
+        parts, devices = split(model), stages
+    found: dict[str, _Stage] = {}
+    for name, part in parts.items():
+        asked = settings if stages is None else settings.of_stage(devices[name])
+        found[name] = _Stage(compile_model(part, devices[name], asked), devices[name], cached=asked.cache is not None)
+    return found

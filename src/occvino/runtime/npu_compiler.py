@@ -19,7 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
+
 from occvino.errors import DeviceError
+from occvino.runtime.stages import npu_properties, parts_on
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
 """What this compiler knows, and the processors that are known to have it."""
@@ -68,9 +71,14 @@ class NpuReport:
     layer_types_us: Mapping[str, float] = field(default_factory=dict[str, float])
     compiler_peak_kb: int | None = None
 
+    @property
+    def kind(self) -> str:
+        """What these figures are, in words."""
+        return WORDS
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "kind": WORDS}
+        return {**asdict(self), "kind": self.kind}
 
 
 def tools_folder() -> Path | None:
@@ -128,6 +136,22 @@ def compile_for_npu(
         if isinstance(trace, str | Path) and (here / _TRACE).exists():
             shutil.move(here / _TRACE, trace)
         return report
+
+
+def compile_parts(xml: str | Path, platform: str, *, timeout: float = 3600.0) -> dict[str, NpuReport]:
+    """Compile a network for an NPU platform in the parts that a `Pipeline` runs there, by their names.
+
+    Arguments and errors are those of `compile_for_npu`; an IR that cannot be cut is a DeviceError too.
+    """
+    parts = parts_on("NPU", ov.Core().read_model(xml))
+    with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
+        found: dict[str, NpuReport] = {}
+        for name, model in parts.items():
+            part = Path(folder) / f"{name}.xml"
+            ov.save_model(model, part, compress_to_fp16=False)
+            properties = npu_properties(model)
+            found[name] = compile_for_npu(part, platform, trace=True, properties=properties, timeout=timeout)
+        return found
 
 
 def _windows(path: Path) -> str:

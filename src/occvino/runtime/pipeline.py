@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,10 +21,12 @@ from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
 from occvino.renamed import renamed_keywords
+from occvino.runtime.compiled import Compiled, refuse_choices
 from occvino.runtime.cut import cut_at_images
 from occvino.runtime.devices import Running, Settings, check_release
 from occvino.runtime.frame import Frame, Inferred, Prepared
 from occvino.runtime.memory import Limits, Memory, Recalled, State, memory_of
+from occvino.runtime.names import device_name
 from occvino.runtime.network import Network
 from occvino.runtime.occupancy import Occupancy
 from occvino.runtime.panoptic import Mapping
@@ -48,8 +50,8 @@ class Pipeline:
     `HostResizeWarning`.
 
     Args:
-        artifact: folder made by `convert`. Every file is checked against its hash.
-        device: any OpenVINO device string, in capitals or not.
+        artifact: folder made by `convert`, or by `occvino compile` from one. Every file is checked against its hash.
+        device: any OpenVINO device string, in capitals or not; the CPU when left out, or the one it was compiled for.
         precision: what to compute in, "fp32", "fp16" or "bf16"; the device's own choice when left out.
         threads: of the CPU plugin; all when left out.
         cache: folder for compiled models, which start faster from it; made where it is missing.
@@ -73,7 +75,7 @@ class Pipeline:
     def __init__(
         self,
         artifact: str | Path | Artifact,
-        device: str = "CPU",
+        device: str | None = None,
         *,
         precision: str | None = None,
         threads: int | None = None,
@@ -90,8 +92,15 @@ class Pipeline:
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
         settings = Settings(precision, threads, hint, streams, cache)
-        self._asked = device, stages, settings
-        self._network = Network(self.artifact.path / IR, *self._asked)
+        compiled = Compiled.of(self.artifact.path)
+        if compiled:
+            refuse_choices(
+                compiled, self.artifact.path, device and device_name(device), {**asdict(settings), "stages": stages}
+            )
+            device = compiled.device
+        self._asked = device or "CPU", stages, settings
+        imported = compiled.load(self.artifact) if compiled else None
+        self._network = Network(self.artifact.path / IR, *self._asked, imported=imported)
         self._resized_network: Network | None = None
         self._lock = Lock()
         self._baked = self.artifact.baked_rig
