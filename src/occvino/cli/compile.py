@@ -30,7 +30,7 @@ def compile_(
     hint: Hint = None,
     streams: Streams = None,
 ) -> None:
-    """Compile an artifact for a device ahead of time, with OpenVINO's own compiler here.
+    """Compile an artifact for a device ahead of time.
 
     Example: occvino compile m0 --device NPU --platform 4000 --out m0-lunar-lake
     """
