@@ -1,0 +1,140 @@
+"""What Intel's NPU compiler makes of the models, and what its cost model expects. `python -m benchmarks.npu`.
+
+`compile` converts with random weights for NPUs, in each model's usual form, and compiles the parts that a `Pipeline`
+runs there. It adds a line of JSON a part and platform to `benchmarks/results/npu.jsonl` as they come, and compiles
+nothing twice. `page` writes the tables of docs/npu.md. The compiler is set up by tools/npu/setup.sh.
+
+Nothing is run on an NPU. Estimates are those of the compiler's cost model, in which `uncosted` kernels count nothing.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+from benchmarks.markdown import table
+from occvino.artifact import IR, Artifact
+from occvino.conversion import convert
+from occvino.datasets.shipped import shipped_scene
+from occvino.errors import OccvinoError
+from occvino.files import write_text
+from occvino.runtime.npu_compiler import PLATFORMS, compile_parts
+from occvino.variants import get_variant, variants
+
+STORE = RESULTS / "npu.jsonl"
+PAGE = Path("docs/npu.md")
+BEGIN, END = "<!-- made by benchmarks/npu.py -->", "<!-- end -->"
+
+
+def stored() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
+
+
+def compile_all(names: Iterable[str], platforms: list[str], precision: str, timeout: float) -> None:
+    for name in names:
+        temporal = "exact" if get_variant(name).frames > 1 else "batch"
+        asked = {"name": name, "temporal": temporal, "precision": precision}
+        have = {row["platform"] for row in stored() if all(row[key] == value for key, value in asked.items())}
+        missing = [platform for platform in platforms if platform not in have]
+        if missing:
+            with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
+                _compile(_converted(name, temporal, precision, Path(folder) / "a"), missing, asked, timeout)
+
+
+def _converted(name: str, temporal: Any, precision: Any, out: Path) -> Artifact:
+    """Random weights: int8 is calibrated on the three shipped frames, which is enough to see what it costs."""
+    options: dict[str, Any] = {"precision": precision, "temporal": temporal, "device": "NPU"}
+    if precision == "int8":
+        options |= {"dataset": shipped_scene(), "calibration_frames": 3, "accuracy_budget": 100}
+    return convert(name, None, out, **options)
+
+
+def _compile(artifact: Artifact, platforms: Iterable[str], asked: dict[str, Any], timeout: float) -> None:
+    for platform in platforms:
+        start = time.time()
+        try:
+            found = compile_parts(artifact.path / IR, platform, timeout=timeout)
+        except OccvinoError as error:
+            print(asked["name"], platform, error, flush=True)
+            continue
+        with STORE.open("a") as store:
+            for part, report in found.items():
+                row = {**asked, "part": part, **report.to_dict()}
+                row["layer_types_us"] = dict(list(report.layer_types_us.items())[:8])
+                store.write(json.dumps(row) + "\n")
+        words = {part: report.estimated_us if report.ok else report.message for part, report in found.items()}
+        print(asked["name"], asked["precision"], platform, words, f"{time.time() - start:.0f} s", flush=True)
+
+
+def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
+    for name in variants():
+        for precision in ("fp16", "int8"):
+            of_model = [row for row in found if row["name"] == name and row["precision"] == precision]
+            if of_model:
+                yield [
+                    f"{name}{', exact stream' if of_model[0]['temporal'] == 'exact' else ''}",
+                    precision,
+                    *_cells(of_model),
+                ]
+
+
+def _cells(of_model: list[dict[str, Any]]) -> Iterator[str]:
+    for platform in PLATFORMS:
+        parts = [row for row in of_model if row["platform"] == platform]
+        if not parts:
+            yield "not tried"
+        elif not all(part["ok"] for part in parts):
+            yield "no: " + "; ".join(f"{part['part']}: {part['message']}" for part in parts if not part["ok"])
+        else:
+            total = sum(part["runs"] * part["estimated_us"] for part in parts) / 1e3
+            size = sum(part["blob_bytes"] for part in parts) / 1e6
+            yield f"{total:.1f} ({' + '.join(map(_times, parts))}), {size:.0f} MB"
+
+
+def _times(part: dict[str, Any]) -> str:
+    often = f"{part['runs']} x " if part["runs"] > 1 else ""
+    return f"{often}{part['estimated_us'] / 1e3:.2f}"
+
+
+def uncosted(found: list[dict[str, Any]]) -> Iterator[list[str]]:
+    for name in variants():
+        kernels = {
+            kernel.removeprefix("builtin_").partition(".")[0]
+            for row in found
+            if row["name"] == name and row["platform"] in ("4000", "5010")
+            for kernel in row["uncosted"]
+        }
+        if kernels:
+            yield [name, ", ".join(sorted(kernels))]
+
+
+def page() -> None:
+    found = stored()
+    made = table(["model", "weights", *(f"{p} {PLATFORMS[p]}".strip() for p in PLATFORMS)], rows(found))
+    costs = table(["model", "kernels of unknown cost on 4000 and 5010"], uncosted(found))
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    write_text(PAGE, f"{before}{BEGIN}\n\n{made}\n\n{costs}\n\n{END}{rest.partition(END)[2]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    compiling = commands.add_parser("compile")
+    compiling.add_argument("names", nargs="*", default=list(variants()))
+    compiling.add_argument("--platforms", default="4000,5010,3720")
+    compiling.add_argument("--precision", default="fp16", choices=("fp16", "int8"))
+    compiling.add_argument("--timeout", type=float, default=5400.0)
+    commands.add_parser("page")
+    asked = parser.parse_args()
+    if asked.command == "page":
+        page()
+    else:
+        compile_all(asked.names, asked.platforms.split(","), asked.precision, asked.timeout)
+
+
+if __name__ == "__main__":
+    main()

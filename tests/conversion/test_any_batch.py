@@ -8,7 +8,7 @@ from openvino import opset13 as ops
 
 from occvino.conversion.any_batch import forget_the_batch
 from occvino.conversion.repeated import fold_repeated
-from occvino.runtime.stages import ONE_BY_ONE, npu_properties
+from occvino.runtime.stages import of_one_image
 
 RNG = np.random.default_rng(0)
 ONES = [1, 1], [0, 0], [0, 0], [1, 1]
@@ -62,9 +62,9 @@ def test_the_same_numbers_and_once(make, rewrite):
 @pytest.mark.parametrize("make", [upsampled, gathered])
 def test_then_cameras_can_be_taken_one_by_one(make):
     model = make()
-    assert npu_properties(model) == {}
+    assert of_one_image(model) is None
     forget_the_batch(model)
-    assert npu_properties(model) == ONE_BY_ONE
+    assert of_one_image(model) is not None
 
 
 def test_a_gather_in_another_order_stays():
@@ -76,6 +76,6 @@ def test_a_gather_in_another_order_stays():
 
 def test_what_mixes_images_is_not_taken_apart():
     x = ops.parameter([3, 4], np.float32)
-    assert npu_properties(ov.Model([ops.reduce_sum(x, np.array([0]), False)], [x], "m")) == {}
+    assert of_one_image(ov.Model([ops.reduce_sum(x, np.array([0]), False)], [x], "m")) is None
     y = ops.parameter([1, 4], np.float32)
-    assert npu_properties(ov.Model([ops.relu(y)], [y], "m")) == {}
+    assert of_one_image(ov.Model([ops.relu(y)], [y], "m")) is None

@@ -47,7 +47,7 @@ def nano_of(tmp_path_factory):
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_nano(nano_of, precision, platform):
     found = compile_parts(nano_of(precision) / IR, platform)
-    assert set(found) == {"encoder", "rest"}
+    assert {name: part.runs for name, part in found.items()} == {"encoder": 6, "rest": 1}
     for part in found.values():
         assert part.ok, part.message
         assert part.blob_bytes
@@ -56,11 +56,6 @@ def test_nano(nano_of, precision, platform):
         assert part.layer_types_us["Convolution"] > 0
     costs = {name for part in found.values() for name in part.uncosted}
     assert not any("Embedding" in name or "Gather" in name for name in costs)
-
-
-def test_six_cameras_are_taken_one_after_another(nano_of):
-    """The compiler says so in its trace: the cameras' layers are in functions that it calls."""
-    assert "Func" in compile_parts(nano_of("fp16") / IR, "4000")["encoder"].layer_types_us
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -8,7 +8,9 @@ import pytest
 
 from occvino.errors import DeviceError
 from occvino.runtime import Frame, Pipeline
-from occvino.runtime.stages import CUTS, split
+from occvino.runtime.devices import Settings, compile_model
+from occvino.runtime.network import Network
+from occvino.runtime.stages import CUTS, parts_on, split
 from tests.runtime.test_stream import frames
 
 ON_CPU = dict.fromkeys(CUTS, "CPU")
@@ -128,3 +130,30 @@ def test_what_goes_around_a_cut_is_an_error(model):
     """The neck's output reaches both depth and features: cut at one of them, and the other still comes through."""
     with pytest.raises(DeviceError, match="cannot be cut at depth, bev: .* bypasses them"):
         split(model, {"encoder": ("depth",), "pool": ("bev",), "trunk": ()})
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_npus_parts_run_on_a_cpu_give_what_the_whole_gives(nano, rig, images, threads):
+    """The encoder takes one camera there and is run six times; in f32, where that changes nothing but rounding."""
+    pipeline = Pipeline(nano, precision="f32")
+    inputs = pipeline.prepare(Frame(images, rig)).inputs
+    expected = pipeline.infer(pipeline.prepare(Frame(images, rig))).outputs
+    model = ov.Core().read_model(nano.path / "model.xml")
+    parts = parts_on("NPU.0", model)
+    assert parts["encoder"].input("images").shape[0] == 1
+    compiled = {name: compile_model(part, "CPU", Settings("fp32")) for name, part in parts.items()}
+    network = Network(model, "CPU", imported=compiled)
+    found: list[dict] = []
+    running = [threading.Thread(target=lambda: found.append(network(inputs))) for _ in range(threads)]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    assert len(found) == threads
+    for outputs in found:
+        np.testing.assert_allclose(outputs["logits"], expected["logits"], atol=2e-4)
+        assert (outputs["labels"] == expected["labels"]).mean() > 0.9999
+
+
+def test_other_devices_run_it_in_one_piece(model):
+    assert set(parts_on("CPU", model)) == set(parts_on("GPU.1", model)) == {""}

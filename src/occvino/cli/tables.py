@@ -322,7 +322,8 @@ def print_npu_reports(console: Console, reports: "Mapping[str, NpuReport]") -> N
     for part, found in reports.items():
         if found.ok:
             figures = (found.seconds or 0, (found.blob_bytes or 0) / 1e6, (found.estimated_us or 0) / 1e3)
-            row = ["[green]yes[/]", f"{figures[0]:.0f}", f"{figures[1]:.0f}", f"{figures[2]:.2f}"]
+            often = f"{found.runs} x " if found.runs > 1 else ""
+            row = ["[green]yes[/]", f"{figures[0]:.0f}", f"{figures[1]:.0f}", f"{often}{figures[2]:.2f}"]
         else:
             row = [f"[red]no: {escape(found.message)}[/]", "", "", ""]
         table.add_row(part, *row, ", ".join(name.removeprefix("builtin_") for name in found.uncosted))

@@ -12,7 +12,6 @@ import openvino as ov
 from occvino.errors import DeviceError
 from occvino.files import cannot_write, no_room, of_the_disk
 from occvino.runtime.names import COMPUTED, DEVICES, STAND_BEFORE, computed_precision, device_name, precision_name
-from occvino.runtime.stages import npu_properties
 
 OLDEST = (2026, 1)
 """The first OpenVINO release in which an artifact was seen to run; CI runs the one in constraints.txt."""
@@ -176,9 +175,6 @@ def compile_model(
     device = checked_device(device)
     core = ov.Core()
     properties = settings.properties() | dict(more or {})
-    if device.split(".")[0] == "NPU":
-        known = core.get_property(device, "SUPPORTED_PROPERTIES")
-        properties |= {name: value for name, value in npu_properties(model).items() if name in known}
     if device.startswith("AUTO") and set(properties) - {"CACHE_DIR"}:
         properties["ENABLE_STARTUP_FALLBACK"] = False  # else the CPU stands in at first, and what it does is read back
     kept = _make_cache(Path(settings.cache)) if settings.cache else None

@@ -76,7 +76,7 @@ class Network:
 
 
 class _Stage:
-    """One compiled model and its infer requests."""
+    """One compiled model and its infer requests. A model of one image is run once for each."""
 
     def __init__(self, compiled: ov.CompiledModel, device: str, *, cached: bool) -> None:
         self._compiled = compiled
@@ -93,6 +93,12 @@ class _Stage:
 
     def run(self, values: Mapping[str, NDArray[Any]], into: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         request = self._requests.get()
+        images = self._images(values)
+        if images > 1:
+            try:
+                return self._image_by_image(request, values, into, images)
+            finally:
+                self._requests.put(request)
         kept = {name: into[name] for name in self._outputs if name in into}
         try:
             for name, array in kept.items():
@@ -101,6 +107,32 @@ class _Stage:
             return {name: np.array(found[name]) for name in self._outputs if name not in kept} | kept
         finally:
             self._requests.put(request)
+
+    def _images(self, values: Mapping[str, NDArray[Any]]) -> int:
+        """How many times as many images as the model takes were given."""
+        first = self._inputs[0]
+        given, taken = values[first].shape, self._compiled.input(first).shape
+        return given[0] // taken[0] if given and tuple(given) != tuple(taken) else 1
+
+    def _image_by_image(
+        self,
+        request: ov.InferRequest,
+        values: Mapping[str, NDArray[Any]],
+        into: Mapping[str, NDArray[Any]],
+        images: int,
+    ) -> dict[str, NDArray[Any]]:
+        """Outputs are written to their places in arrays of all images."""
+        made: dict[str, NDArray[Any]] = {}
+        for name in self._outputs:
+            port = self._compiled.output(name)
+            made[name] = (
+                into[name] if name in into else np.empty([images, *list(port.shape)[1:]], port.element_type.to_dtype())
+            )
+        for index in range(images):
+            for name, array in made.items():
+                request.set_tensor(name, ov.Tensor(array[index : index + 1], shared_memory=True))
+            request.infer({name: values[name][index : index + 1] for name in self._inputs}, share_inputs=True)
+        return made
 
 
 def _compiled_stages(

@@ -15,14 +15,14 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
 
 from occvino.errors import DeviceError
-from occvino.runtime.stages import npu_properties, parts_on
+from occvino.runtime.stages import parts_on
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
 """What this compiler knows, and the processors that are known to have it."""
@@ -54,6 +54,7 @@ class NpuReport:
         engines_us: with a trace: how long the DPUs, the SHAVE cores and the DMA engines work, and alone.
         layer_types_us: with a trace: spans by type of layer, which overlap; the longest first.
         compiler_peak_kb: memory that compiling took.
+        runs: how often a frame takes it: once for each image, or once.
     """
 
     platform: str
@@ -70,6 +71,7 @@ class NpuReport:
     engines_us: Mapping[str, float] = field(default_factory=dict[str, float])
     layer_types_us: Mapping[str, float] = field(default_factory=dict[str, float])
     compiler_peak_kb: int | None = None
+    runs: int = 1
 
     @property
     def kind(self) -> str:
@@ -143,14 +145,17 @@ def compile_parts(xml: str | Path, platform: str, *, timeout: float = 3600.0) ->
 
     Arguments and errors are those of `compile_for_npu`; an IR that cannot be cut is a DeviceError too.
     """
-    parts = parts_on("NPU", ov.Core().read_model(xml))
+    model = ov.Core().read_model(xml)
+    parts = parts_on("NPU", model)
+    given = {value.get_any_name(): value.get_shape()[0] for value in model.inputs if len(value.get_shape())}
     with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
         found: dict[str, NpuReport] = {}
-        for name, model in parts.items():
-            part = Path(folder) / f"{name}.xml"
-            ov.save_model(model, part, compress_to_fp16=False)
-            properties = npu_properties(model)
-            found[name] = compile_for_npu(part, platform, trace=True, properties=properties, timeout=timeout)
+        for name, part in parts.items():
+            saved = Path(folder) / f"{name}.xml"
+            ov.save_model(part, saved, compress_to_fp16=False)
+            first = part.input(0)
+            runs = given.get(first.get_any_name(), 1) // first.shape[0] if len(first.shape) else 1
+            found[name] = replace(compile_for_npu(saved, platform, trace=True, timeout=timeout), runs=max(1, runs))
         return found
 
 

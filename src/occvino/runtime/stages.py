@@ -9,8 +9,8 @@ from occvino.errors import DeviceError
 CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "pool": ("bev",), "trunk": ()}
 """The stages in order, and the taps that each hands on to those after it."""
 NPU_CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "rest": ()}
-"""How a network is cut for an NPU: its compiler takes the six cameras of the first part one after another, if that part
-is a model of its own, and else all at once, which does not fit the NPU's memory (docs/npu.md)."""
+"""How a network is cut for an NPU: the first part is run image by image, since six at a time do not fit the memory of
+the NPU and travel there and back (docs/npu.md)."""
 IMAGE_INPUTS = {"images", "frames"}
 """Inputs that hold images."""
 
@@ -30,26 +30,28 @@ def check_stages(names: Iterable[str]) -> None:
         raise DeviceError(f"no device for {', '.join(missing)}: give one to each of {expected}")
 
 
-ONE_BY_ONE = {"NPU_BATCH_COMPILER_MODE_SETTINGS": "batch-compile-method=debatch"}
-"""Asks an NPU's compiler to take the images of a batch one after another. By itself it does so for one input only."""
+def parts_on(device: str, model: ov.Model) -> dict[str, ov.Model]:
+    """The models that one device runs a network as, by the names of their stages: on NPUs two, else one, named "".
+
+    The first of an NPU's two takes one image, where the network computes each image apart from the others.
+    """
+    if device.split(".")[0] != "NPU":
+        return {"": model}
+    parts = split(model, NPU_CUTS)
+    return parts | {"encoder": of_one_image(parts["encoder"]) or parts["encoder"]}
 
 
-def npu_properties(model: ov.Model) -> dict[str, str]:
-    """How an NPU is to compile a part: image by image, if the part computes each image apart from the others."""
+def of_one_image(model: ov.Model) -> ov.Model | None:
+    """The same for the first image alone; None if the images of a batch meet, or something says how many there are."""
     batches = {value.get_shape()[0] if len(value.get_shape()) else 0 for value in (*model.inputs, *model.outputs)}
     if len(batches) > 1 or batches <= {0, 1}:
-        return {}
+        return None
     one = model.clone()
     try:
         one.reshape({value.get_any_name(): [1, *list(value.get_shape())[1:]] for value in one.inputs})
-    except RuntimeError:  # something in it says how many images there are
-        return {}
-    return ONE_BY_ONE if all(value.get_shape()[0] == 1 for value in one.outputs) else {}
-
-
-def parts_on(device: str, model: ov.Model) -> dict[str, ov.Model]:
-    """The models that one device runs a network as, by the names of their stages: on NPUs two, else one, named ""."""
-    return split(model, NPU_CUTS) if device.split(".")[0] == "NPU" else {"": model}
+    except RuntimeError:
+        return None
+    return one if all(value.get_shape()[0] == 1 for value in one.outputs) else None
 
 
 def split(model: ov.Model, cuts: Mapping[str, tuple[str, ...]] = CUTS) -> dict[str, ov.Model]:
