@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvino import opset13 as ops
 
-from occvino.conversion.upsampled import PREFIX, bilinear, fold_upsampling, shifted
+from occvino.conversion.upsampled import PREFIX, WIDE, bilinear, fold_upsampling, shifted
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -62,14 +62,14 @@ def test_taps_outside_read_zeros():
 def test_both_forms_are_the_convolution_of_the_upsampled_map(n, sizes, factor, extra, fine, seed):
     rng = np.random.default_rng(seed)
     size = tuple(factor * side + extra for side in sizes)
-    weights = rng.normal(size=(4, fine + 2, 3, 3)).astype(np.float32)
-    values = {"coarse": rng.normal(size=(n, 2, *sizes)).astype(np.float32)}
+    weights = rng.normal(size=(4, fine + WIDE, 3, 3)).astype(np.float32)
+    values = {"coarse": rng.normal(size=(n, WIDE, *sizes)).astype(np.float32)}
     values |= {"fine": rng.normal(size=(n, fine, *size)).astype(np.float32)} if fine else {}
-    expected = run(graph((n, 2, *sizes), size, weights, fine), values)
-    model = graph((n, 2, *sizes), size, weights, fine)
+    expected = run(graph((n, WIDE, *sizes), size, weights, fine), values)
+    model = graph((n, WIDE, *sizes), size, weights, fine)
     assert fold_upsampling(model, every=True) == 1
     assert not any(node.get_type_name() == "Interpolate" for node in model.get_ops())
-    np.testing.assert_allclose(run(model, values), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(run(model, values), expected, rtol=1e-4, atol=1e-3)  # of sums of over a thousand
 
 
 def test_names_and_taps_stay():
@@ -83,7 +83,8 @@ def test_names_and_taps_stay():
 @pytest.mark.parametrize(
     ("model", "every"),
     [
-        (graph((1, 2, 4, 4), (8, 8), np.ones((4, 2, 3, 3), np.float32)), False),  # a factor of 2: no gain on CPUs
+        (graph((1, WIDE, 4, 4), (8, 8), np.ones((4, WIDE, 3, 3), np.float32)), False),  # a factor of 2: no gain on CPUs
+        (graph((1, 2, 4, 4), (8, 8), np.ones((4, 2, 3, 3), np.float32)), True),  # few channels: none on NPUs either
         (graph((1, 2, 4, 4), (16, 16), np.ones((4, 2, 3, 3), np.float32), mode="half_pixel"), True),
         (graph((1, 2, 4, 4), (16, 16), np.ones((4, 2, 1, 1), np.float32)), True),  # grows by the padding
     ],

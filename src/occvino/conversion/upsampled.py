@@ -28,6 +28,9 @@ PREFIX = "upsampled/"
 WORTH = 9
 """How many times as large the upsampled map must be; below, nine results at the coarse size are no less work."""
 
+WIDE = 128
+"""How many channels a map of twice the size must have for `columns` to pay on an NPU."""
+
 Form: TypeAlias = Literal["taps", "columns"]
 
 
@@ -54,7 +57,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
 
     Args:
         model: with 3x3 convolutions over `Interpolate`, or over a `Concat` that ends with one.
-        every: also those that read nothing but a map of twice the size, which is faster on NPUs and slower on CPUs.
+        every: also those of many channels that read a map of twice the size, which is faster on NPUs, slower on CPUs.
     """
     found, before = list(_upsampled(model)), {node.get_friendly_name() for node in model.get_ops()}
     count = 0
@@ -64,7 +67,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
         factor = height * width / np.prod(tuple(coarse.get_shape())[2:])
         joined = conv.input_value(0).get_node()
         form: Form = "taps" if factor >= WORTH else "columns"
-        if form == "columns" and not every:
+        if form == "columns" and not (every and coarse.get_shape()[1] >= WIDE):
             continue
         fine = weights.shape[1] - coarse.get_shape()[1]
         made = _convolved(coarse, weights[:, fine:], (height, width), form)
