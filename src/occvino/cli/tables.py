@@ -22,6 +22,7 @@ from occvino.variant import Crop
 from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
+    from occvino.conversion.half import HalfRun
     from occvino.conversion.verify import Report
     from occvino.evaluation.score import Score
     from occvino.networks.fit import Identity
@@ -63,6 +64,8 @@ def print_verification(console: Console, result: "Report") -> None:
             f"{result.batch_labels:.4%}",
             highlight=False,
         )
+    if result.half:
+        _print_half(console, result.half)
     console.print(f"IR ran on {result.running}", highlight=False)
     if result.ok:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
@@ -70,6 +73,22 @@ def print_verification(console: Console, result: "Report") -> None:
         console.print(f"[bold red]parts from PyTorch first at {result.first_divergence}[/]", soft_wrap=True)
     else:
         console.print(f"[bold yellow]proves little[/]: {result.proves_little}", soft_wrap=True, highlight=False)
+
+
+def _print_half(console: Console, runs: "Sequence[HalfRun]") -> None:
+    table = Table(title="PyTorch in emulated f16, against itself in f32", title_justify="left")
+    table.add_column("tap")
+    for run in runs:
+        table.add_column(f"bags add in {run.sums}: mean", justify="right")
+        table.add_column("99.9 %", justify="right")
+    for name in runs[0].taps:
+        errors = [run.taps[name] for run in runs]
+        table.add_row(name, *(f"{value:.0e}" for error in errors for value in (error.mean, error.p999)))
+    table.add_row("labels equal", *(cell for run in runs for cell in (f"{run.labels:.4%}", "")))
+    console.print(table)
+    worst = max(runs, key=lambda run: run.peak)
+    verdict = "f16 ends at 65504" if worst.fits else "[red]too large for f16[/], which ends at 65504"
+    console.print(f"largest value {worst.peak:.4g}, of {escape(worst.peak_at)}: {verdict}", highlight=False)
 
 
 def points_words(points: Mapping[str, float]) -> str:

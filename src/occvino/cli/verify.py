@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from occvino.cli.complete import complete_words
 from occvino.cli.console import out, print_json, steps
 from occvino.cli.options import (
     ArtifactPath,
@@ -31,6 +32,9 @@ def verify(
     checkpoint: Checkpoint = None,
     device: Device = "CPU",
     precision: Precision = "fp32",
+    emulate: Annotated[
+        str | None, typer.Option(autocompletion=complete_words("f16"), help="f16: tell what half precision does too.")
+    ] = None,
     exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
@@ -57,6 +61,7 @@ def verify(
             checkpoint=checkpoint,
             device=device,
             precision=hint_of(precision),
+            emulate=emulate,
             exif=exif,
             progress=progress,
         )

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.conversion.floats import geometry_constants
+from occvino.conversion.half import HalfRun, emulate_half
 from occvino.conversion.provenance import rebuild
 from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
 from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
-from occvino.errors import FrameError, warn
+from occvino.errors import FrameError, OccvinoError, warn
 from occvino.files import OutputError, to_json
 from occvino.geometry.columns import column_inputs
 from occvino.geometry.doubts import FEW, shares_in_grid, usual_share
@@ -31,6 +32,7 @@ from occvino.networks.flashocc import logits_of, tap_names
 from occvino.renamed import renamed_keywords
 from occvino.runtime.cut import resizing_part
 from occvino.runtime.devices import Running, Settings, checked_device, compile_model, running
+from occvino.runtime.names import precision_name
 from occvino.variant import Variant
 
 
@@ -80,6 +82,8 @@ class Report:
     `points`: of each camera of the newest frame, which share of its points is in the grid; `points_usual`: which share
     a camera as in nuScenes has there. A frame with few points in the grid proves little, however well it agrees.
 
+    `half`: what emulated f16 does to the network (`conversion.half`), where it was asked for; it is not judged.
+
     `batch_labels`: of a streaming artifact, the share of the IR's labels that equal those of PyTorch with all frames at
     once. The exact form must have the same labels; for the fast form the share is only reported.
     """
@@ -95,6 +99,7 @@ class Report:
     batch_labels: float | None = None
     temporal: Temporal = "batch"
     resized: Resized | None = None
+    half: tuple[HalfRun, ...] = ()
 
     @property
     def first_divergence(self) -> str | None:
@@ -156,6 +161,7 @@ def verify(
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "fp32",
+    emulate: str | None = None,
     exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Report:
@@ -173,13 +179,16 @@ def verify(
         device: for the IR.
         precision: what the IR computes in there. In fp32, what is measured is the conversion; None leaves the choice to
             the device, as `Pipeline` does, and is judged more loosely.
+        emulate: "f16" to tell as well what half precision, as NPUs and GPUs compute in, does to the network.
         exif: "warn", "apply" or "ignore", as for `Pipeline`.
         progress: called with a few words when a step begins.
 
     Raises:
         ArtifactError: the checkpoint is not the one that was converted.
-        OccvinoError: bad images, rig or device.
+        OccvinoError: bad images, rig or device, or there is nothing of that name to emulate.
     """
+    if emulate is not None and precision_name(emulate) != "fp16":
+        raise OccvinoError(f"emulate={emulate!r}: f16 is what is emulated; for others run on a device that has them")
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     device, precision = checked_device(device), Settings(precision).precision  # now, not after PyTorch has run
     expected = expect(
@@ -190,6 +199,7 @@ def verify(
         checkpoint=checkpoint,
         device=device,
         precision=precision,
+        emulate=emulate is not None,
         exif=exif,
         progress=progress,
     )
@@ -218,6 +228,7 @@ class Expected:
     points: Mapping[str, float]
     batch: Arrays | None = None
     resized: Resized | None = None
+    half: tuple[HalfRun, ...] = ()
 
 
 def expect(
@@ -229,6 +240,7 @@ def expect(
     checkpoint: str | Path | None = None,
     device: str = "CPU",
     precision: str | None = "fp32",
+    emulate: bool = False,
     exif: str = "warn",
     progress: Callable[[str], Any] = lambda step: None,
 ) -> Expected:
@@ -258,6 +270,10 @@ def expect(
         exact = geometry_constants(ov.Core().read_model(opened.path / IR))
         stored = half_floors(model, inputs, taps, temporal, exact)
         floors["half"] = {name: error.most(stored[name]) for name, error in floors["fp32"].items()}
+    half: tuple[HalfRun, ...] = ()
+    if emulate:
+        progress("PyTorch, rounded to f16")
+        half = emulate_half(model, inputs, taps, temporal)
     given = {"images": inputs["images"]} if opened.manifest.baked_calibration else inputs
     to_ir = dict(given)
     if opened.manifest.columns and not opened.manifest.baked_calibration:
@@ -269,7 +285,7 @@ def expect(
     from_onnx = run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
     kept = geometry.plan.kept / geometry.plan.points
     points = shares_in_grid(rigs[0], variant)
-    return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow)
+    return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow, half)
 
 
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "fp32") -> Report:
@@ -291,6 +307,7 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
         batch_labels=float((ir_labels == batch["labels"]).mean()) if batch else None,
         temporal=opened.manifest.temporal,
         resized=expected.resized,
+        half=expected.half,
     )
 
 

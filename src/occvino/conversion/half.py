@@ -1,0 +1,119 @@
+"""What half precision does to a network, without a device that computes in it: PyTorch, rounded after every operator.
+
+NPUs and GPUs compute in f16. Their matrix units add products up in f32; the reference kernels of the pooling bags add
+in f16, one entry after another. So a network is run twice: weights and what every operator gives rounded to f16, sums
+inside of an operator in f32; and the same with bags that add in f16.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from occvino.conversion.references import run_torch
+from occvino.conversion.tolerances import Arrays, Error
+from occvino.geometry.temporal import Temporal
+from occvino.networks import FlashOcc
+
+LARGEST = 65504.0
+"""What f16 ends at."""
+_BAGS = ("_embedding_bag", "_embedding_bag_forward_only")
+
+
+@dataclass(frozen=True)
+class HalfRun:
+    """One run in emulated f16 against PyTorch in f32.
+
+    Attributes:
+        sums: what bags add in, "f32" or "f16".
+        labels: share of equal labels.
+        taps: error of each tap, relative to its standard deviation.
+        peak: the largest magnitude that an operator gave, before rounding; beyond `LARGEST` it becomes infinite.
+        peak_at: that operator, and the shape of what it gave.
+    """
+
+    sums: str
+    labels: float
+    taps: Mapping[str, Error]
+    peak: float
+    peak_at: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing was too large for f16."""
+        return self.peak <= LARGEST
+
+
+def emulate_half(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Temporal) -> tuple[HalfRun, ...]:
+    """Both runs. `expected`: taps and labels of the same inputs in f32 (`run_torch`)."""
+    rounded = copy.deepcopy(model)
+    for weight in (*rounded.parameters(), *rounded.buffers()):
+        if weight.dtype == torch.float32:
+            weight.data = weight.data.half().float()
+    return tuple(_run(rounded, inputs, expected, temporal, sums) for sums in ("f32", "f16"))
+
+
+def _run(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Temporal, sums: str) -> HalfRun:
+    with Rounded(half_bags=sums == "f16") as mode:
+        found = run_torch(model, inputs, temporal)
+    taps = {name: Error.between(found[name], expected[name]) for name in expected if name != "labels"}
+    labels = float(np.mean(found["labels"] == expected["labels"]))
+    return HalfRun(sums, labels, taps, mode.peak, mode.peak_at)
+
+
+class Rounded(TorchDispatchMode):
+    """Rounds what every operator gives to f16, and keeps it in f32. Views and copies change nothing."""
+
+    def __init__(self, *, half_bags: bool = False) -> None:
+        super().__init__()
+        self._half_bags = half_bags
+        self.peak, self.peak_at = 0.0, "nothing"
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = func(*args, **(kwargs or {}))
+        name = str(func.overloadpacket.__name__)
+        if name in _BAGS and self._half_bags:
+            given = (half_bag(args[0], args[1], args[2], args[6]), *given[1:])
+        if func.is_view:
+            return given
+        return tree_map_only(Tensor, lambda value: self._rounded(value, name), given)
+
+    def _rounded(self, value: Tensor, name: str) -> Tensor:
+        if value.dtype != torch.float32 or not value.numel():
+            return value
+        finite = torch.where(torch.isfinite(value), value, 0.0)  # infinities that are meant, as of a masked attention
+        largest = float(finite.abs().max())
+        if largest > self.peak:
+            self.peak, self.peak_at = largest, f"{name} {list(value.shape)}"
+        return value.half().float()
+
+
+def half_bag(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums of bags, each product and each partial sum rounded to f16, entries in their order.
+
+    Args:
+        table: [T, C].
+        index: [E], rows.
+        starts: [cells], where bags begin, 0 first, ascending.
+        weights: [E].
+
+    Returns:
+        [cells, C].
+    """
+    sizes = torch.diff(starts, append=starts.new_tensor([len(index)]))
+    total = torch.zeros(len(starts), table.shape[1], dtype=torch.float16)
+    table, weights = table.half(), weights.half()
+    left = torch.arange(len(starts))
+    for step in range(int(sizes.max())):  # the step-th entry of every bag that has one
+        left = left[sizes[left] > step]
+        entry = starts[left] + step
+        total[left] += table[index[entry]] * weights[entry, None]
+    return total.float()
