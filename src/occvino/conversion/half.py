@@ -23,7 +23,8 @@ from occvino.networks import FlashOcc
 
 LARGEST = 65504.0
 """What f16 ends at."""
-_BAGS = ("_embedding_bag", "_embedding_bag_forward_only")
+_BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+"""As they come here, with and without inference mode; the arguments that matter stand in the same places."""
 
 
 @dataclass(frozen=True)
