@@ -50,7 +50,7 @@ def convert(
         str | None,
         typer.Option(
             help="HEIGHTxWIDTH of the raw images that the IR takes and resizes itself; default: that of the rig, else "
-            "900x1600. network: the IR takes images that are already resized."
+            "900x1600. network, which is the default with --device NPU: the IR takes images that are already resized."
         ),
     ] = None,
     image_layout: Annotated[str, typer.Option(help="Layout of the raw images: rgb, bgr or nv12.")] = "rgb",
@@ -97,7 +97,14 @@ def convert(
         raise OccvinoError("--rig and --bake-calibration both name a rig: give one of the two")
     source = bake_calibration or rig
     loaded = Rig.load(source) if source else None
+    if device and image_size is None and image_layout == "rgb":
+        image_size = "network"
     takes = _image_input(image_size, image_layout, loaded)
+    if device and takes:
+        warn(
+            "an NPU computes in fp16, which rounds the weights that raw images are resized with: images will be some "
+            "grey levels off, and it takes longer than on the host: --image-size network is the default for it"
+        )
     from occvino.conversion import convert as run
 
     with steps() as progress:
