@@ -6,6 +6,7 @@ operators for M0. They floor where the model truncates and pool other points: ho
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from openvino import opset12, opset15
 from benchmarks import competitor
 from benchmarks.harness import THREADS, save, show, take_turns
 from occvino.bev_pool import bev_pool_openvino, bev_pool_torch
+from occvino.bev_pool_columns import bev_pool_columns_openvino
 from occvino.datasets.shipped import shipped_scene
+from occvino.geometry.columns import column_inputs, sizes_needed
 from occvino.geometry.lift import PoolingPlan
 from occvino.variant import Variant
 from occvino.variants import get_variant
@@ -106,6 +109,8 @@ def contestants(variant: Variant, threads: int = THREADS) -> dict[str, Callable[
         return pooled.view(1, 200, 200, -1).permute(0, 3, 1, 2).contiguous()
 
     bag = {"depth": depth, "feat": feat, **plan.inputs()}
+    sizes = sizes_needed(plan.inputs(), variant).with_margin()
+    columns = {"depth": depth, "feat": feat, **column_inputs(plan.inputs(), variant, sizes)}
     bag_tensors = [torch.from_numpy(array) for array in bag.values()]
 
     def embedding_bag() -> torch.Tensor:
@@ -113,6 +118,7 @@ def contestants(variant: Variant, threads: int = THREADS) -> dict[str, Callable[
 
     return {
         "OpenVINO EmbeddingBagOffsetsSum": compile_graph(bev_pool_openvino, bag, threads),
+        "OpenVINO column form": compile_graph(partial(bev_pool_columns_openvino, crowd=sizes.crowd), columns, threads),
         "OpenVINO ScatterNDUpdate sum": compile_graph(scatter_nd, points, threads),
         "OpenVINO ScatterElementsUpdate sum": compile_graph(scatter_elements, points, threads),
         "torch embedding_bag": embedding_bag,

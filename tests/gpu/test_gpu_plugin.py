@@ -22,6 +22,14 @@ def test_fp32_agrees_with_the_cpu_plugin(nano):
     assert result.labels > 0.999, result
 
 
+def test_pooling_by_columns_agrees_too(tmp_path):
+    artifact = convert("occvino-nano", None, tmp_path / "npu", precision="fp32", device="NPU", outputs=("logits",))
+    assert artifact.manifest.columns is not None
+    result = compare(artifact, "GPU", "fp32")
+    assert result.max_error < 1e-3, result
+    assert result.labels > 0.999, result
+
+
 @pytest.mark.parametrize("device", ["HETERO:GPU,CPU", "AUTO:GPU"])
 def test_hetero_and_auto_agree_too(nano, device):
     result = compare(nano, device, "fp32")

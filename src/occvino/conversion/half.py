@@ -23,6 +23,8 @@ from occvino.networks import FlashOcc
 
 LARGEST = 65504.0
 """What f16 ends at."""
+SUMS = ("f32", "f16")
+"""What bags add in, in the two runs."""
 _BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 """As they come here, with and without inference mode; the arguments that matter stand in the same places."""
 
@@ -53,19 +55,23 @@ class HalfRun:
 
 def emulate_half(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Temporal) -> tuple[HalfRun, ...]:
     """Both runs. `expected`: taps and labels of the same inputs in f32 (`run_torch`)."""
+    runs: list[HalfRun] = []
+    for sums in SUMS:
+        found, mode = run_half(model, inputs, temporal, sums)
+        taps = {name: Error.between(found[name], expected[name]) for name in expected if name != "labels"}
+        labels = float(np.mean(found["labels"] == expected["labels"]))
+        runs.append(HalfRun(sums, labels, taps, mode.peak, mode.peak_at))
+    return tuple(runs)
+
+
+def run_half(model: FlashOcc, inputs: Arrays, temporal: Temporal, sums: str) -> "tuple[Arrays, Rounded]":
+    """Every tap and the labels in emulated f16, bags adding in `sums`; and what was rounded."""
     rounded = copy.deepcopy(model)
     for weight in (*rounded.parameters(), *rounded.buffers()):
         if weight.dtype == torch.float32:
             weight.data = weight.data.half().float()
-    return tuple(_run(rounded, inputs, expected, temporal, sums) for sums in ("f32", "f16"))
-
-
-def _run(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Temporal, sums: str) -> HalfRun:
     with Rounded(half_bags=sums == "f16") as mode:
-        found = run_torch(model, inputs, temporal)
-    taps = {name: Error.between(found[name], expected[name]) for name in expected if name != "labels"}
-    labels = float(np.mean(found["labels"] == expected["labels"]))
-    return HalfRun(sums, labels, taps, mode.peak, mode.peak_at)
+        return run_torch(rounded, inputs, temporal), mode
 
 
 class Rounded(TorchDispatchMode):
