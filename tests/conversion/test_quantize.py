@@ -79,24 +79,31 @@ def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
     size = frame.rig.cameras[0].height, frame.rig.cameras[0].width
     options = {"precision": "int8", "dataset": SCENE, "accuracy_budget": 3.0}
     whole = convert("occvino-nano", weights, tmp_path / "whole", image_input=ImageInput(size), **options)
-    assert whole.manifest.quantization == Artifact.open(int8.path).manifest.quantization
+    found, expected = (dict(artifact.manifest.quantization or {}) for artifact in (whole, Artifact.open(int8.path)))
+    # the plugin's own int8 varies from run to run on CPUs with AVX2 alone and two threads (docs/int8.md)
+    assert found.pop("miou_int8") == pytest.approx(expected.pop("miou_int8"), abs=2e-3)
+    assert found == expected
     report = verify(whole, frame.image_files(), frame.rig)
     assert report.ok, report.first_divergence
-    found = [Pipeline(artifact, precision="f32")(frame.image_files(), frame.rig).labels for artifact in (whole, int8)]
-    assert (found[0] == found[1]).mean() > 0.999
+    one_by_one = {"precision": "f32", "threads": 1}
+    labels = [Pipeline(artifact, **one_by_one)(frame.image_files(), frame.rig).labels for artifact in (whole, int8)]
+    assert (labels[0] == labels[1]).mean() > 0.999
 
 
 @pytest.mark.slow
 def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monkeypatch):
-    """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do."""
+    """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do.
+
+    It loses 0.74 points; to lose no more than 0.3, layers have to go back, and not sums alone.
+    """
     monkeypatch.setattr(quantize, "kept_float", lambda _model: {})
     weights = shipped_weights("occvino-nano")
-    found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=SCENE, accuracy_budget=0.5)
+    found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=SCENE, accuracy_budget=0.3)
     report = found.manifest.quantization
     assert report is not None
     reverted = [group for group in report["floats"] if group["by"] == "reverted"]
     assert sum(len(group["layers"]) for group in reverted) > 0
-    assert 100 * (report["miou_fp32"] - report["miou_int8"]) <= 0.5
+    assert 100 * (report["miou_fp32"] - report["miou_int8"]) <= 0.3
 
 
 @pytest.mark.parametrize(
