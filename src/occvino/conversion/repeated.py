@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import openvino as ov
 from openvino import opset13 as ops
 
-from occvino.conversion.upsampled import const, constant, is_constant
+from occvino.conversion.upsampled import all_but_last, const, constant, is_constant
 
 
 def fold_repeated(model: ov.Model) -> int:
@@ -21,8 +21,7 @@ def fold_repeated(model: ov.Model) -> int:
     for conv, repeated in found:
         weights, one = constant(conv.input_value(1)), repeated.input_value(0)
         own = weights.shape[1] - one.get_shape()[1]
-        others = conv.input_value(0).get_node().input_values()[:-1]
-        rest = others[0] if len(others) == 1 else ops.concat(others, 1)
+        rest = all_but_last(conv.input_value(0).get_node())
         parts = [(rest, weights[:, :own]), (one, weights[:, own:])]
         made = ops.add(*(ops.convolution(value, const(part), *plain) for value, part in parts))
         for index, part in enumerate(made.input_values()):
@@ -40,6 +39,8 @@ def _over_repeated(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
         joined, told = conv.input_value(0).get_node(), conv.get_attributes()
         plain = list(told["strides"]) == [1, 1] and not any([*told["pads_begin"], *told["pads_end"]])
         if not plain or not is_constant(conv.input_value(1)) or joined.get_type_name() != "Concat":
+            continue
+        if joined.get_attributes()["axis"] != 1:
             continue
         last = joined.input_values()[-1].get_node()
         if last.get_type_name() == "Broadcast" and list(last.get_input_shape(0))[2:] == [1, 1]:

@@ -72,8 +72,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
         fine = weights.shape[1] - coarse.get_shape()[1]
         made = _convolved(coarse, weights[:, fine:], (height, width), form)
         if fine:
-            others = joined.input_values()[:-1]
-            rest = others[0] if len(others) == 1 else ops.concat(others, 1)
+            rest = all_but_last(joined)
             made = ops.add(ops.convolution(rest, const(weights[:, :fine]), [1, 1], [1, 1], [1, 1], [1, 1]), made)
         made.set_friendly_name(conv.get_friendly_name())
         conv.output(0).replace(made.output(0))
@@ -140,6 +139,12 @@ def _is_bilinear(up: ov.Node) -> bool:
         and len(shapes[0]) == 4
         and shapes[0][:2] == shapes[1][:2]
     )
+
+
+def all_but_last(joined: ov.Node) -> Any:
+    """What a `Concat` of channels joins before its last input."""
+    others = joined.input_values()[:-1]
+    return others[0] if len(others) == 1 else ops.concat(others, 1)
 
 
 def is_constant(value: ov.Output) -> bool:
