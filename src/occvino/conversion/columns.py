@@ -1,6 +1,5 @@
 """Put the column form of pooling (`bev_pool_columns`) in the place of the bag of an IR."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -10,6 +9,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.bev_pool_columns import bev_pool_columns_openvino
+from occvino.conversion.rewrite import read_to_change, write_ir
 from occvino.errors import OccvinoError
 from occvino.geometry.columns import COLUMN_INPUTS, ColumnSizes, sizes_needed
 from occvino.geometry.inputs import PLAN_INPUTS, Geometry
@@ -65,15 +65,10 @@ def take_columns(xml_path: Path, sizes: ColumnSizes, baked: Mapping[str, NDArray
     Raises:
         OccvinoError: the IR does not pool as those of `convert` do.
     """
-    model = ov.Core().read_model(xml_path)
+    model = read_to_change(xml_path)
     for bag in [node for node in model.get_ops() if node.get_type_name() == BAG]:
         _replace(model, bag, sizes, baked)
-    with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
-        made = Path(folder) / xml_path.name
-        ov.save_model(model, made, compress_to_fp16=False)
-        del model  # it reads from the file that is replaced
-        for name in (xml_path.with_suffix(".bin").name, xml_path.name):
-            (Path(folder) / name).replace(xml_path.parent / name)
+    write_ir(model, xml_path)
 
 
 def _replace(

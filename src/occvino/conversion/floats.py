@@ -4,11 +4,12 @@ NNCF knows nothing of what the tensors mean. It leaves the pooling bags and soft
 would quantise all that is listed here. What it costs to let it is in docs/int8.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import openvino as ov
 
 from occvino.conversion.macs import KINDS, upstream
+from occvino.runtime.calibration import calibration_nodes
 
 GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
 MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 bits make more zeros"
@@ -16,7 +17,6 @@ POOLED = "reads the pooled sums: cells near the vehicle add up hundreds of rays,
 UPSAMPLING = "upsamples: 8 bits would round the weights of linear interpolation"
 POOLED_SUM = "adds to what was computed from the pooled sums, whose range is as wide"
 
-GEOMETRY_INPUTS = ("cameras", "warps")
 _STOPS = frozenset(KINDS)
 
 
@@ -28,7 +28,7 @@ def kept_float(model: ov.Model) -> dict[str, str]:
     """
     reasons: dict[str, str] = {}
     for reason, found in (
-        (GEOMETRY, _geometry(model)),
+        (GEOMETRY, calibration_nodes(model)),
         (MATCHING, _matching(model)),
         (POOLED, _readers_of_the_pool(model)),
         (POOLED_SUM, _sums_behind_the_pool(model)),
@@ -40,23 +40,12 @@ def kept_float(model: ov.Model) -> dict[str, str]:
     return reasons
 
 
-def _geometry(model: ov.Model) -> Iterable[ov.Node]:
-    """What follows from the description of the cameras alone; where it meets image features, it ends."""
-    inputs = upstream_inputs(model)
-    return (op for op in model.get_ordered_ops() if _is_geometry(op, inputs))
-
-
-def _is_geometry(op: ov.Node, inputs: Mapping[str, set[str]]) -> bool:
-    found = inputs[op.get_friendly_name()]
-    return bool(found) and found <= set(GEOMETRY_INPUTS)
-
-
 def geometry_constants(model: ov.Model) -> set[str]:
     """Names of the constants that computing with calibration alone takes: pixels, depths, weights of its layers.
 
     In half precision a pixel coordinate of 700 is off by up to 0.25.
     """
-    taken = upstream(_geometry(model))
+    taken = upstream(calibration_nodes(model))
     return {name for name, op in taken.items() if op.get_type_name() == "Constant"}
 
 
@@ -116,15 +105,3 @@ def downstream(sources: Iterable[ov.Node], stop: Iterable[str] = (), *, with_sto
         if not stopped:
             waiting += [(target.get_node(), False) for out in op.outputs() for target in out.get_target_inputs()]
     return list(found.values())
-
-
-def upstream_inputs(model: ov.Model) -> dict[str, set[str]]:
-    """Names of the inputs of the IR that each operator is computed from."""
-    found: dict[str, set[str]] = {}
-    for op in model.get_ordered_ops():
-        name = op.get_friendly_name()
-        if op.get_type_name() == "Parameter":
-            found[name] = set(op.output(0).get_names())
-        else:
-            found[name] = set().union(*(found[value.get_node().get_friendly_name()] for value in op.input_values()))
-    return found

@@ -2,10 +2,10 @@
 
 NPUs and GPUs compute in f16. Their matrix units add products up in f32; the reference kernels of the pooling bags add
 in f16, one entry after another. So a network is run twice: weights and what every operator gives rounded to f16, sums
-inside of an operator in f32; and the same with bags that add in f16.
+inside of an operator in f32; and the same with bags that add in f16. What computes with calibration alone stays in f32,
+as it does on the devices (`conversion.rewrite`, `runtime.calibration`).
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from occvino.conversion.references import run_torch
 from occvino.conversion.tolerances import Arrays, Error
 from occvino.geometry.temporal import Temporal
 from occvino.networks import FlashOcc
+from occvino.runtime.calibration import INPUTS as CALIBRATION
 
 LARGEST = 65504.0
 """What f16 ends at."""
 SUMS = ("f32", "f16")
 """What bags add in, in the two runs."""
+_EXACT = "_occvino_exact"
+"""Attribute of tensors, see `Rounded`."""
 _BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 """As they come here, with and without inference mode; the arguments that matter stand in the same places."""
 
@@ -66,32 +69,47 @@ def emulate_half(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Te
 
 def run_half(model: FlashOcc, inputs: Arrays, temporal: Temporal, sums: str) -> "tuple[Arrays, Rounded]":
     """Every tap and the labels in emulated f16, bags adding in `sums`; and what was rounded."""
-    rounded = copy.deepcopy(model)
-    for weight in (*rounded.parameters(), *rounded.buffers()):
-        if weight.dtype == torch.float32:
-            weight.data = weight.data.half().float()
-    with Rounded(half_bags=sums == "f16") as mode:
-        return run_torch(rounded, inputs, temporal), mode
+    with Rounded(inputs, half_bags=sums == "f16") as mode:
+        return run_torch(model, inputs, temporal), mode
 
 
 class Rounded(TorchDispatchMode):
-    """Rounds what every operator gives to f16, and keeps it in f32. Views and copies change nothing."""
+    """Rounds what every operator takes and gives to f16, and keeps it in f32. Views and copies change nothing.
 
-    def __init__(self, *, half_bags: bool = False) -> None:
+    What is computed from calibration alone (`runtime.calibration`) is not rounded before it meets something else: the
+    IR marks it as what is to be computed in fp32. Constants and weights are rounded where they meet something else too.
+
+    Args:
+        inputs: of the network, by name, if there is calibration among them; the memory that its tensors share.
+    """
+
+    def __init__(self, inputs: Arrays | None = None, *, half_bags: bool = False) -> None:
         super().__init__()
         self._half_bags = half_bags
+        self._kinds = {np.asarray(value).ctypes.data: name in CALIBRATION for name, value in (inputs or {}).items()}
+        self._apart = any(self._kinds.values())
         self.peak, self.peak_at = 0.0, "nothing"
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = func(*args, **(kwargs or {}))
-        name = str(func.overloadpacket.__name__)
+        name, kwargs = str(func.overloadpacket.__name__), dict(kwargs or {})
+        kinds = {self._exact(value) for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)}
+        exact = None if kinds <= {None} else kinds <= {None, True}
+        if exact or (exact is None and self._apart) or func.is_view:
+            return tree_map_only(Tensor, lambda value: _marked(value, exact), func(*args, **kwargs))
+        args = tree_map_only(Tensor, self._taken, tuple(args))
+        given = func(*args, **tree_map_only(Tensor, self._taken, kwargs))
         if name in _BAGS and self._half_bags:
             given = (half_bag(args[0], args[1], args[2], args[6]), *given[1:])
-        if func.is_view:
-            return given
-        return tree_map_only(Tensor, lambda value: self._rounded(value, name), given)
+        return tree_map_only(Tensor, lambda value: _marked(self._rounded(value, name), False), given)
+
+    def _exact(self, value: Tensor) -> bool | None:
+        """Whether a tensor is computed from calibration alone; None for what is computed from no input."""
+        return getattr(value, _EXACT, self._kinds.get(value.data_ptr()))
+
+    def _taken(self, value: Tensor) -> Tensor:
+        return value if value.dtype != torch.float32 or self._exact(value) is False else value.half().float()
 
     def _rounded(self, value: Tensor, name: str) -> Tensor:
         if value.dtype != torch.float32 or not value.numel():
@@ -100,7 +118,13 @@ class Rounded(TorchDispatchMode):
         largest = float(finite.abs().max())
         if largest > self.peak:
             self.peak, self.peak_at = largest, f"{name} {list(value.shape)}"
-        return value.half().float()
+        return value.copy_(value.half())
+
+
+def _marked(value: Tensor, exact: bool | None) -> Tensor:
+    if exact is not None:
+        setattr(value, _EXACT, exact)
+    return value
 
 
 def half_bag(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:

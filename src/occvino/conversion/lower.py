@@ -13,8 +13,10 @@ from occvino.conversion.any_batch import forget_the_batch
 from occvino.conversion.floats import bilinear_constants, geometry_constants
 from occvino.conversion.foreign import read_foreign
 from occvino.conversion.repeated import fold_repeated
+from occvino.conversion.rewrite import write_ir
 from occvino.conversion.upsampled import fold_upsampling
 from occvino.errors import OccvinoError
+from occvino.runtime.calibration import calibration_nodes
 
 _HALF_MAX = 65504
 SMALL = 4096
@@ -41,9 +43,11 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
     Small ones, such as biases, stay in fp32: they are a thousandth of the file, and their errors are not averaged away.
     (A bias of -2.19 is 5e-4 off in half precision, which is 2 % of what a random network's heatmap varies by.) So do
     those that meet calibration alone, such as the coordinates of pixels, and the weights of bilinear upsampling.
+    Operators on calibration alone are marked as ones that devices are not to compute in half precision.
     """
+    precise = {op.get_friendly_name() for op in calibration_nodes(model)}
     if not compress_to_fp16:
-        ov.save_model(model, xml_path, compress_to_fp16=False)
+        write_ir(model, xml_path, precise)
         return
     geometry = geometry_constants(model) | bilinear_constants(model)
     exact = {
@@ -63,7 +67,7 @@ def save(model: ov.Model, xml_path: Path, *, compress_to_fp16: bool) -> None:
                     kept = ov.opset8.constant(exact[convert.get_friendly_name()])
                     kept.set_friendly_name(convert.get_friendly_name())
                     convert.output(0).replace(kept.output(0))
-        ov.save_model(model, xml_path, compress_to_fp16=False)
+        write_ir(model, xml_path, precise)
 
 
 def _check_half(weights: Iterable[Any]) -> None:

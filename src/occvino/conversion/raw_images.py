@@ -10,8 +10,6 @@ The arithmetic must be float32: half precision would round away three bits of th
 ones whose precision is not to be lowered; the CPU plugin honours that for bf16 (tests/conversion/test_raw_images.py).
 """
 
-import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset8, opset13
 
+from occvino.conversion.rewrite import read_to_change, write_ir
 from occvino.geometry.image_transform import ImageTransform
 from occvino.images.layout import ImageInput
 from occvino.images.resample import Band, bands, filter_matrix
@@ -29,8 +28,6 @@ PREFIX = "raw_images/"
 """Of the names of the nodes made here."""
 _COLUMNS, _ROWS = 32, 16
 """Output pixels a matrix makes. 32 columns are two vector registers; a longer window multiplies more zeros."""
-_MARK = '<rt_info><attribute name="precise" version="0"/></rt_info>'
-_LAYER = re.compile(rf'(<layer [^>]*name="{PREFIX}[^>]*>\s*(?:<data [^>]*/>)?)')
 
 
 def take_raw_images(xml_path: Path, image_input: ImageInput, crop: Crop = "top") -> None:
@@ -41,18 +38,12 @@ def take_raw_images(xml_path: Path, image_input: ImageInput, crop: Crop = "top")
     Raises:
         RigError: the images are too flat for the network.
     """
-    model = ov.Core().read_model(xml_path)
+    model = read_to_change(xml_path)
     images = model.input(IMAGES)
     transform = ImageTransform.for_test(image_input.size, (images.shape[1], images.shape[2]), crop)
-    resizer = resizing(image_input, transform, images.shape[0])
-    _join(model, resizer)
-    with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
-        joined = Path(folder) / xml_path.name
-        ov.save_model(model, joined, compress_to_fp16=False)
-        del model, images  # they read from the file that is replaced
-        joined.write_text(_LAYER.sub(rf"\1{_MARK}", joined.read_text(encoding="utf-8")), encoding="utf-8")
-        for name in (xml_path.with_suffix(".bin").name, xml_path.name):
-            (Path(folder) / name).replace(xml_path.parent / name)
+    _join(model, resizing(image_input, transform, images.shape[0]))
+    made = [op.get_friendly_name() for op in model.get_ops() if op.get_friendly_name().startswith(PREFIX)]
+    write_ir(model, xml_path, precise=set(made))
 
 
 def resizing(image_input: ImageInput, transform: ImageTransform, count: int) -> ov.Model:

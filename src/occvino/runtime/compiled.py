@@ -4,6 +4,7 @@ A folder of `compile_artifact` is a whole artifact and, beside it:
 
 compiled.json                what was compiled, by what, for which device
 encoder.blob, rest.blob      the compiled models, by stage; model.blob where the device runs the network in one piece
+calibration.blob             what runs on the CPU beside an NPU, where there is any (`runtime.calibration`)
 
 `Pipeline(folder)` imports them. A device takes only what its own plugin, in this version, compiled.
 """
@@ -21,8 +22,9 @@ import openvino as ov
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, refuse_inside
 from occvino.errors import ArtifactError, DeviceError
 from occvino.files import atomic_folder, from_json, sha256, write_text
+from occvino.runtime.calibration import CALIBRATION
 from occvino.runtime.devices import Settings, checked_device, compile_model
-from occvino.runtime.stages import parts_on
+from occvino.runtime.stages import device_of, parts_on
 
 COMPILED = "compiled.json"
 WHOLE = "model"
@@ -76,7 +78,9 @@ class Compiled:
         if self.ir != artifact.manifest.files[IR]:
             raise ArtifactError(f"{artifact.path} was compiled from another IR than the one in it: compile again")
         device = checked_device(self.device)
-        return {stage: self._load(artifact.path / blob_name(stage), stage, device) for stage in self.parts}
+        return {
+            stage: self._load(artifact.path / blob_name(stage), stage, device_of(stage, device)) for stage in self.parts
+        }
 
     def _load(self, path: Path, stage: str, device: str) -> ov.CompiledModel:
         if not path.is_file() or sha256(path) != self.parts[stage]:
@@ -131,14 +135,16 @@ def compile_artifact(
     with atomic_folder(out, may_replace=_holds_compiled_alone) as folder:
         hashes: dict[str, str] = {}
         for stage, model in parts.items():
-            compiled = compile_model(model, device, settings, more)
-            (folder / blob_name(stage)).write_bytes(_exported(compiled, device))
+            on = device_of(stage, device)
+            asked = (settings.of_calibration(), {}) if stage == CALIBRATION else (settings, more)
+            compiled = compile_model(model, on, *asked)
+            (folder / blob_name(stage)).write_bytes(_exported(compiled, on))
             hashes[stage] = sha256(folder / blob_name(stage))
         for name in (MANIFEST, *opened.manifest.files):
             if name != ONNX:
                 shutil.copyfile(opened.path / name, folder / name)
-        asked = {name: str(value) for name, value in settings.properties().items()}
-        found = Compiled(device, platform, ov.__version__, asked, opened.manifest.files[IR], hashes, _compiler(device))
+        words = {name: str(value) for name, value in settings.properties().items()}
+        found = Compiled(device, platform, ov.__version__, words, opened.manifest.files[IR], hashes, _compiler(device))
         write_text(folder / COMPILED, json.dumps(asdict(found), indent=1) + "\n")
     return found
 

@@ -11,9 +11,10 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.errors import DeviceError
+from occvino.runtime.calibration import CALIBRATION
 from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
 from occvino.runtime.names import device_name
-from occvino.runtime.stages import check_stages, parts_on, split
+from occvino.runtime.stages import check_stages, device_of, parts_on, split
 
 
 class Network:
@@ -44,7 +45,9 @@ class Network:
         model = ov.Core().read_model(ir) if isinstance(ir, Path) else ir
         self._outputs = tuple(output.get_any_name() for output in model.outputs)
         if imported is not None:
-            self._stages = {name: _Stage(compiled, device, cached=False) for name, compiled in imported.items()}
+            self._stages = {
+                name: _Stage(compiled, device_of(name, device), cached=False) for name, compiled in imported.items()
+            }
         else:
             self._stages = _compiled_stages(model, device, stages, settings)
         self.parallel = sum(stage.running.requests for stage in self._stages.values())
@@ -140,7 +143,7 @@ def _compiled_stages(
 ) -> "dict[str, _Stage]":
     if stages is None:
         parts = parts_on(device, model)
-        devices = dict.fromkeys(parts, device)
+        devices = {name: device_of(name, device) for name in parts}
     elif device != "CPU":
         raise DeviceError(f"device={device} and stages contradict each other: give one of the two")
     else:
@@ -154,6 +157,7 @@ def _compiled_stages(
         parts, devices = split(model), stages
     found: dict[str, _Stage] = {}
     for name, part in parts.items():
-        asked = settings if stages is None else settings.of_stage(devices[name])
+        asked = settings.of_calibration() if name == CALIBRATION else settings
+        asked = asked.of_stage(devices[name]) if stages is not None else asked
         found[name] = _Stage(compile_model(part, devices[name], asked), devices[name], cached=asked.cache is not None)
     return found

@@ -22,7 +22,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
-from occvino.runtime.stages import parts_on
+from occvino.runtime.stages import device_of, parts_on
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
 """What this compiler knows, and the processors that are known to have it."""
@@ -143,10 +143,11 @@ def compile_for_npu(
 def compile_parts(xml: str | Path, platform: str, *, timeout: float = 3600.0) -> dict[str, NpuReport]:
     """Compile a network for an NPU platform in the parts that a `Pipeline` runs there, by their names.
 
-    Arguments and errors are those of `compile_for_npu`; an IR that cannot be cut is a DeviceError too.
+    What a `Pipeline` runs on the CPU beside them is not among them (`runtime.calibration`). Arguments and errors are
+    those of `compile_for_npu`; an IR that cannot be cut is a DeviceError too.
     """
     model = ov.Core().read_model(xml)
-    parts = parts_on("NPU", model)
+    parts = {name: part for name, part in parts_on("NPU", model).items() if device_of(name, "NPU") == "NPU"}
     given = {value.get_any_name(): value.get_shape()[0] for value in model.inputs if len(value.get_shape())}
     with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
         found: dict[str, NpuReport] = {}

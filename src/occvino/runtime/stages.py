@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import openvino as ov
 
 from occvino.errors import DeviceError
+from occvino.runtime.calibration import CALIBRATION, cut_calibration
 
 CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "pool": ("bev",), "trunk": ()}
 """The stages in order, and the taps that each hands on to those after it."""
@@ -31,14 +32,22 @@ def check_stages(names: Iterable[str]) -> None:
 
 
 def parts_on(device: str, model: ov.Model) -> dict[str, ov.Model]:
-    """The models that one device runs a network as, by the names of their stages: on NPUs two, else one, named "".
+    """The models that one device runs a network as, by the names of their stages: on NPUs several, else one, named "".
 
-    The first of an NPU's two takes one image, where the network computes each image apart from the others.
+    For an NPU what computes with calibration alone comes first, if there is any: it runs on the CPU (`device_of`). The
+    encoder takes one image, where the network computes each image apart from the others.
     """
     if device.split(".")[0] != "NPU":
         return {"": model}
-    parts = split(model, NPU_CUTS)
-    return parts | {"encoder": of_one_image(parts["encoder"]) or parts["encoder"]}
+    cut = cut_calibration(model)
+    parts = split(cut[1] if cut else model, NPU_CUTS)
+    parts["encoder"] = of_one_image(parts["encoder"]) or parts["encoder"]
+    return {CALIBRATION: cut[0], **parts} if cut else parts
+
+
+def device_of(stage: str, device: str) -> str:
+    """What a stage of `parts_on(device)` runs on: that device, but the CPU for calibration, which takes fp32."""
+    return "CPU" if stage == CALIBRATION else device
 
 
 def of_one_image(model: ov.Model) -> ov.Model | None:

@@ -1,0 +1,61 @@
+"""What computes with calibration alone, as a model of its own."""
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from occvino.conversion import convert
+from occvino.runtime import Pipeline
+from occvino.runtime.calibration import CALIBRATION, cut_calibration
+from occvino.runtime.devices import Settings, compile_model
+from occvino.runtime.network import Network
+from occvino.runtime.stages import device_of, parts_on
+from tests.conversion.test_parts import scene
+from tests.small import known
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory):
+    """A depth net whose encoder takes image by image, and stereo, whose sampling grids are calibration too."""
+    folder = tmp_path_factory.mktemp("calibration")
+    options = {"precision": "fp32", "cameras": 2, "outputs": ["logits"]}
+    with known():
+        yield {
+            "pano": convert("small-pano", None, folder / "pano", **options),
+            "stereo": convert("small-stereo", None, folder / "stereo", temporal="exact", **options),
+        }
+
+
+@pytest.mark.parametrize("name", ["pano", "stereo"])
+def test_an_npus_parts_give_the_same_but_for_the_rounding_of_what_is_handed_on(artifacts, name):
+    whole, parted = (Pipeline(artifacts[name], precision="fp32") for _ in range(2))
+    model = ov.Core().read_model(artifacts[name].path / "model.xml")
+    parts = parts_on("NPU", model)
+    compiled = {stage: compile_model(part, "CPU", Settings("fp32")) for stage, part in parts.items()}
+    parted._network = Network(model, "NPU", imported=compiled)
+    assert parted.running.stages[CALIBRATION].requested == "CPU"
+    for time, (images, rig) in enumerate(reversed(scene(3))):
+        stream = {} if whole.memory is None else {"scene": "", "time": time / 2}
+        expected, found = (pipeline(images, rig, **stream).extras["logits"] for pipeline in (whole, parted))
+        assert np.abs(found - expected).mean() < 2e-3 * expected.std()
+
+
+def test_npus_take_what_it_gives_in_half_precision_and_no_cameras(artifacts):
+    parts = parts_on("NPU", ov.Core().read_model(artifacts["stereo"].path / "model.xml"))
+    assert list(parts) == [CALIBRATION, "encoder", "rest"]
+    assert {value.get_any_name() for value in parts[CALIBRATION].inputs} == {"cameras", "warps"}
+    assert all(value.element_type == ov.Type.f16 for value in parts[CALIBRATION].outputs)
+    taken = {value.get_any_name() for stage in ("encoder", "rest") for value in parts[stage].inputs}
+    assert not {"cameras", "warps"} & taken
+    assert {value.get_any_name() for value in parts[CALIBRATION].outputs} <= taken
+
+
+def test_a_network_without_cameras_has_no_such_part(nano):
+    model = ov.Core().read_model(nano.path / "model.xml")
+    assert cut_calibration(model) is None
+    assert list(parts_on("NPU", model)) == ["encoder", "rest"]
+
+
+def test_it_runs_on_the_cpu_beside_any_npu():
+    assert device_of(CALIBRATION, "NPU.0") == "CPU"
+    assert device_of("encoder", "NPU.0") == "NPU.0"
