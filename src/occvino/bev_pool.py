@@ -159,14 +159,29 @@ def bev_pool_openvino(
 
     table, kind = _table(feat), _type(feat)
     row = ops.constant(np.zeros((1, _channels(feat))), kind)
-    weights = ops.concat([_flat(depth), ops.constant(np.zeros(1), _type(depth))], 0)  # [P + 1]
     return opset3.embedding_bag_offsets_sum(
         ops.concat([table, row], 0),  # [T + 1, C]
         ranks_feat,
         interval_starts,
         ops.constant(np.zeros(()), _type(ranks_feat)),
-        ops.gather(weights, ranks_depth, ops.constant(0)),
+        ops.gather(_with_a_zero(depth), ranks_depth, ops.constant(0)),
     ).output(0)
+
+
+_LANES = 32
+
+
+def _with_a_zero(depth: ov.Output) -> ov.Output:
+    """The P values and a zero behind them: [P + 1], or more zeros.
+
+    In rows of 32 where P allows: the GPU plugin starts 32 work items for every row of what it joins, however short.
+    """
+    import openvino.opset8 as ops
+
+    size = depth.get_partial_shape()
+    lanes = _LANES if size.is_static and np.prod([int(each) for each in size.to_shape()]) % _LANES == 0 else 1
+    rows = ops.reshape(depth, ops.constant([-1, lanes]), False)
+    return _flat(ops.concat([rows, ops.constant(np.zeros((1, lanes)), _type(depth))], 0).output(0))
 
 
 def openvino_extensions() -> list[Any]:

@@ -193,7 +193,9 @@ def compile_for_gpu(
         script = [sys.executable, folder / "gpuc.py", xml, precision, here / "out.json", here / "log.jsonl", *options]
         code, said = _run(folder, device, script, here, timeout)
         if not (here / "out.json").is_file():
-            why = f"not compiled within {timeout:.0f} s" if code is None else f"died with exit code {code}: {said[-800:]}"
+            why = (
+                f"not compiled within {timeout:.0f} s" if code is None else f"died with exit code {code}: {said[-800:]}"
+            )
             return GpuReport(device, precision, ok=False, message=why)
         return _report(folder, device, precision, json.loads((here / "out.json").read_text()), here)
 
@@ -280,33 +282,65 @@ def _launched(layer: GpuLayer, launches: Sequence[Mapping[str, Any]], code: Mapp
 def _assigned(
     layers: Sequence[GpuLayer], launches: Sequence[Mapping[str, Any]]
 ) -> tuple[list[list[Mapping[str, Any]]], int]:
-    """The launches of each layer, which come in the layers' order; and how many belong to none."""
+    """The launches of each layer, which come in the layers' order; and how many belong to none.
+
+    As many as can be are paired. One that is left is one more of the layer before if it fits that, else the next
+    layer's: oneDNN brings inputs into another layout by itself.
+    """
     shares: list[list[Mapping[str, Any]]] = [[] for _ in layers]
     working = [index for index, layer in enumerate(layers) if _works(layer)]
-    at, lost = 0, 0
-    for launch in launches:
-        place = next((step for step in range(at, len(working)) if _is_of(launch, layers[working[step]])), None)
-        current = working[at - 1] if at else None
-        if current is not None and _is_of(launch, layers[current]) and (place is None or place > at):
-            shares[current].append(launch)  # one more of the same layer, which nothing waits for in its place
-        elif place is None:
-            lost += 1
+    pairs = _paired(launches, [layers[index] for index in working])
+    before: int | None = None
+    waiting: list[Mapping[str, Any]] = []
+    for launch, place in zip(launches, pairs, strict=True):
+        if place is not None:
+            before = working[place]
+            shares[before] += [*waiting, launch]
+            waiting = []
+        elif before is not None and _is_of(launch, layers[before]):
+            shares[before].append(launch)
         else:
-            shares[working[place]].append(launch)
-            at = place + 1
-    return shares, lost
+            waiting.append(launch)
+    return shares, len(waiting)
+
+
+def _paired(launches: Sequence[Mapping[str, Any]], layers: Sequence[GpuLayer]) -> list[int | None]:
+    """For each launch the place of its layer, as in the longest common subsequence of the two."""
+    best = [[0] * (len(layers) + 1) for _ in range(len(launches) + 1)]
+    fits = [[_is_of(launch, layer) for layer in layers] for launch in launches]
+    for i in reversed(range(len(launches))):
+        for j in reversed(range(len(layers))):
+            best[i][j] = best[i + 1][j + 1] + 1 if fits[i][j] else max(best[i + 1][j], best[i][j + 1])
+    found: list[int | None] = []
+    j = 0
+    for i in range(len(launches)):
+        while j < len(layers) and not fits[i][j] and best[i][j + 1] == best[i][j] and best[i + 1][j] < best[i][j]:
+            j += 1
+        found.append(j if j < len(layers) and fits[i][j] else None)
+        j += found[-1] is not None
+    return found
 
 
 def _works(layer: GpuLayer) -> bool:
     return layer.kernel not in ("undef", "wait_for_events") and layer.type not in ("Result", "Constant", "mutable_data")
 
 
+_GENERATED = {
+    "Convolution": "gen_conv",
+    "Pooling": "gen_pool",
+    "Reorder": "gen_reorder",
+    "Gemm": "gemm_",
+    "FullyConnected": "gemm_",
+}
+"""What oneDNN calls the kernels of a type of layer."""
+
+
 def _is_of(launch: Mapping[str, Any], layer: GpuLayer) -> bool:
     name = launch["kernel"]
     if layer.kernel.startswith("jit:"):
-        return name.startswith(("gen_", "gemm_"))
+        return name.startswith(_GENERATED.get(layer.type, "gen_"))
     if layer.kernel.startswith("ocl:"):
-        return not name.startswith(("gen_", "gemm_")) and not re.search(r"_\d{6,}", name)
+        return not name.startswith(("gen_", "gemm_", "xe_")) and not re.search(r"_\d{6,}", name)
     return name.startswith(layer.kernel)
 
 
