@@ -1,12 +1,14 @@
-"""Compile one IR with OpenVINO's GPU plugin and tell what every layer became: `MODEL.xml HINT OUT.json LOG.jsonl [KEY=VALUE]`.
+"""Compile one IR with OpenVINO's GPU plugin and tell what every layer became.
 
-Started by `occvino.runtime.gpu_compiler` in an environment where Intel's driver computes nothing. One inference is asked
-for, whose numbers mean nothing, so that the layer in between (layer.c) sees the launches; they follow line `first_launch`.
+    gpuc.py MODEL.xml HINT OUT.json LOG.jsonl [KEY=VALUE ...]
+
+Started by `occvino.runtime.gpu_compiler` in an environment where Intel's driver computes nothing. One inference is
+asked for, whose numbers mean nothing, so that the layer in between (layer.c) sees the launches; they begin at line
+`first_launch` of the log.
 """
 
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ import openvino as ov
 
 
 def main() -> None:
+    """See above."""
     xml, hint, out, log, *more = sys.argv[1:]
     options = {"INFERENCE_PRECISION_HINT": hint, "PERF_COUNT": True, **dict(each.split("=", 1) for each in more)}
     found: dict[str, Any] = {"openvino": ov.__version__}
@@ -31,7 +34,7 @@ def main() -> None:
         found["ok"] = True
     except RuntimeError as error:
         found |= {"ok": False, "message": str(error)}
-    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["peak_mib"] = peak_mib()
     Path(out).write_text(json.dumps(found))
     os._exit(0)  # this driver has nothing to take down
 
@@ -58,14 +61,23 @@ def layers(compiled: ov.CompiledModel) -> list[dict[str, Any]]:
 
 
 def described(port: Any) -> tuple[str, list[int]]:
+    """Type and shape."""
     return port.get_element_type().get_type_name(), [int(size) for size in port.get_shape()]
 
 
 def zeros(compiled: ov.CompiledModel) -> dict[str, Any]:
+    """Something for every input."""
     return {value.get_any_name(): np.zeros(value.shape, value.element_type.to_dtype()) for value in compiled.inputs}
 
 
+def peak_mib() -> float:
+    """Memory of this process, at most; `getrusage` counts what was the parent's when it was started."""
+    line = next(each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def lines(log: str) -> int:
+    """How many there are."""
     with Path(log).open() as file:
         return sum(1 for _ in file)
 

@@ -147,6 +147,14 @@ def has_cpu(device: str) -> bool:
     return device == "AUTO" or any(name.startswith("CPU") for name in re.split("[:,]", device))
 
 
+def has_matrix_engines(device: str) -> bool:
+    """Whether a GPU has matrix engines (XMX), in OpenVINO's words; True of a device that is not here."""
+    try:
+        return "GPU_HW_MATMUL" in ov.Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:
+        return True
+
+
 def check_release(version: str) -> None:
     """Refuse an OpenVINO that is too old.
 

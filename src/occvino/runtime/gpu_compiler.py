@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
+
 from occvino.errors import DeviceError
+from occvino.runtime.stages import GPU_CUTS, split
 
 WORDS = "compiled by Intel's GPU driver, nothing run: kernels and launches, no times"
 TOOLS = "OCCVINO_GPU_TOOLS"
@@ -200,6 +203,24 @@ def compile_for_gpu(
         return _report(folder, device, precision, json.loads((here / "out.json").read_text()), here)
 
 
+def compile_gpu_parts(
+    xml: str | Path, device: str, precision: str = "f16", *, timeout: float = 1800.0
+) -> dict[str, GpuReport]:
+    """Compile a network for a GPU in the parts that a `Pipeline` runs there, by their names; "" if it is in one piece.
+
+    Arguments and errors are those of `compile_for_gpu`.
+    """
+    if device not in DEVICES or DEVICES[device].matrix:
+        return {"": compile_for_gpu(xml, device, precision, timeout=timeout)}
+    found: dict[str, GpuReport] = {}
+    with tempfile.TemporaryDirectory(prefix="occvino-gpu-") as folder:
+        for name, part in split(ov.Core().read_model(xml), GPU_CUTS).items():
+            saved = Path(folder) / f"{name}.xml"
+            ov.save_model(part, saved, compress_to_fp16=False)
+            found[name] = compile_for_gpu(saved, device, precision, timeout=timeout)
+    return found
+
+
 def _run(
     folder: Path, device: str, command: Sequence[str | Path], here: Path, timeout: float
 ) -> tuple[int | None, str]:
@@ -259,23 +280,21 @@ def _report(folder: Path, device: str, hint: str, told: Mapping[str, Any], here:
 
 def _layer(told: Mapping[str, Any]) -> GpuLayer:
     kernel, _, precision = told["kernel"].partition("__")
-    ports = [tuple((kind, tuple(shape)) for kind, shape in told[side]) for side in ("inputs", "outputs")]
-    return GpuLayer(told["name"], told["type"], kernel, precision, told["layout"], told["of"], *ports)
+    inputs, outputs = (tuple((str(kind), tuple(shape)) for kind, shape in told[side]) for side in ("inputs", "outputs"))
+    return GpuLayer(told["name"], told["type"], kernel, precision, told["layout"], told["of"], inputs, outputs)
 
 
 def _launched(layer: GpuLayer, launches: Sequence[Mapping[str, Any]], code: Mapping[int, str]) -> GpuLayer:
     machine = "".join(code.get(each["program"], "") for each in launches)
     sums = set(re.findall(r"^\s*(?:\([^)]*\)\s*)?ma[dc]\b[^:]*:(hf|f)\b", machine, re.MULTILINE))
-    return GpuLayer(
-        **{
-            **layer.__dict__,
-            "launches": len(launches),
-            "items": sum(each["items"] for each in launches),
-            "groups": sum(each["groups"] for each in launches),
-            "spilt": max((each["spill"] for each in launches), default=0),
-            "matrix": "dpas" in machine,
-            "half_sums": sums == {"hf"},
-        }
+    return replace(
+        layer,
+        launches=len(launches),
+        items=sum(each["items"] for each in launches),
+        groups=sum(each["groups"] for each in launches),
+        spilt=max((each["spill"] for each in launches), default=0),
+        matrix="dpas" in machine,
+        half_sums=sums == {"hf"},
     )
 
 

@@ -6,12 +6,16 @@ import openvino as ov
 
 from occvino.errors import DeviceError
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
+from occvino.runtime.devices import has_matrix_engines
 
 CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "pool": ("bev",), "trunk": ()}
 """The stages in order, and the taps that each hands on to those after it."""
 NPU_CUTS: Mapping[str, tuple[str, ...]] = {"encoder": ("depth", "features"), "rest": ()}
 """How a network is cut for an NPU: the first part is run image by image, since six at a time do not fit the memory of
 the NPU and travel there and back (docs/npu.md)."""
+GPU_CUTS: Mapping[str, tuple[str, ...]] = {"front": ("bev",), "trunk": ()}
+"""How a network is cut for a GPU without matrix engines: beside a batch of images and a pooling bag the plugin computes
+all convolutions behind them in a plain layout, and in a model of their own in a blocked one (docs/gpu.md)."""
 IMAGE_INPUTS = {"images", "frames"}
 """Inputs that hold images."""
 
@@ -32,12 +36,16 @@ def check_stages(names: Iterable[str]) -> None:
 
 
 def parts_on(device: str, model: ov.Model) -> dict[str, ov.Model]:
-    """The models that one device runs a network as, by the names of their stages: on NPUs several, else one, named "".
+    """The models that one device runs a network as, by the names of their stages; often one, named "".
 
     For an NPU what computes with calibration alone comes first, if there is any: it runs on the CPU (`device_of`). The
-    encoder takes one image, where the network computes each image apart from the others.
+    encoder takes one image, where the network computes each image apart from the others. For a GPU without matrix
+    engines what is behind the pooling is a model of its own.
     """
-    if device.split(".")[0] != "NPU":
+    kind = device.split(".")[0]
+    if kind == "GPU" and not has_matrix_engines(device):
+        return split(model, GPU_CUTS)
+    if kind != "NPU":
         return {"": model}
     cut = cut_calibration(model)
     parts = split(cut[1] if cut else model, NPU_CUTS)
