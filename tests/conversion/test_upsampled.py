@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvino import opset13 as ops
 
-from occvino.conversion.upsampled import PREFIX, WIDE, bilinear, fold_upsampling, shifted
+from occvino.conversion.upsampled import PREFIX, WIDE, WORTH, bilinear, fold_upsampling, shifted
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
@@ -67,9 +67,12 @@ def test_both_forms_are_the_convolution_of_the_upsampled_map(n, sizes, factor, e
     values |= {"fine": rng.normal(size=(n, fine, *size)).astype(np.float32)} if fine else {}
     expected = run(graph((n, WIDE, *sizes), size, weights, fine), values)
     model = graph((n, WIDE, *sizes), size, weights, fine)
-    assert fold_upsampling(model, every=True) == 1
+    assert fold_upsampling(model, npu=True) == 1
     assert not any(node.get_type_name() == "Interpolate" for node in model.get_ops())
     np.testing.assert_allclose(run(model, values), expected, rtol=1e-4, atol=1e-3)  # of sums of over a thousand
+    elsewhere = graph((n, WIDE, *sizes), size, weights, fine)
+    assert fold_upsampling(elsewhere) == (np.prod(size) >= WORTH * np.prod(sizes))
+    np.testing.assert_allclose(run(elsewhere, values), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_names_and_taps_stay():
@@ -81,7 +84,7 @@ def test_names_and_taps_stay():
 
 
 @pytest.mark.parametrize(
-    ("model", "every"),
+    ("model", "npu"),
     [
         (graph((1, WIDE, 4, 4), (8, 8), np.ones((4, WIDE, 3, 3), np.float32)), False),  # a factor of 2: no gain on CPUs
         (graph((1, 2, 4, 4), (8, 8), np.ones((4, 2, 3, 3), np.float32)), True),  # few channels: none on NPUs either
@@ -89,7 +92,7 @@ def test_names_and_taps_stay():
         (graph((1, 2, 4, 4), (16, 16), np.ones((4, 2, 1, 1), np.float32)), True),  # grows by the padding
     ],
 )
-def test_all_else_is_left_alone(model, every):
+def test_all_else_is_left_alone(model, npu):
     before = [node.get_type_name() for node in model.get_ordered_ops()]
-    assert fold_upsampling(model, every=every) == 0
+    assert fold_upsampling(model, npu=npu) == 0
     assert [node.get_type_name() for node in model.get_ordered_ops()] == before

@@ -156,4 +156,23 @@ def test_an_npus_parts_run_on_a_cpu_give_what_the_whole_gives(nano, rig, images,
 
 
 def test_other_devices_run_it_in_one_piece(model):
+    """GPUs with matrix engines too; one that is not here is left to fail where it is compiled for."""
     assert set(parts_on("CPU", model)) == set(parts_on("GPU.1", model)) == {""}
+
+
+def test_a_gpu_without_matrix_engines_runs_two_models_that_give_the_same(nano, rig, images, monkeypatch):
+    from occvino.runtime import stages
+
+    asked: list[str] = []
+    monkeypatch.setattr(stages, "has_matrix_engines", lambda device: asked.append(device))
+    model = ov.Core().read_model(nano.path / "model.xml")
+    parts = parts_on("GPU.0", model)
+    assert asked == ["GPU.0"]
+    assert names(parts["trunk"].inputs) == ["bev"]
+    pipeline = Pipeline(nano, precision="f32")
+    inputs = pipeline.prepare(Frame(images, rig)).inputs
+    compiled = {name: compile_model(part, "CPU", Settings("fp32")) for name, part in parts.items()}
+    found = Network(model, "CPU", imported=compiled)(inputs)
+    np.testing.assert_array_equal(
+        found["labels"], pipeline.infer(pipeline.prepare(Frame(images, rig))).outputs["labels"]
+    )

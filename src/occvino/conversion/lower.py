@@ -34,7 +34,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool 
     model = read_onnx(onnx_path)
     forget_the_batch(model)
     fold_repeated(model)
-    fold_upsampling(model, every=npu)
+    fold_upsampling(model, npu=npu)
     fold_normalising(model)
     order_by_index(model)
     check_stock(model)
@@ -45,12 +45,13 @@ def order_by_index(model: ov.Model) -> None:
     """Let what finds the largest of several values not order them by size, since one is in order anyway.
 
     The GPU plugin sorts all classes of every voxel otherwise: 11.5 million work items instead of 0.64 (docs/gpu.md).
-    Of equals the first is taken, as before.
+    Of equals the first is taken, as before. Along the last axis the CPU plugin would then take any of them, whatever
+    `stable` says (OpenVINO 2026.4.1); so there it stays.
     """
     for node in model.get_ops():
         if node.get_type_name() == "TopK" and node.get_attributes()["sort"] == "value":
-            given = node.get_attributes()
-            if list(constant(node.input_value(1)).reshape(-1)) == [1]:
+            given, last = node.get_attributes(), len(node.get_output_shape(0)) - 1
+            if list(constant(node.input_value(1)).reshape(-1)) == [1] and given["axis"] not in (-1, last):
                 kind, axis = given["index_element_type"], given["axis"]
                 made = ops.topk(*node.input_values(), axis, given["mode"], "index", kind, given["stable"])
                 made.set_friendly_name(node.get_friendly_name())

@@ -52,12 +52,12 @@ def shifted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([padded[k : k + len(matrix)] for k in range(3)])
 
 
-def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
+def fold_upsampling(model: ov.Model, *, npu: bool = False) -> int:
     """Rewrite the convolutions of a model that read an upsampled map, in place; how many there were.
 
     Args:
         model: with 3x3 convolutions over `Interpolate`, or over a `Concat` that ends with one.
-        every: also those of many channels that read a map of twice the size, which is faster on NPUs, slower on CPUs.
+        npu: as is best on NPUs: also those of many channels that read a map of twice the size, which is slower on CPUs.
     """
     found, before = list(_upsampled(model)), {node.get_friendly_name() for node in model.get_ops()}
     count = 0
@@ -67,10 +67,10 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
         factor = height * width / np.prod(tuple(coarse.get_shape())[2:])
         joined = conv.input_value(0).get_node()
         form: Form = "taps" if factor >= WORTH else "columns"
-        if form == "columns" and not (every and coarse.get_shape()[1] >= WIDE):
+        if form == "columns" and not (npu and coarse.get_shape()[1] >= WIDE):
             continue
         fine = weights.shape[1] - coarse.get_shape()[1]
-        made = _convolved(coarse, weights[:, fine:], (height, width), form)
+        made = _convolved(coarse, weights[:, fine:], (height, width), form, npu=npu)
         if fine:
             rest = all_but_last(joined)
             made = ops.add(ops.convolution(rest, const(weights[:, :fine]), [1, 1], [1, 1], [1, 1], [1, 1]), made)
@@ -84,7 +84,7 @@ def fold_upsampling(model: ov.Model, *, every: bool = False) -> int:
     return count
 
 
-def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], form: Form) -> Any:
+def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], form: Form, *, npu: bool) -> Any:
     """`coarse` [N, C, h, w], weights [O, C, 3, 3] -> [N, O, H, W]."""
     (n, _, h, w), (height, width), out = coarse.get_shape(), size, len(weights)
     rows = np.concatenate(list(shifted(bilinear(h, height))), axis=1)  # [H, (ky, i)]
@@ -94,6 +94,10 @@ def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], 
         each = _reshape(ops.transpose(each, [0, 2, 3, 1]), [n * h, w * 3, 3 * out])  # [(n, i), (j, kx), (ky, out)]
         columns = shifted(bilinear(w, width)).transpose(1, 2, 0).reshape(width, w * 3)  # [W, (j, kx)]
         wide = ops.matmul(const(columns), each, False, False)  # [(n, i), W, (ky, out)]
+        if not npu:  # a product for each x: for a single one the GPU plugin has a reference kernel at best
+            parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 2, 3, 1, 4])  # [n, W, ky, i, out]
+            made = ops.matmul(const(rows), _reshape(parts, [n * width, 3 * h, out]), False, False)  # [(n, x), H, out]
+            return ops.transpose(_reshape(made, [n, width, height, out]), [0, 3, 2, 1])
         parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
     else:
         along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, -1])
