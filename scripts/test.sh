@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install and pass every test: lint, types, the quick tests, the slow ones, those on OpenVINO's GPU plugin, and those that
-# ask Intel's NPU compiler.
+# ask Intel's GPU and NPU compilers.
 . "$(dirname "$0")/setup.sh"
 install dev,gpu-test
 export OCCVINO_REQUIRE_GPU_PLUGIN=1  # a GPU plugin that cannot be had is a failure here, not a skip
@@ -10,9 +10,15 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 else
     echo "NOT TESTED: Intel's NPU compiler, which tools/npu/setup.sh sets up as root on Debian or Ubuntu"
 fi
+if [ "$(id -u)" = 0 ] && [ -f /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+    tools/gpu/setup.sh
+    export OCCVINO_REQUIRE_GPU_COMPILER=1
+else
+    echo "NOT TESTED: Intel's GPU compiler, whose driver tools/gpu/setup.sh fetches as root on Debian"
+fi
 ruff check .
 ruff format --check .
 pyright
 pytest -rs --durations=10 -n 2 --dist loadfile
 pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu"
-pytest -rs --durations=10 -m "gpu or npu"
+pytest -rs --durations=10 -n 2 --dist loadfile -m "gpu or npu"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occvino.conversion import convert
-from occvino.conversion.half import LARGEST, Rounded, half_bag
+from occvino.conversion.half import LARGEST, Rounded, half_bag, half_convolution
 from occvino.conversion.verify import verify
 from tests.small import known
 
@@ -34,6 +34,30 @@ def test_a_bag_in_half_precision_is_that_of_the_definition(seed, cells, more):
     index, weights = rng.integers(0, 11, entries), rng.random(entries, dtype=np.float32)
     found = half_bag(*(torch.from_numpy(array) for array in (table, index, starts, weights)))
     np.testing.assert_array_equal(found.numpy(), slow_bag(table, index, starts, weights))
+
+
+@given(st.integers(0, 2**31), st.sampled_from([(1, 1, 1, 3), (2, 3, 1, 7), (1, 2, 2, 3), (1, 0, 1, 1)]))
+@settings(max_examples=10, deadline=None)
+def test_a_convolution_in_half_precision_is_that_of_the_definition(seed, form):
+    """One product at a time, and in f32 what PyTorch gives."""
+    stride, padding, dilation, kernel = form
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(2, 3, 9, 8)).astype(np.float16).astype(np.float32)
+    weights = rng.normal(size=(4, 3, kernel, kernel)).astype(np.float16).astype(np.float32)
+    bias = torch.from_numpy(rng.normal(size=4).astype(np.float32))
+    sizes = [stride] * 2, [padding] * 2, [dilation] * 2
+    found = half_convolution(torch.from_numpy(values), torch.from_numpy(weights), bias, *sizes)
+    exact = torch.nn.functional.conv2d(torch.from_numpy(values), torch.from_numpy(weights), bias, *sizes)
+    assert found.shape == exact.shape
+    np.testing.assert_allclose(found, exact, atol=3 * kernel**2 * 2.0**-9)
+    padded = np.pad(values, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    total = np.float16(0)
+    for channel in range(3):
+        for y in range(kernel):
+            for x in range(kernel):
+                at = padded[1, channel, y * dilation, stride + x * dilation]
+                total = np.float16(np.float32(total) + np.float32(weights[2, channel, y, x]) * np.float32(at))
+    assert float(found[1, 2, 0, 1]) == float(np.float32(total) + bias[2].numpy())
 
 
 def test_every_result_is_rounded_and_the_largest_is_told():

@@ -49,16 +49,36 @@ def geometry_constants(model: ov.Model) -> set[str]:
     return {name for name, op in taken.items() if op.get_type_name() == "Constant"}
 
 
-def _upsampling(model: ov.Model) -> Iterator[ov.Node]:
+def _interpolating(model: ov.Model) -> Iterator[ov.Node]:
     """Products whose weights are on the left, which mix pixels and not channels (see `conversion.upsampled`)."""
     for op in model.get_ops():
         if op.get_type_name() == "MatMul" and op.input_value(0).get_node().get_type_name() == "Constant":
             yield op
 
 
+def _upsampling(model: ov.Model) -> Iterator[ov.Node]:
+    """Those, and the sums that they are part of: for a product that gives 8 bits GPUs have no matrix instructions.
+
+    Not those of the form for NPUs, a single product of rank 2, where it takes longer (docs/npu.md).
+    """
+    for op in _interpolating(model):
+        yield op
+        if len(op.get_output_shape(0)) > 2:
+            yield from _sums_of(op)
+
+
+def _sums_of(op: ov.Node) -> Iterator[ov.Node]:
+    for target in op.output(0).get_target_inputs():
+        reader = target.get_node()
+        if reader.get_type_name() in ("Transpose", "Reshape"):
+            yield from _sums_of(reader)
+        elif reader.get_type_name() == "Add":
+            yield reader
+
+
 def bilinear_constants(model: ov.Model) -> set[str]:
     """Names of the constants that linear upsampling takes."""
-    return {op.input_value(0).get_node().get_friendly_name() for op in _upsampling(model)}
+    return {op.input_value(0).get_node().get_friendly_name() for op in _interpolating(model)}
 
 
 def _matching(model: ov.Model) -> Iterable[ov.Node]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -26,8 +27,12 @@ LARGEST = 65504.0
 """What f16 ends at."""
 SUMS = ("f32", "f16")
 """What bags add in, in the two runs."""
+EVERYWHERE = "f16 everywhere"
+"""What convolutions add in as well on GPUs without matrix engines (docs/gpu.md). Slow: one step for every product."""
 _EXACT = "_occvino_exact"
 """Attribute of tensors, see `Rounded`."""
+_CONVOLUTIONS = ("conv2d", "convolution")
+"""The same for these; of one group each."""
 _BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 """As they come here, with and without inference mode; the arguments that matter stand in the same places."""
 
@@ -68,8 +73,11 @@ def emulate_half(model: FlashOcc, inputs: Arrays, expected: Arrays, temporal: Te
 
 
 def run_half(model: FlashOcc, inputs: Arrays, temporal: Temporal, sums: str) -> "tuple[Arrays, Rounded]":
-    """Every tap and the labels in emulated f16, bags adding in `sums`; and what was rounded."""
-    with Rounded(inputs, half_bags=sums == "f16") as mode:
+    """Every tap and the labels in emulated f16, and what was rounded.
+
+    `sums`: what bags add in, of `SUMS`; or `EVERYWHERE`.
+    """
+    with Rounded(inputs, half_bags=sums != "f32", half_convolutions=sums == EVERYWHERE) as mode:
         return run_torch(model, inputs, temporal), mode
 
 
@@ -83,9 +91,11 @@ class Rounded(TorchDispatchMode):
         inputs: of the network, by name, if there is calibration among them; the memory that its tensors share.
     """
 
-    def __init__(self, inputs: Arrays | None = None, *, half_bags: bool = False) -> None:
+    def __init__(
+        self, inputs: Arrays | None = None, *, half_bags: bool = False, half_convolutions: bool = False
+    ) -> None:
         super().__init__()
-        self._half_bags = half_bags
+        self._half_bags, self._half_convolutions = half_bags, half_convolutions
         self._kinds = {np.asarray(value).ctypes.data: name in CALIBRATION for name, value in (inputs or {}).items()}
         self._apart = any(self._kinds.values())
         self.peak, self.peak_at = 0.0, "nothing"
@@ -102,6 +112,8 @@ class Rounded(TorchDispatchMode):
         given = func(*args, **tree_map_only(Tensor, self._taken, kwargs))
         if name in _BAGS and self._half_bags:
             given = (half_bag(args[0], args[1], args[2], args[6]), *given[1:])
+        if name in _CONVOLUTIONS and self._half_convolutions:
+            given = half_convolution(*args[:6])
         return tree_map_only(Tensor, lambda value: _marked(self._rounded(value, name), False), given)
 
     def _exact(self, value: Tensor) -> bool | None:
@@ -125,6 +137,49 @@ def _marked(value: Tensor, exact: bool | None) -> Tensor:
     if exact is not None:
         setattr(value, _EXACT, exact)
     return value
+
+
+def half_convolution(
+    values: Tensor,
+    weights: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
+    """A convolution of one group whose products are added one after another, every partial sum rounded to f16.
+
+    One order among those that a device may take: channel by channel, and the taps of each by rows.
+
+    Args:
+        values: [N, C, H, W].
+        weights: [O, C, kH, kW].
+        bias: [O].
+        stride: along y and x.
+        padding: along y and x, on both sides.
+        dilation: along y and x.
+
+    Returns:
+        [N, O, H', W'].
+    """
+    size = tuple(weights.shape[2:])
+    patches = F.unfold(values, size, dilation=tuple(dilation), padding=tuple(padding), stride=tuple(stride))
+    taps = weights.flatten(1)  # [O, K]
+    made = values.new_empty(len(values), len(weights), patches.shape[2])
+    for image, columns in zip(made, patches, strict=True):
+        for start in range(0, columns.shape[1], _AT_A_TIME):
+            some = columns[:, start : start + _AT_A_TIME]
+            total = values.new_zeros(len(weights), some.shape[1])
+            for tap, row in zip(taps.T, some, strict=True):
+                total = total.addr_(tap, row).half().float()
+            image[:, start : start + _AT_A_TIME] = total
+    made = made if bias is None else made + bias[:, None]
+    sizes = zip(values.shape[2:], size, stride, padding, dilation, strict=True)
+    return made.view(len(values), len(weights), *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes))
+
+
+_AT_A_TIME = 2048
+"""Pixels: their partial sums stay in a cache."""
 
 
 def half_bag(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
