@@ -142,10 +142,10 @@ def _marked(value: Tensor, exact: bool | None) -> Tensor:
 def half_convolution(
     values: Tensor,
     weights: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
 ) -> Tensor:
     """A convolution of one group whose products are added one after another, every partial sum rounded to f16.
 
