@@ -9,31 +9,43 @@ from occvino.runtime import Pipeline
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
-from occvino.runtime.stages import device_of, parts_on
+from occvino.runtime.stages import JOIN, device_of, npu_parts, parts_on
 from tests.conversion.test_parts import scene
 from tests.small import known
 
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    """A depth net whose encoder takes image by image, and stereo, whose sampling grids are calibration too."""
+    """A depth net whose encoder takes image by image, a stream of one, and stereo with its sampling grids."""
     folder = tmp_path_factory.mktemp("calibration")
     options = {"precision": "fp32", "cameras": 2, "outputs": ["logits"]}
     with known():
         yield {
             "pano": convert("small-pano", None, folder / "pano", **options),
+            "stream": convert("small-4d", None, folder / "stream", temporal="exact", **options),
             "stereo": convert("small-stereo", None, folder / "stereo", temporal="exact", **options),
         }
 
 
-@pytest.mark.parametrize("name", ["pano", "stereo"])
+PARTS = {
+    "pano": {CALIBRATION: 1, "encoder": 2, "rest": 1},
+    "stream": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, "rest": 1},
+    "stereo": {CALIBRATION: 1, "encoder": 2, "lift": 1, "rest": 1},
+}
+"""How often a frame of two cameras takes each."""
+
+
+@pytest.mark.parametrize("name", PARTS)
 def test_an_npus_parts_give_the_same_but_for_the_rounding_of_what_is_handed_on(artifacts, name):
     whole, parted = (Pipeline(artifacts[name], precision="fp32") for _ in range(2))
     model = ov.Core().read_model(artifacts[name].path / "model.xml")
     parts = parts_on("NPU", model)
+    assert {stage: runs for stage, (_, runs) in npu_parts(model).items()} == PARTS[name]
     compiled = {stage: compile_model(part, "CPU", Settings("fp32")) for stage, part in parts.items()}
     parted._network = Network(model, "NPU", imported=compiled)
-    assert parted.running.stages[CALIBRATION].requested == "CPU"
+    assert [parted.running.stages[stage].requested for stage in parts if device_of(stage, "NPU") == "CPU"] == [
+        "CPU" for stage in parts if stage in (CALIBRATION, JOIN)
+    ]
     for time, (images, rig) in enumerate(reversed(scene(3))):
         stream = {} if whole.memory is None else {"scene": "", "time": time / 2}
         expected, found = (pipeline(images, rig, **stream).extras["logits"] for pipeline in (whole, parted))
@@ -42,10 +54,10 @@ def test_an_npus_parts_give_the_same_but_for_the_rounding_of_what_is_handed_on(a
 
 def test_npus_take_what_it_gives_in_half_precision_and_no_cameras(artifacts):
     parts = parts_on("NPU", ov.Core().read_model(artifacts["stereo"].path / "model.xml"))
-    assert list(parts) == [CALIBRATION, "encoder", "rest"]
+    assert list(parts) == [CALIBRATION, "encoder", "lift", "rest"]
     assert {value.get_any_name() for value in parts[CALIBRATION].inputs} == {"cameras", "warps"}
     assert all(value.element_type == ov.Type.f16 for value in parts[CALIBRATION].outputs)
-    taken = {value.get_any_name() for stage in ("encoder", "rest") for value in parts[stage].inputs}
+    taken = {value.get_any_name() for stage in ("encoder", "lift", "rest") for value in parts[stage].inputs}
     assert not {"cameras", "warps"} & taken
     assert {value.get_any_name() for value in parts[CALIBRATION].outputs} <= taken
 

@@ -4,7 +4,7 @@ A folder of `compile_artifact` is a whole artifact and, beside it:
 
 compiled.json                what was compiled, by what, for which device
 encoder.blob, rest.blob      the compiled models, by stage; model.blob where the device runs the network in one piece
-calibration.blob             what runs on the CPU beside an NPU, where there is any (`runtime.calibration`)
+calibration.blob, join.blob   what runs on the CPU beside an NPU, where there is any (`stages.npu_parts`)
 
 `Pipeline(folder)` imports them. A device takes only what its own plugin, in this version, compiled.
 """
@@ -22,7 +22,6 @@ import openvino as ov
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, refuse_inside
 from occvino.errors import ArtifactError, DeviceError
 from occvino.files import atomic_folder, from_json, sha256, write_text
-from occvino.runtime.calibration import CALIBRATION
 from occvino.runtime.devices import Settings, checked_device, compile_model
 from occvino.runtime.stages import device_of, parts_on
 
@@ -136,7 +135,7 @@ def compile_artifact(
         hashes: dict[str, str] = {}
         for stage, model in parts.items():
             on = device_of(stage, device)
-            asked = (settings.of_calibration(), {}) if stage == CALIBRATION else (settings, more)
+            asked = (settings, more) if on == device else (settings.beside(), {})
             compiled = compile_model(model, on, *asked)
             (folder / blob_name(stage)).write_bytes(_exported(compiled, on))
             hashes[stage] = sha256(folder / blob_name(stage))

@@ -69,8 +69,8 @@ class Settings:
         """The same for one stage of a split run: only the CPU plugin takes threads, behind HETERO or AUTO too."""
         return self if has_cpu(device) else replace(self, threads=None)
 
-    def of_calibration(self) -> "Settings":
-        """The same for the stage that computes with calibration on the CPU, beside another device: always fp32."""
+    def beside(self) -> "Settings":
+        """The same for a stage that runs on the CPU beside the device that was asked for: always fp32."""
         return replace(self, precision="fp32", threads=None)
 
 

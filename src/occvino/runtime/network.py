@@ -11,7 +11,6 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.errors import DeviceError
-from occvino.runtime.calibration import CALIBRATION
 from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
 from occvino.runtime.names import device_name
 from occvino.runtime.stages import check_stages, device_of, parts_on, split
@@ -157,7 +156,7 @@ def _compiled_stages(
         parts, devices = split(model), stages
     found: dict[str, _Stage] = {}
     for name, part in parts.items():
-        asked = settings.of_calibration() if name == CALIBRATION else settings
+        asked = settings.beside() if stages is None and devices[name] != device else settings
         asked = asked.of_stage(devices[name]) if stages is not None else asked
         found[name] = _Stage(compile_model(part, devices[name], asked), devices[name], cached=asked.cache is not None)
     return found

@@ -22,7 +22,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
-from occvino.runtime.stages import device_of, parts_on
+from occvino.runtime.stages import device_of, npu_parts
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
 """What this compiler knows, and the processors that are known to have it."""
@@ -146,18 +146,14 @@ def compile_parts(xml: str | Path, platform: str, *, timeout: float = 3600.0) ->
     What a `Pipeline` runs on the CPU beside them is not among them (`runtime.calibration`). Arguments and errors are
     those of `compile_for_npu`; an IR that cannot be cut is a DeviceError too.
     """
-    model = ov.Core().read_model(xml)
-    parts = {name: part for name, part in parts_on("NPU", model).items() if device_of(name, "NPU") == "NPU"}
-    given = {value.get_any_name(): value.get_shape()[0] for value in model.inputs if len(value.get_shape())}
+    found: dict[str, NpuReport] = {}
     with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
-        found: dict[str, NpuReport] = {}
-        for name, part in parts.items():
-            saved = Path(folder) / f"{name}.xml"
-            ov.save_model(part, saved, compress_to_fp16=False)
-            first = part.input(0)
-            runs = given.get(first.get_any_name(), 1) // first.shape[0] if len(first.shape) else 1
-            found[name] = replace(compile_for_npu(saved, platform, trace=True, timeout=timeout), runs=max(1, runs))
-        return found
+        for name, (part, runs) in npu_parts(ov.Core().read_model(xml)).items():
+            if device_of(name, "NPU") == "NPU":
+                saved = Path(folder) / f"{name}.xml"
+                ov.save_model(part, saved, compress_to_fp16=False)
+                found[name] = replace(compile_for_npu(saved, platform, trace=True, timeout=timeout), runs=runs)
+    return found
 
 
 def _windows(path: Path) -> str:

@@ -16,6 +16,8 @@ the NPU and travel there and back (docs/npu.md)."""
 GPU_CUTS: Mapping[str, tuple[str, ...]] = {"front": ("bev",), "trunk": ()}
 """How a network is cut for a GPU without matrix engines: beside a batch of images and a pooling bag the plugin computes
 all convolutions behind them in a plain layout, and in a model of their own in a blocked one (docs/gpu.md)."""
+JOIN, JOINED = "join", "reduced/all"
+"""The stage that joins what a stream keeps with that of this frame, and the tensor that it gives."""
 IMAGE_INPUTS = {"images", "frames"}
 """Inputs that hold images."""
 
@@ -38,24 +40,51 @@ def check_stages(names: Iterable[str]) -> None:
 def parts_on(device: str, model: ov.Model) -> dict[str, ov.Model]:
     """The models that one device runs a network as, by the names of their stages; often one, named "".
 
-    For an NPU what computes with calibration alone comes first, if there is any: it runs on the CPU (`device_of`). The
-    encoder takes one image, where the network computes each image apart from the others. For a GPU without matrix
-    engines what is behind the pooling is a model of its own.
+    For an NPU see `npu_parts`. For a GPU without matrix engines what is behind the pooling is a model of its own.
     """
     kind = device.split(".")[0]
     if kind == "GPU" and not has_matrix_engines(device):
         return split(model, GPU_CUTS)
     if kind != "NPU":
         return {"": model}
+    return {name: part for name, (part, _) in npu_parts(model).items()}
+
+
+def npu_parts(model: ov.Model) -> dict[str, tuple[ov.Model, int]]:
+    """The models that an NPU runs a network as, by the names of their stages, and how often a frame takes each.
+
+    What computes with calibration alone comes first, if there is any: it runs on the CPU (`device_of`). The encoder
+    takes one image, where the network computes each image apart from the others. In a stream that computes depth for
+    past images anew ("exact"), the encoder ends at what is kept; that is joined with what was kept, on the CPU, and
+    depth is computed image by image as well. With stereo, where images meet before depth, it is not.
+    """
     cut = cut_calibration(model)
-    parts = split(cut[1] if cut else model, NPU_CUTS)
-    parts["encoder"] = of_one_image(parts["encoder"]) or parts["encoder"]
-    return {CALIBRATION: cut[0], **parts} if cut else parts
+    model = cut[1] if cut else model.clone()
+    parts = {name: (part, 1) for name, part in split(model, _npu_cuts(model)).items()}
+    for name in ("encoder", "lift"):
+        if name in parts and (one := of_one_image(parts[name][0])):
+            parts[name] = one, parts[name][0].input(0).get_shape()[0]
+    return {CALIBRATION: (cut[0], 1), **parts} if cut else parts
+
+
+def _npu_cuts(model: ov.Model) -> Mapping[str, tuple[str, ...]]:
+    """Where to cut; names what joins present and past."""
+    kept = {value.get_any_name() for value in model.outputs} & {"reduced", "stride4"}
+    if "reduced" not in kept:
+        return NPU_CUTS
+    cuts: dict[str, tuple[str, ...]] = {"encoder": tuple(sorted(kept))}
+    joins = [
+        op for op in model.get_ops() if op.get_type_name() == "Concat" and "reduced" in op.input_value(0).get_names()
+    ]
+    if kept == {"reduced"} and len(joins) == 1:
+        joins[0].output(0).set_names({JOINED})
+        cuts[JOIN] = (JOINED,)
+    return {**cuts, "lift": NPU_CUTS["encoder"], "rest": ()}
 
 
 def device_of(stage: str, device: str) -> str:
-    """What a stage of `parts_on(device)` runs on: that device, but the CPU for calibration, which takes fp32."""
-    return "CPU" if stage == CALIBRATION else device
+    """What a stage of `parts_on(device)` runs on: that device, but the CPU for what is there for NPUs alone."""
+    return "CPU" if stage in (CALIBRATION, JOIN) else device
 
 
 def of_one_image(model: ov.Model) -> ov.Model | None:
