@@ -147,7 +147,8 @@ def kernel_rows(found: list[dict[str, Any]], name: str, devices: Iterable[str]) 
     counts: dict[str, Counter[str]] = {device: Counter() for device in devices}
     for row in found:
         if row["name"] == name and row["precision"] == "fp16" and row["device"] in counts:
-            counts[row["device"]].update({key.rpartition(" ")[0]: count for key, count in row["kernels"].items()})
+            for key, count in row["kernels"].items():
+                counts[row["device"]][key.rpartition(" ")[0]] += count  # whatever they compute in
     for key in sorted({key for count in counts.values() for key in count}):
         kind, _, kernel = key.partition(" ")
         yield [kind, f"`{kernel}`", *(str(count[key] or "") for count in counts.values())]
