@@ -19,8 +19,9 @@ mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | gre
 mirror=${mirror:-http://deb.debian.org/debian}
 
 # An apt of its own, with empty lists and nothing installed, so that all that the driver needs is fetched with it.
-rm -rf "$built"
+# What else may stand in the folder is left alone.
 apt=$built/apt
+rm -rf "$apt" "$built/root" "$built/icd" "$built/ready"
 mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$built/root"
 : >"$apt/status"
 echo "deb [signed-by=$keys] $mirror sid main" >"$apt/sources.list"
@@ -40,7 +41,7 @@ for name in intel-opencl-icd libigc2; do
     basename "$apt"/cache/archives/"$name"_*.deb .deb
 done >"$built/versions"
 rm -r "$apt"
-mkdir "$built/icd"
+mkdir -p "$built/icd"
 echo "$built/root/usr/lib/x86_64-linux-gnu/intel-opencl/libigdrcl.so" >"$built/icd/intel.icd"
 cc -O2 -Wall -Werror -fPIC -shared -o "$built/layer.so" "$here/layer.c"
 cp "$here/gpuc.py" "$built/gpuc.py"

@@ -31,10 +31,10 @@ EVERYWHERE = "f16 everywhere"
 """What convolutions add in as well on GPUs without matrix engines (docs/gpu.md). Slow: one step for every product."""
 _EXACT = "_occvino_exact"
 """Attribute of tensors, see `Rounded`."""
-_CONVOLUTIONS = ("conv2d", "convolution")
-"""The same for these; of one group each."""
 _BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 """As they come here, with and without inference mode; the arguments that matter stand in the same places."""
+_CONVOLUTIONS = ("conv2d", "convolution")
+"""The same for these; of one group each."""
 
 
 @dataclass(frozen=True)
