@@ -9,7 +9,6 @@ So nothing of it is kept.
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
+from occvino.runtime.child import run_logged
 from occvino.runtime.stages import GPU_CUTS, split
 
 WORDS = "compiled by Intel's GPU driver, nothing run: kernels and launches, no times"
@@ -225,9 +225,8 @@ def _run(
     folder: Path, device: str, command: Sequence[str | Path], here: Path, timeout: float
 ) -> tuple[int | None, str]:
     """A program behind the loader and C library that the driver needs; its exit code, None if it took too long."""
-    libraries = folder / "root" / "usr" / "lib" / "x86_64-linux-gnu"
     found = DEVICES[device]
-    env = os.environ | {
+    env = {
         "OCL_ICD_VENDORS": f"{folder / 'icd'}/",
         "OPENCL_LAYERS": str(folder / "layer.so"),
         "OCCVINO_GPU_LOG": str(here / "log.jsonl"),
@@ -240,23 +239,14 @@ def _run(
         "ForceDeviceId": found.identity,
         "NEO_CACHE_PERSISTENT": "0",  # nothing that is made here may be found by another run
     }
-    loader: list[str | Path] = [libraries / "ld-linux-x86-64.so.2", "--library-path", _paths(libraries)]
-    out = here / "said.txt"
-    with out.open("wb") as said:
-        process = subprocess.Popen([*loader, *command], env=env, stdout=said, stderr=said, start_new_session=True)
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    return code, out.read_text(errors="replace")
+    return run_logged([*_loader(folder), *command], here, env, timeout)
 
 
-def _paths(libraries: Path) -> str:
-    return f"{libraries}:{libraries / 'intel-opencl'}:/usr/lib/x86_64-linux-gnu"
+def _loader(folder: Path) -> list[str | Path]:
+    """What starts a program with the libraries that the driver needs."""
+    libraries = folder / "root" / "usr" / "lib" / "x86_64-linux-gnu"
+    paths = f"{libraries}:{libraries / 'intel-opencl'}:/usr/lib/x86_64-linux-gnu"
+    return [libraries / "ld-linux-x86-64.so.2", "--library-path", paths]
 
 
 def _report(folder: Path, device: str, hint: str, told: Mapping[str, Any], here: Path) -> GpuReport:
@@ -375,9 +365,7 @@ def _machine_code(folder: Path, device: str, programs: Iterable[int], here: Path
             if binary not in texts:
                 with tempfile.TemporaryDirectory(dir=here) as dump:
                     asked = [tool, "disasm", "-file", file, "-dump", dump, "-device", DEVICES[device].family]
-                    libraries = folder / "root" / "usr" / "lib" / "x86_64-linux-gnu"
-                    loader = [libraries / "ld-linux-x86-64.so.2", "--library-path", _paths(libraries)]
-                    subprocess.run([*loader, *asked], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    subprocess.run([*_loader(folder), *asked], check=True, capture_output=True)
                     texts[binary] = "\n".join(each.read_text() for each in sorted(Path(dump).glob(".text.*.asm")))
             found[number] = texts[binary]
     return found

@@ -11,8 +11,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +20,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
+from occvino.runtime.child import run_logged
 from occvino.runtime.stages import device_of, npu_parts
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
@@ -162,25 +161,13 @@ def _windows(path: Path) -> str:
 
 def _wine(folder: Path, arguments: Sequence[str], where: Path, timeout: float) -> tuple[int | None, str]:
     wine = shutil.which("wine64") or "/usr/lib/wine/wine64"
-    env = os.environ | {
+    env = {
         "WINEPREFIX": str(folder / "prefix"),
         "WINEARCH": "win64",
         "WINEDEBUG": "-all",
         "WINEDLLOVERRIDES": "winemenubuilder.exe,mscoree,mshtml=",
     }
-    log = where / "log.txt"
-    with log.open("wb") as out:
-        command = [wine, str(folder / "bin" / "npuc.exe"), *arguments]
-        process = subprocess.Popen(command, cwd=where, env=env, stdout=out, stderr=out, start_new_session=True)
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    return code, log.read_text(errors="replace")
+    return run_logged([wine, str(folder / "bin" / "npuc.exe"), *arguments], where, env, timeout)
 
 
 def _report(platform: str, code: int | None, log: str, timeout: float, blob: Path, trace: Path) -> NpuReport:
