@@ -10,24 +10,22 @@ bandwidth by the public specifications, every input and the output moved once. N
 
 import argparse
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
 
+from benchmarks.compilers import by_model, compile_missing, put_between, stored
 from benchmarks.harness import RESULTS
 from benchmarks.markdown import table
 from occvino.artifact import IR, Artifact
-from occvino.conversion import convert
 from occvino.conversion.macs import layers
-from occvino.datasets.shipped import shipped_scene
 from occvino.errors import OccvinoError
-from occvino.files import write_text
 from occvino.runtime.gpu_compiler import DEVICES, GpuReport, compile_gpu_parts
-from occvino.variants import get_variant, variants
+from occvino.variants import variants
 
 STORE = RESULTS / "gpu.jsonl"
 PAGE = Path("docs/gpu.md")
@@ -43,43 +41,21 @@ PEAKS = {
 """By the public specifications, at boost clocks: TFLOPS in f16, a multiplication and an addition as two; GB/s."""
 
 
-def stored() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
-
-
-def compile_all(names: Iterable[str], devices: list[str], precision: str, timeout: float) -> None:
-    for name in names:
-        temporal = "exact" if get_variant(name).frames > 1 else "batch"
-        asked = {"name": name, "temporal": temporal, "precision": precision}
-        have = {row["device"] for row in stored() if all(row[key] == value for key, value in asked.items())}
-        missing = [device for device in devices if device not in have]
-        if missing:
-            with tempfile.TemporaryDirectory(prefix="occvino-gpu-") as folder:
-                artifact = _converted(name, temporal, precision, Path(folder) / "a")
-                macs = {each.name: each.macs for each in layers(ov.Core().read_model(artifact.path / IR))}
-                for device in missing:
-                    _compile(artifact, device, asked, macs, timeout)
-
-
-def _converted(name: str, temporal: Any, precision: Any, out: Path) -> Artifact:
-    """Random weights: int8 is calibrated on the three shipped frames, which is enough to see what it becomes."""
-    options: dict[str, Any] = {"precision": precision, "temporal": temporal}
-    if precision == "int8":
-        options |= {"dataset": shipped_scene(), "calibration_frames": 3, "accuracy_budget": 100}
-    return convert(name, None, out, **options)
-
-
-def _compile(artifact: Artifact, device: str, asked: dict[str, Any], macs: dict[str, int], timeout: float) -> None:
-    try:
-        found = compile_gpu_parts(artifact.path / IR, device, timeout=timeout)
-    except OccvinoError as error:
-        print(asked["name"], device, error, flush=True)
-        return
-    with STORE.open("a") as store:
-        for part, report in found.items():
-            store.write(json.dumps({**asked, "part": part, **row_of(report, macs)}) + "\n")
-    said = {part: f"{each.seconds:.0f} s" if each.ok and each.seconds else each.message for part, each in found.items()}
-    print(asked["name"], asked["precision"], device, said, flush=True)
+def _compile(artifact: Artifact, devices: Iterable[str], asked: dict[str, Any], timeout: float) -> None:
+    macs = {each.name: each.macs for each in layers(ov.Core().read_model(artifact.path / IR))}
+    for device in devices:
+        try:
+            found = compile_gpu_parts(artifact.path / IR, device, timeout=timeout)
+        except OccvinoError as error:
+            print(asked["name"], device, error, flush=True)
+            continue
+        with STORE.open("a") as store:
+            for part, report in found.items():
+                store.write(json.dumps({**asked, "part": part, **row_of(report, macs)}) + "\n")
+        said = {
+            part: f"{each.seconds:.0f} s" if each.ok and each.seconds else each.message for part, each in found.items()
+        }
+        print(asked["name"], asked["precision"], device, said, flush=True)
 
 
 def row_of(report: GpuReport, macs: dict[str, int]) -> dict[str, Any]:
@@ -121,12 +97,8 @@ def perfect_ms(report: GpuReport, macs: dict[str, int]) -> float:
 
 
 def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
-    for name in variants():
-        for precision in ("fp16", "int8"):
-            of_model = [row for row in found if row["name"] == name and row["precision"] == precision]
-            if of_model:
-                form = ", exact stream" if of_model[0]["temporal"] == "exact" else ""
-                yield [f"{name}{form}", precision, *(_cell(of_model, device) for device in DEVICES)]
+    for head, of_model in by_model(found):
+        yield [*head, *(_cell(of_model, device) for device in DEVICES)]
 
 
 def _cell(of_model: list[dict[str, Any]], device: str) -> str:
@@ -155,13 +127,12 @@ def kernel_rows(found: list[dict[str, Any]], name: str, devices: Iterable[str]) 
 
 
 def page() -> None:
-    found = stored()
+    found = stored(STORE)
     made = table(["model", "weights", *(DEVICES[device].name for device in DEVICES)], rows(found))
     shown = ("lunar-lake", "arrow-lake", "iris-xe")
     names = [DEVICES[device].name for device in shown]
     kernels = table(["layer", "kernel", *names], kernel_rows(found, "flashocc-r50-M0", shown))
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    write_text(PAGE, f"{before}{BEGIN}\n\n{made}\n\n{kernels}\n\n{END}{rest.partition(END)[2]}")
+    put_between(PAGE, BEGIN, END, [made, kernels])
 
 
 def main() -> None:
@@ -177,7 +148,8 @@ def main() -> None:
     if asked.command == "page":
         page()
     else:
-        compile_all(asked.names, asked.devices.split(","), asked.precision, asked.timeout)
+        compile_for = partial(_compile, timeout=asked.timeout)
+        compile_missing(STORE, "device", asked.names, asked.devices.split(","), asked.precision, None, compile_for)
 
 
 if __name__ == "__main__":

@@ -9,48 +9,23 @@ Nothing is run on an NPU. Estimates are those of the compiler's cost model, in w
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.compilers import by_model, compile_missing, put_between, stored
 from benchmarks.harness import RESULTS
 from benchmarks.markdown import table
 from occvino.artifact import IR, Artifact
-from occvino.conversion import convert
-from occvino.datasets.shipped import shipped_scene
 from occvino.errors import OccvinoError
-from occvino.files import write_text
 from occvino.runtime.npu_compiler import PLATFORMS, compile_parts
-from occvino.variants import get_variant, variants
+from occvino.variants import variants
 
 STORE = RESULTS / "npu.jsonl"
 PAGE = Path("docs/npu.md")
 BEGIN, END = "<!-- made by benchmarks/npu.py -->", "<!-- end -->"
-
-
-def stored() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
-
-
-def compile_all(names: Iterable[str], platforms: list[str], precision: str, timeout: float) -> None:
-    for name in names:
-        temporal = "exact" if get_variant(name).frames > 1 else "batch"
-        asked = {"name": name, "temporal": temporal, "precision": precision}
-        have = {row["platform"] for row in stored() if all(row[key] == value for key, value in asked.items())}
-        missing = [platform for platform in platforms if platform not in have]
-        if missing:
-            with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
-                _compile(_converted(name, temporal, precision, Path(folder) / "a"), missing, asked, timeout)
-
-
-def _converted(name: str, temporal: Any, precision: Any, out: Path) -> Artifact:
-    """Random weights: int8 is calibrated on the three shipped frames, which is enough to see what it costs."""
-    options: dict[str, Any] = {"precision": precision, "temporal": temporal, "device": "NPU"}
-    if precision == "int8":
-        options |= {"dataset": shipped_scene(), "calibration_frames": 3, "accuracy_budget": 100}
-    return convert(name, None, out, **options)
 
 
 def _compile(artifact: Artifact, platforms: Iterable[str], asked: dict[str, Any], timeout: float) -> None:
@@ -71,15 +46,8 @@ def _compile(artifact: Artifact, platforms: Iterable[str], asked: dict[str, Any]
 
 
 def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
-    for name in variants():
-        for precision in ("fp16", "int8"):
-            of_model = [row for row in found if row["name"] == name and row["precision"] == precision]
-            if of_model:
-                yield [
-                    f"{name}{', exact stream' if of_model[0]['temporal'] == 'exact' else ''}",
-                    precision,
-                    *_cells(of_model),
-                ]
+    for head, of_model in by_model(found):
+        yield [*head, *_cells(of_model)]
 
 
 def _cells(of_model: list[dict[str, Any]]) -> Iterator[str]:
@@ -113,11 +81,10 @@ def uncosted(found: list[dict[str, Any]]) -> Iterator[list[str]]:
 
 
 def page() -> None:
-    found = stored()
+    found = stored(STORE)
     made = table(["model", "weights", *(f"{p} {PLATFORMS[p]}".strip() for p in PLATFORMS)], rows(found))
     costs = table(["model", "kernels of unknown cost on 4000 and 5010"], uncosted(found))
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    write_text(PAGE, f"{before}{BEGIN}\n\n{made}\n\n{costs}\n\n{END}{rest.partition(END)[2]}")
+    put_between(PAGE, BEGIN, END, [made, costs])
 
 
 def main() -> None:
@@ -133,7 +100,8 @@ def main() -> None:
     if asked.command == "page":
         page()
     else:
-        compile_all(asked.names, asked.platforms.split(","), asked.precision, asked.timeout)
+        compile_for = partial(_compile, timeout=asked.timeout)
+        compile_missing(STORE, "platform", asked.names, asked.platforms.split(","), asked.precision, "NPU", compile_for)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.card import accuracy_table, card
+from benchmarks.compilers import stored
 from benchmarks.frame_page import frame_section, profile_section, targets_section
 from benchmarks.markdown import heading, load, named, percent, table, timings
-from benchmarks.npu import stored
+from benchmarks.npu import STORE
 from occvino.cli.tables import FIGURES
 from occvino.geometry.inputs import PLAN_INPUTS, input_names
 from occvino.runtime.npu_rules import COMPILED
@@ -214,7 +215,7 @@ def npu_cell(rules: dict[str, Any]) -> str:
 
 def npu_compiled(name: str) -> str:
     """What Intel's NPU compiler made of a whole model, for one platform."""
-    parts = [row for row in stored() if (row["name"], row["platform"], row["precision"]) == (name, "4000", "fp16")]
+    parts = [row for row in stored(STORE) if (row["name"], row["platform"], row["precision"]) == (name, "4000", "fp16")]
     if not parts:
         return "not tried"
     if not all(part["ok"] for part in parts):
