@@ -120,3 +120,6 @@ def test_a_device_and_a_file_that_are_none(tmp_path):
         compile_for_gpu(tmp_path / "m.xml", "b580")
     with pytest.raises(DeviceError, match=r"there is no IR .*none\.xml"):
         compile_for_gpu(tmp_path / "none.xml", "a770")
+    for device in BOTH:
+        with pytest.raises(DeviceError, match=r"there is no IR .*none\.xml"):
+            compile_gpu_parts(tmp_path / "none.xml", device)

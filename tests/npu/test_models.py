@@ -103,6 +103,9 @@ def test_a_platform_that_is_none(tmp_path):
     (tmp_path / "m.xml").write_text("")
     with pytest.raises(DeviceError, match="no NPU platform '9000': the compiler knows 3720"):
         compile_for_npu(tmp_path / "m.xml", "9000")
+    for compiling in (compile_for_npu, compile_parts):
+        with pytest.raises(DeviceError, match=r"there is no IR .*none\.xml"):
+            compiling(tmp_path / "none.xml", "4000")
 
 
 def test_what_the_compiler_says_of_a_model_that_it_refuses(tmp_path):

@@ -6,6 +6,20 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from occvino.errors import DeviceError
+
+
+def checked_ir(xml: str | Path) -> Path:
+    """The whole path of an IR.
+
+    Raises:
+        DeviceError: there is no such file.
+    """
+    path = Path(xml).resolve()
+    if not path.is_file():
+        raise DeviceError(f"there is no IR {path}")
+    return path
+
 
 def run_logged(
     command: Sequence[str | Path], where: Path, env: Mapping[str, str], timeout: float

@@ -20,7 +20,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
-from occvino.runtime.child import run_logged
+from occvino.runtime.child import checked_ir, run_logged
 from occvino.runtime.stages import GPU_CUTS, split
 
 WORDS = "compiled by Intel's GPU driver, nothing run: kernels and launches, no times"
@@ -186,9 +186,7 @@ def compile_for_gpu(
         )
     if device not in DEVICES:
         raise DeviceError(f"there is no GPU {device!r} to compile for: take one of {', '.join(DEVICES)}")
-    xml = Path(xml).resolve()
-    if not xml.is_file():
-        raise DeviceError(f"there is no IR {xml}")
+    xml = checked_ir(xml)
     with tempfile.TemporaryDirectory(prefix="occvino-gpu-") as scratch:
         here = Path(scratch)
         (here / "code").mkdir()
@@ -214,7 +212,7 @@ def compile_gpu_parts(
         return {"": compile_for_gpu(xml, device, precision, timeout=timeout)}
     found: dict[str, GpuReport] = {}
     with tempfile.TemporaryDirectory(prefix="occvino-gpu-") as folder:
-        for name, part in split(ov.Core().read_model(xml), GPU_CUTS).items():
+        for name, part in split(ov.Core().read_model(checked_ir(xml)), GPU_CUTS).items():
             saved = Path(folder) / f"{name}.xml"
             ov.save_model(part, saved, compress_to_fp16=False)
             found[name] = compile_for_gpu(saved, device, precision, timeout=timeout)

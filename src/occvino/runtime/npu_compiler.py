@@ -20,7 +20,7 @@ from typing import Any
 import openvino as ov
 
 from occvino.errors import DeviceError
-from occvino.runtime.child import run_logged
+from occvino.runtime.child import checked_ir, run_logged
 from occvino.runtime.stages import device_of, npu_parts
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
@@ -120,9 +120,7 @@ def compile_for_npu(
         )
     if platform not in PLATFORMS:
         raise DeviceError(f"there is no NPU platform {platform!r}: the compiler knows {', '.join(PLATFORMS)}")
-    xml = Path(xml).resolve()
-    if not xml.is_file():
-        raise DeviceError(f"there is no IR {xml}")
+    xml = checked_ir(xml)
     with tempfile.TemporaryDirectory(prefix="occvino-npu-") as scratch:
         here = Path(scratch)
         out = here / "model.blob"
@@ -147,7 +145,7 @@ def compile_parts(xml: str | Path, platform: str, *, timeout: float = 3600.0) ->
     """
     found: dict[str, NpuReport] = {}
     with tempfile.TemporaryDirectory(prefix="occvino-npu-") as folder:
-        for name, (part, runs) in npu_parts(ov.Core().read_model(xml)).items():
+        for name, (part, runs) in npu_parts(ov.Core().read_model(checked_ir(xml))).items():
             if device_of(name, "NPU") == "NPU":
                 saved = Path(folder) / f"{name}.xml"
                 ov.save_model(part, saved, compress_to_fp16=False)
