@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from occvino.errors import RigError
 from occvino.geometry.camera import RoundedRotationWarning
+from occvino.geometry.lens import Lens
 from occvino.geometry.rig import Rig
 from occvino.geometry.rig_json import UnknownKeyWarning
 from occvino.geometry.transforms import rotation_from_quaternion
@@ -70,26 +72,56 @@ def test_known_keys_and_comments_are_not_told(tmp_path):
     Rig.load(written(tmp_path, {"CAM_A": noted}, scene="a", time=1.5, _made_by="me"))
 
 
+RATIONAL = (8.7, 3.2, 1e-4, -2e-4, 0.16, 9.1, 5.9, 0.9)
+LENS = Lens("plumb_bob", (-0.3, 0.1, 0, 0, 0))
+
+
+@pytest.mark.usefixtures("silent")
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "lens"),
     [
-        {"distortion": [-0.3, 0.1, 0, 0, 0]},
-        {"dist_coeffs": [[0.01]]},
-        {"distortionCoefficients": {"k1": 0.1, "k2": 0}},
-        {"D": [-0.02, 0.001, 0, 0], "distortion_model": "equidistant"},
-        {"distortion_model": "equidistant", "D": [0, 0, 0, 0]},
-        {"k1": -0.3},
-        {"xi": 1.2},
-        {"fisheye": True},
-        {"distortion": "some.yaml"},
-        {"camera_model": "KANNALA_BRANDT"},
+        ({"distortion": {"model": "plumb_bob", "coefficients": [-0.3, 0.1, 0, 0, 0]}}, LENS),
+        ({"distortion": [-0.3, 0.1, 0, 0, 0], "distortion_model": "plumb_bob"}, LENS),
+        ({"D": [-0.3, 0.1, 0, 0, 0], "distortion_model": "radtan"}, LENS),
+        ({"D": RATIONAL, "distortion_model": "plumb_bob"}, Lens("rational_polynomial", RATIONAL)),
+        ({"D": [-0.02, 0.001, 0, 0], "distortion_model": "equidistant"}, Lens("fisheye", (-0.02, 0.001, 0, 0))),
+        ({"D": [0, 0, 0, 0], "distortion_model": "equidistant"}, Lens("fisheye", (0, 0, 0, 0))),
     ],
 )
-def test_lens_distortion_is_refused(tmp_path, fields):
-    with pytest.raises(RigError, match="CAM_A: .* is .*: lens distortion is not supported yet. Undistort the images"):
+def test_a_lens_is_read_and_written(tmp_path, fields, lens):
+    rig = Rig.load(written(tmp_path, {"CAM_A": camera_with(**fields)}))
+    assert rig.cameras[0].lens == lens
+    rig.save(tmp_path / "again.json")
+    assert Rig.load(tmp_path / "again.json").fingerprint() == rig.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"distortion": [-0.3, 0.1, 0, 0, 0]}, "without the name of its model"),
+        ({"dist_coeffs": [[0.01]]}, "without the name of its model"),
+        ({"distortionCoefficients": {"k1": 0.1, "k2": 0}}, "tells of a lens"),
+        ({"distortion": {"k1": 0.1}}, "has the fields k1"),
+        ({"k1": -0.3}, "tells of a lens"),
+        ({"xi": 1.2}, "tells of a lens"),
+        ({"fisheye": True}, "tells of a lens"),
+        ({"distortion": "some.yaml"}, "some.yaml"),
+        ({"camera_model": "KANNALA_BRANDT"}, "lens model 'KANNALA_BRANDT' is not supported"),
+        ({"camera_model": "equidistant"}, "no coefficients are given"),
+        ({"distortion": [0.1] * 5, "D": [0.1] * 5}, "told by distortion and D"),
+        ({"distortion": [0.1] * 3, "distortion_model": "plumb_bob"}, "has 4 or 5 coefficients, and 3 are given"),
+        ({"distortion": [0.1, 0.1, 0, float("nan")], "distortion_model": "plumb_bob"}, "not all finite"),
+        ({"distortion": ["a"], "distortion_model": "plumb_bob"}, "expected a list of numbers"),
+    ],
+)
+def test_a_lens_that_is_told_in_another_way_is_refused(tmp_path, fields, words):
+    with pytest.raises(RigError, match="CAM_A: .*" + re.escape(words)):
         Rig.load(written(tmp_path, {"CAM_A": camera_with(**fields)}))
-    with pytest.raises(RigError, match="lens distortion is not supported yet"):
-        Rig.load(written(tmp_path, {"CAM_A": CAMERA}, **fields))
+
+
+def test_a_lens_for_the_whole_file_is_refused(tmp_path):
+    with pytest.raises(RigError, match="give the lens of each camera"):
+        Rig.load(written(tmp_path, {"CAM_A": CAMERA}, k1=-0.3))
 
 
 @pytest.mark.usefixtures("silent")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.errors import RigError
+from occvino.geometry.lens import Lens
 from occvino.geometry.transforms import frozen, rigid_inverse
 
 
@@ -23,9 +24,10 @@ class Calibration:
         post_rot: [N, 3, 3], raw pixels to network pixels, linear part (third row and column are those of the identity).
         post_trans: [N, 3], raw pixels to network pixels, shift (third entry 0).
         bda: [3, 3], augmentation of the BEV; identity when testing.
+        lenses: of each camera, None for a straight one. Empty if all are, as in the official models.
 
     Raises:
-        RigError: an array has another shape, or a value that is not finite.
+        RigError: an array has another shape or a value that is not finite, or there is not one lens for each camera.
     """
 
     sensor2ego: NDArray[np.float32]
@@ -34,6 +36,7 @@ class Calibration:
     post_rot: NDArray[np.float32]
     post_trans: NDArray[np.float32]
     bda: NDArray[np.float32]
+    lenses: tuple[Lens | None, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.sensor2ego)
@@ -52,6 +55,8 @@ class Calibration:
             if not np.isfinite(array).all():
                 raise RigError(f"calibration: {attribute} holds a value that is not finite")
             object.__setattr__(self, attribute, array)
+        if len(self.lenses) not in (0, n):
+            raise RigError(f"calibration: {len(self.lenses)} lenses for {n} cameras, expected one for each, or none")
 
     def __len__(self) -> int:
         return len(self.sensor2ego)
@@ -65,6 +70,7 @@ class Calibration:
             self.post_rot[:cameras],
             self.post_trans[:cameras],
             self.bda,
+            self.lenses[:cameras],
         )
 
     def sensor2keyego(self) -> NDArray[np.float32]:
@@ -79,9 +85,10 @@ class Calibration:
         """One calibration of the cameras of several frames, frame after frame; the first frame's `bda` serves all."""
         names = ("sensor2ego", "ego2global", "intrinsics", "post_rot", "post_trans")
         joined = {name: np.concatenate([getattr(frame, name) for frame in frames]) for name in names}
-        return cls(**joined, bda=frames[0].bda)
+        lenses = [lens for frame in frames for lens in frame.lenses or (None,) * len(frame)]
+        return cls(**joined, bda=frames[0].bda, lenses=tuple(lenses) if any(lenses) else ())
 
     def fingerprint(self) -> bytes:
         """What the geometry depends on, as bytes: equal when two calibrations give the same plan. Caches compare it."""
         arrays = (self.sensor2keyego(), self.intrinsics, self.post_rot, self.post_trans, self.bda)
-        return b"".join(array.tobytes() for array in arrays)
+        return b"".join(array.tobytes() for array in arrays) + repr(self.lenses).encode()

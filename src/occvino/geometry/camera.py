@@ -6,6 +6,7 @@ import numpy as np
 
 from occvino.errors import RigError, warn
 from occvino.files import parts_inside
+from occvino.geometry.lens import Lens, check_inside
 from occvino.geometry.transforms import Matrix, frozen, moved, nearest_rotation, rigid_inverse
 
 _ROTATION_TOLERANCE = 1e-4
@@ -29,9 +30,10 @@ class Camera:
         intrinsics: [3, 3], sensor frame to raw pixels.
         sensor2ego: [4, 4], rigid.
         ego2global: [4, 4], rigid, at this camera's own exposure. Identity for a vehicle that stands still.
+        lens: how its raw images are distorted; None for straight images.
 
     Raises:
-        RigError: names the camera, the value and what was expected.
+        RigError: names the camera, the value and what was expected; the lens folds back inside of the image.
 
     Warns with `RoundedRotationWarning` where a rotation was rounded to three or four decimals, and takes the nearest
     rotation.
@@ -43,6 +45,7 @@ class Camera:
     intrinsics: Matrix
     sensor2ego: Matrix
     ego2global: Matrix
+    lens: Lens | None = None
 
     def __post_init__(self) -> None:
         for attribute in ("intrinsics", "sensor2ego", "ego2global"):
@@ -54,18 +57,35 @@ class Camera:
         _check_intrinsics(self.name, self.intrinsics)
         for what in ("sensor2ego", "ego2global"):
             object.__setattr__(self, what, _rigid(self.name, what, getattr(self, what)))
+        if self.lens is not None and self.lens.straight:
+            object.__setattr__(self, "lens", None)
+        if self.lens is not None:
+            check_inside(self.name, self.lens, self.intrinsics, self.width, self.height)
 
     def project(self, points: Matrix) -> Matrix:
         """Points of the global frame [K, 3] that it sees, as u, v (raw pixels) and depth (metres), [M, 3].
 
         Points nearer than 0.1 m along the optical axis, or outside the image, are left out.
         """
-        seen = moved(points, rigid_inverse(self.ego2global @ self.sensor2ego)) @ self.intrinsics.T
+        seen = moved(points, rigid_inverse(self.ego2global @ self.sensor2ego))
         seen = seen[seen[:, 2] > 0.1]
-        pixels = seen / seen[:, 2:]
-        pixels[:, 2] = seen[:, 2]
-        inside = (pixels[:, :2] >= -0.5) & (pixels[:, :2] < np.array([self.width, self.height]) - 0.5)
-        return pixels[inside.all(1)]
+        slopes = seen[:, :2] / seen[:, 2:]
+        if self.lens is not None:
+            slopes = self.lens.distorted(slopes)  # NaN, which is not inside, where it shows nothing
+        pixels = slopes @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
+        inside = (pixels >= -0.5) & (pixels < np.array([self.width, self.height]) - 0.5)
+        return np.column_stack([pixels, seen[:, 2]])[inside.all(1)]
+
+    def rays(self, pixels: Matrix) -> Matrix:
+        """Unit rays of the sensor frame [..., 3] that raw pixels [..., 2] (u, v) see; NaN where the lens shows nothing.
+
+        Those of a fisheye lens may look sideways or back.
+        """
+        slopes = (pixels - self.intrinsics[:2, 2]) @ np.linalg.inv(self.intrinsics[:2, :2]).T
+        if self.lens is not None:
+            return self.lens.rays(slopes)
+        ray = np.concatenate([slopes, np.ones_like(slopes[..., :1])], axis=-1)
+        return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
 
     def scaled(self, factor: float) -> "Camera":
         """The same camera with its images resized by `factor`: sizes are rounded, the first two rows of K scale."""

@@ -46,8 +46,8 @@ def frustum(variant: Variant) -> tuple[NDArray[np.float32], NDArray[np.float32]]
 def rays(calibration: Calibration, variant: Variant) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Straight lines in the key ego frame: the point of a pixel at depth d is `origin + d * direction`.
 
-    Since the image transform leaves depth alone, all D points of a pixel lie on one line; the matrices are applied to
-    6 * 704 pixels and not to 186,000 points.
+    Since the image transform and the lens leave depth alone, all D points of a pixel lie on one line; the matrices are
+    applied to 6 * 704 pixels and not to 186,000 points. NaN where a lens shows no ray, or one without a depth.
 
     Returns:
         direction [N, 3, fH*fW] per metre of depth, and origin [N, 3] in metres.
@@ -71,7 +71,11 @@ def rays(calibration: Calibration, variant: Variant) -> tuple[NDArray[np.float32
     shifted = pixels.T[None] - calibration.post_trans[:, :2, None]  # [N, 2, fH*fW]
     raw = inverse3x3(calibration.post_rot)[:, :2, :2] @ shifted  # [N, 2, fH*fW]
     homogeneous = np.concatenate([raw, np.ones_like(raw[:, :1])], axis=1)  # [N, 3, fH*fW]
-    direction = bda @ sensor2keyego[:, :3, :3] @ inverse3x3(calibration.intrinsics) @ homogeneous
+    slopes = inverse3x3(calibration.intrinsics) @ homogeneous  # [N, 3, fH*fW]
+    for of_camera, lens in zip(slopes, calibration.lenses, strict=False):
+        if lens is not None:
+            of_camera[:2] = lens.slopes(of_camera[:2].T).T
+    direction = bda @ sensor2keyego[:, :3, :3] @ slopes
     origin = sensor2keyego[:, :3, 3] @ bda.T
     return direction.astype(np.float32), origin.astype(np.float32)
 
@@ -98,7 +102,7 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
         inside &= position > -1.0
         inside &= position < grid.shape[axis]
         if grid.shape[axis] > 1:  # one bin: truncation gives 0
-            with np.errstate(invalid="ignore"):  # far outside: overwritten below
+            with np.errstate(invalid="ignore"):  # far outside, or NaN of a lens: overwritten below
                 index = position.astype(np.int32)
             cell += index * np.int32(strides[axis]) if strides[axis] > 1 else index
     np.logical_not(inside, out=inside)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.geometry.calibration import Calibration
+from occvino.geometry.lens import Lens
 from occvino.geometry.lift import OUTSIDE
 from occvino.variant import Variant
 
@@ -22,13 +23,24 @@ def cells_of_points(calibration: Calibration, variant: Variant) -> NDArray[np.in
                     pixel = np.array([column * (width - 1) / (columns - 1), row * (height - 1) / (rows - 1), depth])
                     u, v, d = undo_transform @ (pixel - calibration.post_trans[camera])
                     in_sensor = unproject @ [u * d, v * d, d]
+                    if calibration.lenses and (lens := calibration.lenses[camera]):
+                        in_sensor = _on_the_ray(lens, in_sensor)
                     in_ego = sensor2keyego[camera, :3, :3] @ in_sensor + sensor2keyego[camera, :3, 3]
                     position = (calibration.bda @ in_ego - grid.lower) / grid.step
                     cells.append(_cell(position.astype(np.float32), grid.shape))
     return np.array(cells, np.int32)
 
 
+def _on_the_ray(lens: Lens, pinhole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The point at the same depth on the ray that the lens bends to where a pinhole would have seen `pinhole`."""
+    depth = pinhole[2]
+    x, y, z = lens.rays(pinhole[None, :2] / depth)[0]
+    return np.array([x / z, y / z, 1]) * depth if z > 0 else np.full(3, np.nan)
+
+
 def _cell(position: NDArray[np.float32], shape: tuple[int, int, int]) -> int:
+    if np.isnan(position).any():
+        return OUTSIDE
     x, y, z = (int(value) for value in position)  # int() truncates, as `.long()` does
     if 0 <= x < shape[0] and 0 <= y < shape[1] and 0 <= z < shape[2]:
         return (z * shape[1] + y) * shape[0] + x

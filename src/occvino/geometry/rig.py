@@ -67,7 +67,7 @@ class Rig:
 
     @classmethod
     def load(cls, path: str | Path) -> "Rig":
-        """Read a rig from JSON: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}`.
+        """Read a rig from JSON: `{"cameras": {NAME: {width, height, intrinsics, distortion, sensor2ego, ego2global}}}`.
 
         Poses are a matrix [4, 4], `{"rotation_wxyz": [4], "translation_m": [3]}`, or a ROS pose whose fields have
         names; `ego2global` may be left out for a vehicle that stands still. Keys that begin with "_" or "comment" are
@@ -75,7 +75,7 @@ class Rig:
 
         Raises:
             RigError: the file is missing, not JSON, or a value cannot be right; `ego2global` is given for some of the
-                cameras only; the lenses distort.
+                cameras only; a lens is of an unknown model, or folds back inside of the image.
         """
         return cls(load_rig(path))
 
@@ -135,6 +135,7 @@ class Rig:
         `origin` is the `map_origin` that several frames share; this rig's own when left out.
         """
         transforms = self.image_transforms(variant)
+        lenses = tuple(camera.lens for camera in self.cameras)
         ego2global = np.array([camera.ego2global for camera in self.cameras])
         ego2global[:, :3, 3] -= self.map_origin() if origin is None else origin
         return Calibration(
@@ -144,6 +145,7 @@ class Rig:
             post_rot=np.array([np.diag([t.scale, t.scale, 1.0]) for t in transforms], np.float32),
             post_trans=np.array([[-t.crop[0], -t.crop[1], 0.0] for t in transforms], np.float32),
             bda=np.eye(3, dtype=np.float32),
+            lenses=lenses if any(lenses) else (),
         )
 
 

@@ -1,4 +1,4 @@
-"""Rigs as JSON files: `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ego2global}}}` (docs/rig.md)."""
+"""Rigs as JSON files (docs/rig.md): `{"cameras": {NAME: {width, height, intrinsics, sensor2ego, ...}}}`."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from occvino.errors import RigError, warn
 from occvino.files import from_json, to_json, write_text
 from occvino.geometry.camera import Camera
-from occvino.geometry.lens import describes_lens, refuse_distortion
+from occvino.geometry.lens_json import describes_lens, lens_of_fields, lens_to_json, refuse_lens
 from occvino.geometry.pose_json import POSE_KEYS, pose_from_json
 
 _KEYS = ("cameras", "scene", "time")
@@ -37,7 +37,7 @@ def load_rig(path: str | Path) -> tuple[Camera, ...]:
     cameras = document.get("cameras") if isinstance(document, dict) else None
     if not isinstance(cameras, dict):
         raise RigError(f'{path} holds no "cameras" object that maps camera names to their calibration')
-    refuse_distortion(str(path), document)
+    refuse_lens(str(path), document)
     _check_ego2global(cameras)
     found = tuple(_camera_from_json(name, entry) for name, entry in cameras.items())
     _warn_of_unknown(Path(path).name, document)
@@ -53,6 +53,7 @@ def save_rig(cameras: Sequence[Camera], path: str | Path) -> None:
             "intrinsics": camera.intrinsics.tolist(),
             "sensor2ego": camera.sensor2ego.tolist(),
             "ego2global": camera.ego2global.tolist(),
+            **({"distortion": lens_to_json(camera.lens)} if camera.lens else {}),
         }
         for camera in cameras
     }
@@ -63,7 +64,6 @@ def _camera_from_json(name: str, entry: Any) -> Camera:
     if not isinstance(entry, dict):
         raise RigError(f"{name}: the rig file holds {entry!r}, expected an object with {', '.join(_CAMERA_KEYS)}")
     try:
-        refuse_distortion(name, entry)
         return Camera(
             name=name,
             width=_whole(entry["width"]),
@@ -71,6 +71,7 @@ def _camera_from_json(name: str, entry: Any) -> Camera:
             intrinsics=np.asarray(entry["intrinsics"], np.float64),
             sensor2ego=pose_from_json("sensor2ego", entry["sensor2ego"]),
             ego2global=pose_from_json("ego2global", entry["ego2global"]) if "ego2global" in entry else np.eye(4),
+            lens=lens_of_fields(entry),
         )
     except RigError as error:
         raise RigError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
