@@ -62,6 +62,13 @@ Past = Annotated[
         metavar="DIR", help="Images and rig.json of a past frame, for a temporal model. Repeatable, newest first."
     ),
 ]
+Undistort = Annotated[
+    bool,
+    typer.Option(
+        "--undistort",
+        help="Straighten the images of cameras with a lens first, instead of a plan that follows the lens.",
+    ),
+]
 HashImages = Annotated[
     bool,
     typer.Option("--hash-images", help="Know images of an earlier run by what is in them, not by size and time."),

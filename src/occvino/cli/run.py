@@ -25,6 +25,7 @@ from occvino.cli.options import (
     Precision,
     StageDevices,
     Streams,
+    Undistort,
     Version,
     hint_of,
     open_dataset,
@@ -78,6 +79,7 @@ def run(
     ] = None,
     mapping: MappingName = "official",
     exif: Exif = "warn",
+    undistort: Undistort = False,
     hash_images: HashImages = False,
     as_json: Json = False,
 ) -> None:
@@ -104,6 +106,7 @@ def run(
     with steps(quiet=as_json) as progress:
         progress("loading")
         options: dict[str, Any] = {"hint": hint, "streams": streams, "cache": cache, "stages": stages_of(stage)}
+        options["undistort"] = undistort
         of_both = {"mapping": mapping, "exif": exif}
         pipeline, runs_on = _pipeline(model, device, precision, torch, variant, of_both, options)
     if images is None:
@@ -118,6 +121,7 @@ def run(
             limit=limit,
             contents=hash_images,
             of_both=of_both,
+            undistort=undistort,
             as_json=as_json,
         )
         raise typer.Exit(1 if failed else 0)
@@ -132,7 +136,8 @@ def run(
         _warn_of_missing_frames(variant or pipeline.artifact.manifest.variant, len(before))
         occupancy = pipeline(images, loaded, before)
         seen_by = get_variant(variant) if variant else pipeline.artifact.variant
-        points = shares_in_grid(loaded or pipeline.artifact.baked_rig, seen_by)
+        used = loaded or pipeline.artifact.baked_rig
+        points = shares_in_grid(used.straight() if undistort else used, seen_by)
         with atomic_file(out_dir / "labels.npz") as labels, atomic_file(out_dir / "bev.png") as picture:  # both or none
             occupancy.save(labels)
             save_picture(occupancy.picture(title=str(model.name)), picture)
@@ -155,6 +160,7 @@ def run_many(
     limit: int | None,
     contents: bool,
     of_both: Mapping[str, Any],
+    undistort: bool = False,
     as_json: bool,
 ) -> list[Labelled]:
     """Stream a data set or a folder of frames with progress, and say which failed; returns those.
@@ -166,7 +172,7 @@ def run_many(
             something else in the folder.
     """
     names, frames = _frames(pipeline, samples=samples, sequence=sequence, rig=rig, limit=limit)
-    values = made_by(pipeline.artifact, pipeline.running.computes, contents=contents, **of_both)
+    values = made_by(pipeline.artifact, pipeline.running.computes, contents=contents, undistort=undistort, **of_both)
     stored = Stored(out, values, stamp=STAMP, alone=False)
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
@@ -225,8 +231,8 @@ def _pipeline(
     if torch and variant:
         if device_name(device or "CPU") != "CPU" or hint_of(precision) is not None or any(options.values()):
             raise OccvinoError(
-                "--device, --precision, --stage, --hint, --streams and --cache are OpenVINO's, "
-                f"--torch {torch} is PyTorch's: give one or other"
+                "--device, --precision, --stage, --hint, --streams, --cache and --undistort are for OpenVINO, "
+                f"--torch {torch} is PyTorch: give one or other"
             )
         from occvino.conversion.torch_pipeline import TorchPipeline
 

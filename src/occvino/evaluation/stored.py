@@ -35,6 +35,7 @@ def made_by(
     mapping: str = "official",
     contents: bool = False,
     exif: str = "warn",
+    undistort: bool = False,
 ) -> dict[str, Any]:
     """What labels follow from, besides the frames, as plain values.
 
@@ -45,6 +46,7 @@ def made_by(
         mapping: of a panoptic model's centres.
         contents: images are known by what is in them (see `images.identity`).
         exif: as for `Pipeline`; images that are turned give other labels.
+        undistort: as for `Pipeline`.
     """
     files = json.dumps(dict(artifact.manifest.files), sort_keys=True)
     return {
@@ -55,6 +57,7 @@ def made_by(
         "images": "by content" if contents else "by size and time",
         "exif": "apply" if exif == "apply" else "as stored",
         "occvino": __version__,
+        **({"undistort": True} if undistort else {}),
     }
 
 

@@ -184,7 +184,10 @@ def _horizon(camera: Camera, scale: float, top: int, variant: Variant) -> list[D
     if abs(forward) > _SLOPING:  # no crop would bring it back
         degrees = float(np.degrees(np.arcsin(abs(forward))))
         return [Doubt(camera.name, "elevation", f"it looks {degrees:.0f} degrees {'up' if forward > 0 else 'down'}")]
-    raw = camera.intrinsics[1, 2] - camera.intrinsics[1, 1] * forward / down
+    slope = -forward / down
+    if camera.lens is not None:
+        slope = float(camera.lens.distorted(np.array([0.0, slope]))[1])
+    raw = camera.intrinsics[1, 2] + camera.intrinsics[1, 1] * slope
     rows, cut = variant.input_size[0], top
     row = raw * scale - cut
     if _MARGIN * rows <= row <= (1 - _MARGIN) * rows:

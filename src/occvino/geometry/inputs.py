@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from occvino.errors import RigError
+from occvino.errors import RigError, warn
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.columns import ColumnSizes, column_inputs
 from occvino.geometry.doubts import doubts, warn_of_doubts
-from occvino.geometry.lift import PoolingPlan, cameras_per_frame
+from occvino.geometry.lift import PoolingPlan, cameras_per_frame, without_ray
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import MISSING, Temporal, state_inputs
 from occvino.geometry.transforms import affine_inverse, inverse3x3
@@ -68,6 +68,10 @@ class Geometry:
         return GeometryCache(variant, temporal)(rigs)
 
 
+class LeftOutWarning(UserWarning):
+    """A part of a wide lens's image adds nothing, since its rays have no depth along the optical axis."""
+
+
 class GeometryCache:
     """`Geometry.of_rigs` for one network, computed again only when a rig has moved. Several threads may call it.
 
@@ -88,7 +92,23 @@ class GeometryCache:
         if last is None or last[0] != fingerprint:
             last = self._last = fingerprint, Geometry.of(calibration, self._variant, self._temporal, self._columns)
             self._warn(rigs[0], last[1].plan)
+            self._warn_of_left_out(rigs[0])
         return last[1]
+
+    def _warn_of_left_out(self, rig: Rig) -> None:
+        bent = [camera for camera in rig.cameras if camera.lens and (camera.name, "ray") not in self._told]
+        if not bent:
+            return
+        shares = without_ray(Rig(tuple(bent)).calibration(self._variant), self._variant)
+        left_out = {camera.name: share for camera, share in zip(bent, shares, strict=True) if share}
+        self._told.update((name, "ray") for name in left_out)
+        if left_out:
+            told = ", ".join(f"{share:.0%} of {name}" for name, share in left_out.items())
+            warn(
+                f"pixels that look 90 degrees and more off the optical axis, or at nothing, have no depth and are left "
+                f"out: {told}",
+                LeftOutWarning,
+            )
 
     def _warn(self, rig: Rig, plan: PoolingPlan) -> None:
         new = [each for each in doubts(rig, self._variant, plan) if (each.camera, each.kind) not in self._told]
@@ -166,7 +186,15 @@ def stereo_warps(calibration: Calibration, variant: Variant) -> NDArray[np.float
     `warp @ (u*d, v*d, d, 1)` is the homogeneous network pixel there of the network pixel (u, v) at depth d; its third
     entry is the depth there in metres. The current frame's intrinsics and image transform serve the previous image
     too, as in the official code (`gen_grid` of its depth net), whose steps are here one matrix, composed in float64.
+
+    Raises:
+        RigError: a lens distorts, and no matrix says where its pixels are.
     """
+    if any(calibration.lenses):
+        raise RigError(
+            f"{variant.name} compares the images of two frames pixel by pixel (stereo), which takes straight images: "
+            "undistort them (--undistort, or Pipeline(undistort=True))"
+        )
     cameras = cameras_per_frame(calibration, variant)
     now, before = slice(0, cameras * variant.lifted_frames), slice(cameras, None)
     sensor2global = calibration.ego2global.astype(np.float64) @ calibration.sensor2ego.astype(np.float64)

@@ -168,8 +168,8 @@ class Lens:
             moved, slope = self._bent(guess)
             good = (np.abs(moved - aim).max(-1) < _SOLVED) & (np.linalg.det(slope) > 0)
             good &= np.arctan(np.linalg.norm(guess, axis=-1)) < self.fold
-        ray = np.concatenate([guess, np.ones_like(guess[:, :1])], axis=-1)
-        return np.where(good[:, None], ray / np.linalg.norm(ray, axis=-1, keepdims=True), np.nan)
+        ray = np.concatenate([np.where(good[:, None], guess, np.nan), np.ones_like(guess[:, :1])], axis=-1)
+        return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
 
     def _radial_guess(self, aim: Matrix) -> Matrix:
         """Where the points come from if only the radial part bends: from a table, so that no fold is jumped over."""

@@ -116,6 +116,11 @@ def points_in_grid(calibration: Calibration, variant: Variant) -> NDArray[np.int
     return inside.sum(axis=1)
 
 
+def without_ray(calibration: Calibration, variant: Variant) -> NDArray[np.float64]:
+    """Of each camera [N], which share (0..1) of its feature pixels has no ray with a depth, because of its lens."""
+    return np.isnan(rays(calibration, variant)[0][:, 0]).mean(axis=1)
+
+
 def cameras_per_frame(calibration: Calibration, variant: Variant) -> int:
     """N, where a calibration holds the cameras of all the frames that the variant takes.
 

@@ -103,6 +103,10 @@ class Rig:
         """The same rig for images that were resized by `factor`."""
         return Rig(tuple(camera.scaled(factor) for camera in self.cameras))
 
+    def straight(self) -> "Rig":
+        """The rig of the images after they were undistorted: the same cameras without lenses."""
+        return Rig(tuple(replace(camera, lens=None) for camera in self.cameras))
+
     def select(self, names: Iterable[str]) -> "Rig":
         """The rig of the named cameras, in that order.
 

@@ -20,6 +20,7 @@ from occvino.images.decode import jpeg_decoder
 from occvino.images.exif import Exif, exif_of
 from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig, image_inputs, with_past
+from occvino.images.undistort import undistorted
 from occvino.renamed import renamed_keywords
 from occvino.runtime.compiled import Compiled, refuse_choices
 from occvino.runtime.cut import cut_at_images
@@ -63,11 +64,13 @@ class Pipeline:
         limits: how far apart two successive frames of a stream may be before the past is forgotten.
         exif: what to do about images that EXIF says are stored turned: use them as stored and "warn", as the official
             loader does without a word; "apply" it; or "ignore" it.
+        undistort: straighten the images of cameras with a lens on the host first (extra `undistort`), and use the rig
+            without lenses. Else they go in as they are, and the plan follows the lens (docs/your-cameras.md).
 
     Several threads may call one object, unless it is a stream: that takes all its frames from one thread.
 
     Raises:
-        ArtifactError: the folder is incomplete or altered.
+        ArtifactError: the folder is incomplete or altered, or takes images that cannot be undistorted.
         DeviceError: a device cannot be had, or does otherwise than was asked for.
         OccvinoError: there is no such mapping or `exif`, or a mapping was asked for and the model finds no instances.
     """
@@ -86,9 +89,17 @@ class Pipeline:
         mapping: str = "official",
         limits: Limits | None = None,
         exif: str = "warn",
+        undistort: bool = False,
     ) -> None:
         self._exif: Exif = exif_of(exif)
         self.artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        self._undistort = undistort
+        takes = self.artifact.manifest.image_input
+        if undistort and takes and takes.layout != "rgb":
+            raise ArtifactError(
+                f"{self.artifact.path} takes images of {takes}, and only images in RGB are undistorted: convert with "
+                "--image-layout rgb"
+            )
         self._mapping = Mapping.named(mapping, self.artifact.variant)
         check_release(ov.__version__)
         settings = Settings(precision, threads, hint, streams, cache)
@@ -200,7 +211,11 @@ class Pipeline:
         if rig is None:
             raise ArtifactError(f"{self.artifact.path} takes the calibration as an input: give the rig of these images")
         variant, takes = self.artifact.variant, self.artifact.manifest.image_input
-        seen = with_past(frame.images, rig, frame.past, variant.frames)
+        images, past = frame.images, frame.past
+        if self._undistort:
+            images, rig = undistorted(images, rig, pool, self._exif)
+            past = past if self.memory else [undistorted(*before, pool, self._exif) for before in past]
+        seen = with_past(images, rig, past, variant.frames)
         earlier: tuple[Prepared, ...] = ()
         if self.memory is not None:  # a stream has the past; where the caller gives past frames, these are run first
             earlier = tuple(self.prepare(Frame(*before), pool) for before in reversed(frame.past))

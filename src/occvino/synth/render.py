@@ -23,6 +23,8 @@ _FAR = 260.0
 """Nothing is seen beyond this, metres."""
 _SHADOW_REACH = 45.0
 GROUND, NOTHING = -1, -2
+_DARK = -2
+"""Surface where a lens shows nothing; that of the sky is -1."""
 """What `_trace` gives in place of a solid's index."""
 
 
@@ -252,9 +254,27 @@ def _colour(
 
 
 @compiled
+def _look(
+    rays: NDArray[np.float64], bent: NDArray[np.float64], u: int, v: int, sub: int, d: NDArray[np.float64]
+) -> bool:
+    """The unit ray of a pixel (`sub` 0) or of a quarter of it (1 to 4), into `d`; False where the lens shows none."""
+    x, y, z = float(u), float(v), 1.0
+    if bent.shape[0]:
+        x, y, z = bent[sub, v, u, 0], bent[sub, v, u, 1], bent[sub, v, u, 2]
+    elif sub:
+        x += -0.25 + 0.5 * ((sub - 1) % 2)
+        y += -0.25 + 0.5 * ((sub - 1) // 2)
+    for k in range(3):
+        d[k] = rays[k, 0] * x + rays[k, 1] * y + rays[k, 2] * z
+    d /= np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
+    return not np.isnan(d[0])
+
+
+@compiled
 def _image(
     origin: NDArray[np.float64],
     rays: NDArray[np.float64],
+    bent: NDArray[np.float64],
     light: NDArray[np.float64],
     colour: NDArray[np.float32],
     material: NDArray[np.uint8],
@@ -269,7 +289,9 @@ def _image(
 ) -> Any:
     """Colours and distances; pixels at the border of two surfaces are averaged over four more rays.
 
-    `rays` [3, 3] maps homogeneous pixels to global directions whose length along the optical axis is 1.
+    `rays` [3, 3] maps homogeneous pixels to global directions whose length along the optical axis is 1. `bent`
+    [5, height, width, 3] are the homogeneous pixels at which a pinhole would see what each pixel and its four quarters
+    see through a lens; [0, ...] for a pinhole.
     """
     image = np.empty((height, width, 3), np.float64)
     distance = np.empty((height, width), np.float32)
@@ -278,10 +300,9 @@ def _image(
     out, d, scratch = np.empty(3), np.empty(3), np.empty((2, 3))
     for v in range(height):
         for u in range(width):
-            for k in range(3):
-                d[k] = rays[k, 0] * u + rays[k, 1] * v + rays[k, 2]
-            length = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
-            d /= length
+            if not _look(rays, bent, u, v, 0, d):
+                distance[v, u], surface[v, u], image[v, u] = np.inf, _DARK, 0.0
+                continue
             t, surface[v, u] = _colour(
                 origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops
             )
@@ -297,11 +318,9 @@ def _image(
                 or (v + 1 < height and surface[v + 1, u] != here)
             ):
                 continue
-            for sub in range(4):
-                x, y = u - 0.25 + 0.5 * (sub % 2), v - 0.25 + 0.5 * (sub // 2)
-                for k in range(3):
-                    d[k] = rays[k, 0] * x + rays[k, 1] * y + rays[k, 2]
-                d /= np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
+            for sub in range(1, 5):
+                if not _look(rays, bent, u, v, sub, d):
+                    continue  # dark, as beside a fisheye's circle
                 _colour(
                     origin, d, pixel, scratch, out, light, colour, material, geometry, tags, frame, starts, items, tops
                 )
@@ -318,7 +337,7 @@ def render(
     Args:
         solids: in the global frame, at the camera's time.
         light: of the scene.
-        camera: any size; the noise of its sensor follows from `seed`.
+        camera: any size and lens; the noise of its sensor follows from `seed`. Black where its lens shows nothing.
         seed: of the sensor noise.
 
     Returns:
@@ -329,6 +348,7 @@ def render(
     image, distance = _image(
         np.ascontiguousarray(sensor2global[:3, 3]),
         rays,
+        _bent(camera),
         light.values,
         solids.shapes.colour,
         solids.ground.material,
@@ -339,6 +359,15 @@ def render(
     image = np.clip(image * light.tint, 0, None) ** light.gamma
     image += np.random.default_rng(seed).normal(0, light.noise, image.shape[:2])[..., None]
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8), distance
+
+
+def _bent(camera: Camera) -> Matrix:
+    if camera.lens is None:
+        return np.empty((0, 0, 0, 3))
+    u, v = np.meshgrid(np.arange(camera.width, dtype=np.float64), np.arange(camera.height, dtype=np.float64))
+    quarters = [(0, 0), *((x, y) for y in (-0.25, 0.25) for x in (-0.25, 0.25))]
+    pixels = np.stack([np.stack([u + x, v + y], axis=-1) for x, y in quarters])  # [5, height, width, 2]
+    return camera.rays(pixels) @ camera.intrinsics.T
 
 
 @compiled

@@ -184,9 +184,14 @@ def camera_mask(semantics: Volume, cameras: Sequence[Camera], ego2global: Matrix
 
     A free voxel is seen when nothing stands between its centre and the camera, an occupied one when that holds for the
     centre of one of its faces. `ego2global` is the pose of the frame that the labels are in.
+
+    Raises:
+        ValueError: a lens distorts, of which this knows nothing.
     """
     occupied, seen = semantics != FREE, np.zeros(semantics.shape, np.uint8)
     for camera in cameras:
+        if camera.lens is not None:
+            raise ValueError(f"{camera.name}: the mask of a camera with a lens is not made here")
         sensor2ego = rigid_inverse(ego2global) @ camera.ego2global @ camera.sensor2ego
         voxel2ego = np.diag([*grid.step, 1.0])
         voxel2ego[:3, 3] = grid.lower
