@@ -176,7 +176,11 @@ def test_one_warning_names_cameras_shares_and_what_to_check(placed):
     assert len(told) == 1
     assert told[0].filename == __file__
     message = str(told[0].message)
-    for words in ("CAM_BACK: 7% of its points are in the grid (usual: 81%)", "looks 90 degrees up", "Check sensor2ego"):
+    for words in (
+        "CAM_BACK: 7% of its points are in the grid (usual: 81%)",
+        "looks 90 degrees up",
+        "likely: sensor2ego is that of a body frame",
+    ):
         assert words in message
     assert "CAM_FRONT" not in message
 

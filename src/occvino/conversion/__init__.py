@@ -26,6 +26,7 @@ from occvino.geometry.columns import column_inputs
 from occvino.geometry.doubts import doubts, warn_of_doubts
 from occvino.geometry.image_transform import ImageTransform, parse_crop
 from occvino.geometry.inputs import Geometry
+from occvino.geometry.mistakes import mistakes
 from occvino.geometry.rig import MAX_CAMERAS, Rig
 from occvino.geometry.temporal import Temporal, check_form
 from occvino.images.layout import ImageInput
@@ -100,7 +101,8 @@ def convert(
     names = _camera_names(variant, rig, cameras)
     rig = rig.select(names) if rig else None
     if rig and not bake_calibration:  # baking makes a plan, which tells more
-        warn_of_doubts(doubts(rig, variant))
+        found = doubts(rig, variant)
+        warn_of_doubts(found, mistakes(rig, found))
     if image_input:
         image_input.check_orientation([(camera.height, camera.width) for camera in rig.cameras] if rig else [])
         ImageTransform.for_test(image_input.size, variant.input_size, variant.crop)  # refuses those too flat

@@ -11,6 +11,7 @@ from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError, RigError, warn
 from occvino.files import from_json
 from occvino.geometry.rig import Rig
+from occvino.geometry.seconds import other_unit
 from occvino.images.inputs import ImagesAndRig
 from occvino.runtime import Frame
 
@@ -111,6 +112,8 @@ def _frame(path: Path, rig: Rig | None) -> Frame | OccvinoError:
             raise RigError(f'{path / RIG}: "scene" is {scene!r}, expected a name')
         if not isinstance(time, float | int | None) or isinstance(time, bool):
             raise RigError(f'{path / RIG}: "time" is {time!r}, expected seconds')
+        if time is not None and (unit := other_unit(time)):
+            raise RigError(f'{path / RIG}: "time" is {time!r}: {unit}')
         return Frame(path, found, scene=scene, time=time)
     except OccvinoError as error:
         return error

@@ -14,6 +14,11 @@ _ROTATION_TOLERANCE = 1e-4
 _ROUNDED = 2e-3
 """How far one that was rounded to three decimals may be off: half a unit in each entry, times two, times sqrt(3)."""
 
+_CENTRED = 0.8, 1.25
+"""Twice the principal point's column over the width. Lenses are centred to a few percent."""
+_SAME_FACTOR = 0.35
+"""How far rows and columns may differ where the intrinsics are of another resolution: rows are often cropped."""
+
 
 class RoundedRotationWarning(UserWarning):
     """A rotation was given with so few decimals that it had to be made orthonormal again."""
@@ -98,6 +103,21 @@ class Camera:
             height=height,
             intrinsics=np.diag([width / self.width, height / self.height, 1.0]) @ self.intrinsics,
         )
+
+
+def off_centre(camera: Camera) -> str:
+    """What is to be said of a principal point far from the middle of the image's width; empty for a usual one.
+
+    The intrinsics are then those of larger or smaller images, or of images before they were cropped.
+    """
+    (x, y), (width, height) = camera.intrinsics[:2, 2], (camera.width, camera.height)
+    across, down = 2 * x / width, 2 * y / height
+    if _CENTRED[0] <= across <= _CENTRED[1]:
+        return ""
+    words = f"the principal point ({x:.0f}, {y:.0f}) is far from the middle of the {width}x{height} image"
+    if abs(down / across - 1) < _SAME_FACTOR:
+        words += f": the intrinsics look like those of images of about {width * across:.0f}x{height * across:.0f}"
+    return words
 
 
 def _check_intrinsics(name: str, k: Matrix) -> None:

@@ -5,14 +5,14 @@ Every sign is a measurement, told with its value. They are looked for when a pla
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from occvino.errors import warn
 from occvino.geometry.calibration import Calibration
-from occvino.geometry.camera import Camera
+from occvino.geometry.camera import Camera, off_centre
 from occvino.geometry.lift import PoolingPlan, points_in_grid
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import Matrix, motion_between, pose
@@ -32,6 +32,8 @@ _SLOPING = 0.5
 """Sine of 30 degrees: the horizon is at the edge of a usual image then."""
 _MARGIN = 1 / 8
 """Of the network's rows, above or below the horizon."""
+_SIDEWAYS, _ASIDE = 0.15, 0.04
+"""Sine of 9 degrees; metres between two cameras that look the same way."""
 _FOCAL, _HORIZON = 0.79, 0.29
 """What nuScenes cameras have as the models see them: focal length over width, row of the horizon over height."""
 _SIDES = {"left": (0, 1), "right": (0, -1), "front": (1, 0), "back": (-1, 0), "rear": (-1, 0)}
@@ -80,27 +82,60 @@ def doubts(rig: Rig, variant: Variant, plan: PoolingPlan | None = None) -> list[
     """All signs that the rig of a frame is wrong; `plan`: of that frame and those before it, if it was made."""
     found: list[Doubt] = []
     typical = _medoid(rig)
+    against = {doubt.camera: doubt for doubt in swapped(rig)}
     for index, (camera, transform) in enumerate(zip(rig.cameras, rig.image_transforms(variant), strict=True)):
-        if plan and plan.kept:  # an empty plan has its own warning
+        if plan and plan.kept:  # an empty plan is an error of its own
             found += _few_points(camera, plan.kept_of[index] / variant.points_per_camera, variant)
-        found += _out_of_place(camera, rig.cameras[typical])
-        found += _direction(camera)
-        found += _horizon(camera, transform.scale, transform.crop[1], variant)
+        found += _apart(camera, rig.cameras[typical])
+        own = doubts_of_camera(camera)
+        found += own
+        if camera.name in against and not any(doubt.kind == "name" for doubt in own):
+            found.append(against[camera.name])
+        if not any(doubt.kind in ("elevation", "roll") for doubt in own):
+            found += _horizon(camera, transform.scale, transform.crop[1], variant)
     return found
 
 
-def warn_of_doubts(found: Sequence[Doubt]) -> None:
-    """One `DoubtfulRigWarning` for all of them, with what to check; none if there are none."""
+def doubts_of_rig(rig: Rig) -> list[Doubt]:
+    """The signs that need no model: places, directions, names and intrinsics."""
+    typical = rig.cameras[_medoid(rig)]
+    own = [doubt for camera in rig.cameras for doubt in (*_apart(camera, typical), *doubts_of_camera(camera))]
+    named = {doubt.camera for doubt in own if doubt.kind == "name"}
+    return own + [doubt for doubt in swapped(rig) if doubt.camera not in named]
+
+
+def doubts_of_camera(camera: Camera) -> list[Doubt]:
+    """The signs of one camera alone, whatever the vehicle's pose."""
+    return [*_place(camera), *_direction(camera), *_centre(camera)]
+
+
+def warn_of_doubts(found: Sequence[Doubt], likely: Sequence[object] = ()) -> None:
+    """One `DoubtfulRigWarning` for all of them, with what to check; none if there are none.
+
+    Args:
+        found: by `doubts`.
+        likely: the mistakes that explain them (`mistakes.mistakes`), which then take the place of general advice.
+    """
     if not found:
         return
+    words = f"doubts about the rig: labels would be wrong and look plausible{told_doubts(found)}\n"
+    warn(words + (told_mistakes(likely) or _advice(found)), DoubtfulRigWarning)
+
+
+def told_mistakes(likely: Sequence[object]) -> str:
+    """The likely mistakes in a sentence each; empty if there are none."""
+    return "\n".join(f"{'or' if index else 'likely'}: {mistake}" for index, mistake in enumerate(likely))
+
+
+def told_doubts(found: Sequence[Doubt]) -> str:
+    """A line for each camera, those of which the same is said in one; each begins with a line break."""
     by_camera: dict[str, list[str]] = {}
     for doubt in found:
         by_camera.setdefault(doubt.camera, []).append(doubt.words)
     by_words: dict[str, list[str]] = {}
     for camera, words in by_camera.items():
         by_words.setdefault("; ".join(words), []).append(camera)
-    told = "".join(f"\n  {', '.join(cameras)}: {words}" for words, cameras in by_words.items())
-    warn(f"doubts about the rig: labels would be wrong and look plausible{told}\n{_advice(found)}", DoubtfulRigWarning)
+    return "".join(f"\n  {', '.join(cameras)}: {words}" for words, cameras in by_words.items())
 
 
 def _advice(found: Sequence[Doubt]) -> str:
@@ -119,11 +154,17 @@ def _advice(found: Sequence[Doubt]) -> str:
 
 
 def _few_points(camera: Camera, share: float, variant: Variant) -> list[Doubt]:
-    usual = usual_share(variant)
+    usual = min(usual_share(variant), _own_share(camera, variant))
     if share >= FEW * usual:
         return []
     words = f"{share:.0%} of its points are in the grid (usual: {usual:.0%}), so it adds hardly anything"
     return [Doubt(camera.name, "points", words)]
+
+
+def _own_share(camera: Camera, variant: Variant) -> float:
+    """The share (0..1) that the camera would have at the place of a usual one: a wide lens has fewer points near."""
+    level = replace(camera, sensor2ego=pose([0.5, -0.5, 0.5, -0.5], [0, 0, 1.5]), ego2global=np.eye(4))
+    return shares_in_grid(Rig((level,)), variant)[camera.name]
 
 
 def _medoid(rig: Rig) -> int:
@@ -132,19 +173,48 @@ def _medoid(rig: Rig) -> int:
     return int(np.linalg.norm(places[:, None] - places, axis=2).sum(1).argmin())
 
 
-def _out_of_place(camera: Camera, typical: Camera) -> list[Doubt]:
-    found: list[Doubt] = []
+def _apart(camera: Camera, typical: Camera) -> list[Doubt]:
     metres, degrees = motion_between(typical.ego2global, camera.ego2global)
-    if metres > _APART[0] or degrees > _APART[1]:
-        words = f"its ego2global is {metres:.0f} m and {degrees:.0f} degrees from that of {typical.name}"
-        found.append(Doubt(camera.name, "ego2global", words))
+    if metres <= _APART[0] and degrees <= _APART[1]:
+        return []
+    words = f"its ego2global is {metres:.0f} m and {degrees:.0f} degrees from that of {typical.name}"
+    return [Doubt(camera.name, "ego2global", words)]
+
+
+def _place(camera: Camera) -> list[Doubt]:
     place = camera.sensor2ego[:3, 3]
     distance, (low, high) = float(np.linalg.norm(place)), _HEIGHTS
     if distance > _FAR:
-        found.append(Doubt(camera.name, "far", f"sensor2ego puts it {distance:.0f} m from the ego origin"))
-    elif not low <= place[2] <= high:
+        return [Doubt(camera.name, "far", f"sensor2ego puts it {distance:.0f} m from the ego origin")]
+    if not low <= place[2] <= high:
         where = f"{abs(place[2]):.1f} m {'below' if place[2] < 0 else 'above'} the ground"
-        found.append(Doubt(camera.name, "height", f"sensor2ego puts it {where}"))
+        return [Doubt(camera.name, "height", f"sensor2ego puts it {where}")]
+    return []
+
+
+def _centre(camera: Camera) -> list[Doubt]:
+    words = off_centre(camera)
+    return [Doubt(camera.name, "centre", words)] if words else []
+
+
+def swapped(rig: Rig) -> list[Doubt]:
+    """Pairs of cameras whose names differ in left and right alone, and which look, or sit, the other way round."""
+    by_words = {tuple(re.findall("[a-z0-9]+", camera.name.lower())): camera for camera in rig.cameras}
+    found: list[Doubt] = []
+    for words, left in by_words.items():
+        right = by_words.get(tuple("right" if word == "left" else word for word in words))
+        if "left" not in words or right is None:
+            continue
+        looks = left.sensor2ego[1, 2], right.sensor2ego[1, 2]  # to the left, of the unit vector
+        apart = left.sensor2ego[1, 3] - right.sensor2ego[1, 3]  # metres to the left
+        if looks[0] < -_SIDEWAYS and looks[1] > _SIDEWAYS:
+            told = "it looks to the {side}, and {other} to the {opposite}"
+        elif max(map(abs, looks)) < _SIDEWAYS and apart < -_ASIDE:
+            told = "it sits to the {side} of {other}"
+        else:
+            continue
+        found.append(Doubt(left.name, "name", told.format(side="right", other=right.name, opposite="left")))
+        found.append(Doubt(right.name, "name", told.format(side="left", other=left.name, opposite="right")))
     return found
 
 
@@ -177,21 +247,21 @@ def _against_name(name: str, forward: Matrix) -> str | None:
 
 
 def _horizon(camera: Camera, scale: float, top: int, variant: Variant) -> list[Doubt]:
-    """Where the horizon is in the middle column of what the network sees, for cameras that are about level."""
+    """Where the horizon is in the middle column of what the network sees, for cameras that are not too steep."""
     down, forward = camera.sensor2ego[2, 1], camera.sensor2ego[2, 2]
     if down > -0.5:
         return []
-    if abs(forward) > _SLOPING:  # no crop would bring it back
-        degrees = float(np.degrees(np.arcsin(abs(forward))))
-        return [Doubt(camera.name, "elevation", f"it looks {degrees:.0f} degrees {'up' if forward > 0 else 'down'}")]
     slope = -forward / down
     if camera.lens is not None:
         slope = float(camera.lens.distorted(np.array([0.0, slope]))[1])
-    raw = camera.intrinsics[1, 2] + camera.intrinsics[1, 1] * slope
     rows, cut = variant.input_size[0], top
-    row = raw * scale - cut
+    row = (camera.intrinsics[1, 2] + camera.intrinsics[1, 1] * slope) * scale - cut
     if _MARGIN * rows <= row <= (1 - _MARGIN) * rows:
         return []
+    if abs(forward) > _SLOPING:  # no crop would bring it back
+        degrees = float(np.degrees(np.arcsin(abs(forward))))
+        where = f"it looks {degrees:.0f} degrees {'up' if forward > 0 else 'down'}"
+        return [Doubt(camera.name, "horizon", f"{where}, and the horizon is outside of what the network sees")]
     below = int(camera.height * scale) - cut - rows
     words = (
         f"the horizon is in row {row:.0f} of the {rows} that the network sees (usual: {_HORIZON * rows:.0f}), "

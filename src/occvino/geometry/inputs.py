@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from occvino.errors import RigError, warn
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.columns import ColumnSizes, column_inputs
-from occvino.geometry.doubts import doubts, warn_of_doubts
+from occvino.geometry.doubts import doubts, told_doubts, told_mistakes, warn_of_doubts
 from occvino.geometry.lift import PoolingPlan, cameras_per_frame, without_ray
+from occvino.geometry.mistakes import mistakes
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import MISSING, Temporal, state_inputs
 from occvino.geometry.transforms import affine_inverse, inverse3x3
@@ -60,10 +61,11 @@ class Geometry:
     def of_rigs(cls, rigs: Sequence[Rig], variant: Variant, temporal: Temporal = "batch") -> "Geometry":
         """From the rigs of all frames, newest first. Other modules call this and compose no matrices themselves.
 
-        Warns with `DoubtfulRigWarning` where the newest rig can hardly be right.
+        Warns with `DoubtfulRigWarning` where the newest rig can hardly be right, and says what was likely mistaken.
 
         Raises:
-            RigError: there is not one rig for each frame of the variant, or the rigs have different cameras.
+            RigError: there is not one rig for each frame of the variant, the rigs have different cameras, or no point
+                that they see is in the grid.
         """
         return GeometryCache(variant, temporal)(rigs)
 
@@ -111,9 +113,14 @@ class GeometryCache:
             )
 
     def _warn(self, rig: Rig, plan: PoolingPlan) -> None:
-        new = [each for each in doubts(rig, self._variant, plan) if (each.camera, each.kind) not in self._told]
+        found = doubts(rig, self._variant, plan)
+        if not plan.kept:
+            told = told_mistakes(mistakes(rig, found)) or told_doubts(found)
+            raise RigError(f"no point that the cameras see is in the grid of {self._variant.name}: {told.lstrip()}")
+        new = [each for each in found if (each.camera, each.kind) not in self._told]
         self._told.update((each.camera, each.kind) for each in new)
-        warn_of_doubts(new)
+        if new:
+            warn_of_doubts(new, mistakes(rig, found))
 
 
 def beside_plan(

@@ -10,7 +10,7 @@ import numpy as np
 
 from occvino.errors import RigError, warn
 from occvino.geometry.calibration import Calibration
-from occvino.geometry.camera import Camera
+from occvino.geometry.camera import Camera, off_centre
 from occvino.geometry.image_transform import ImageTransform
 from occvino.geometry.rig_json import load_rig, save_rig
 from occvino.geometry.rig_nuscenes import cameras_of_sample
@@ -162,11 +162,13 @@ def _transform_of(camera: Camera, variant: Variant) -> ImageTransform:
     left, top, right, bottom = transform.crop
     if left <= x * transform.scale <= right and top <= y * transform.scale <= bottom:
         return transform
+    away = off_centre(camera)
     if not (0 <= x <= camera.width and 0 <= y <= camera.height):
+        away = f"the principal point ({x:.0f}, {y:.0f}) is outside of the {camera.width}x{camera.height} image"
+    if away:
         raise RigError(
-            f"{camera.name}: the principal point ({x:.0f}, {y:.0f}) is outside of the {camera.width}x{camera.height} "
-            "image: are the intrinsics those of images of another size? Give width, height and intrinsics of the same "
-            "images; Rig.scaled changes them together"
+            f"{camera.name}: {away}: are the intrinsics those of images of another size? Give width, height and "
+            "intrinsics of the same images; Rig.scaled changes them together"
         )
     raise RigError(
         f"{camera.name}: the crop {variant.crop!r} keeps the rows {top} to {bottom} of the image resized to "

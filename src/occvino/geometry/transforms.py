@@ -30,6 +30,21 @@ def rotation_from_quaternion(wxyz: ArrayLike) -> Matrix:
     )
 
 
+def quaternion_from_rotation(rotation: Matrix) -> list[float]:
+    """(w, x, y, z) of a rotation [3, 3], by the eigenvector of Bar-Itzhack's symmetric 4x4 matrix (2000)."""
+    (a, b, c), (d, e, f), (g, h, i) = rotation
+    k = np.array(
+        [
+            [a - e - i, b + d, c + g, h - f],
+            [b + d, e - a - i, f + h, c - g],
+            [c + g, f + h, i - a - e, d - b],
+            [h - f, c - g, d - b, a + e + i],
+        ]
+    )
+    x, y, z, w = np.linalg.eigh(k)[1][:, -1]
+    return [float(v) * (1.0 if w >= 0 else -1.0) for v in (w, x, y, z)]
+
+
 def pose(rotation_wxyz: ArrayLike, translation: ArrayLike) -> Matrix:
     """Rigid transform [4, 4] from a quaternion (w, x, y, z) and a translation in metres."""
     shift = np.asarray(translation, np.float64)

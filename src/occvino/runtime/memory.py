@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from occvino.artifact import Artifact
 from occvino.errors import FrameError, warn
 from occvino.geometry.rig import Rig, warn_of_unknown_poses
+from occvino.geometry.seconds import other_unit
 from occvino.geometry.temporal import MISSING, Temporal, past_frames_kept, state_inputs, state_shapes
 from occvino.geometry.transforms import motion_between
 from occvino.variant import Variant
@@ -139,10 +140,12 @@ class Memory:
         says where the vehicle was.
 
         Raises:
-            FrameError: the time is not a finite number.
+            FrameError: the time is not a finite number, or not in seconds.
         """
         if time is not None and not math.isfinite(time):
             raise FrameError(f"time={time}: expected seconds on any running clock, or no time at all")
+        if time is not None and (unit := other_unit(time)):
+            raise FrameError(f"time={time:.0f}: {unit}")
         event, message = (None, "") if follows and self._past else self._event(rig, scene, time)
         past = self._past if event in (None, "dropped") else ()
         if past:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from occvino.files import write_text
-from occvino.geometry.transforms import Matrix
+from occvino.geometry.transforms import Matrix, quaternion_from_rotation
 from occvino.synth.actors import Actor
 from occvino.synth.rig import SensorSet
 
@@ -54,21 +54,6 @@ Records = dict[str, list[Record]]
 def token(*parts: object) -> str:
     """A 32-digit token that depends on the parts only."""
     return hashlib.md5("/".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
-
-
-def quaternion(rotation: Matrix) -> list[float]:
-    """(w, x, y, z) of a rotation [3, 3], by the eigenvector of Bar-Itzhack's symmetric 4x4 matrix (2000)."""
-    (a, b, c), (d, e, f), (g, h, i) = rotation
-    k = np.array(
-        [
-            [a - e - i, b + d, c + g, h - f],
-            [b + d, e - a - i, f + h, c - g],
-            [c + g, f + h, i - a - e, d - b],
-            [h - f, c - g, d - b, a + e + i],
-        ]
-    )
-    x, y, z, w = np.linalg.eigh(k)[1][:, -1]
-    return [float(v) * (1.0 if w >= 0 else -1.0) for v in (w, x, y, z)]
 
 
 def common_records(*, seed: int) -> Records:
@@ -117,7 +102,7 @@ class SceneRecords:
                 "token": token(*self.key, "calibrated", channel),
                 "sensor_token": token("sensor", channel),
                 "translation": sensor2ego[:3, 3].tolist(),
-                "rotation": quaternion(sensor2ego[:3, :3]),
+                "rotation": quaternion_from_rotation(sensor2ego[:3, :3]),
                 "camera_intrinsic": intrinsic,
             }
         )
@@ -141,7 +126,7 @@ class SceneRecords:
             {
                 "token": own,
                 "timestamp": timestamp,
-                "rotation": quaternion(ego2global[:3, :3]),
+                "rotation": quaternion_from_rotation(ego2global[:3, :3]),
                 "translation": ego2global[:3, 3].tolist(),
             }
         )
