@@ -21,7 +21,7 @@ _MIRRORED = np.diag([1.0, -1.0, 1.0, 1.0])
 _LEVEL = float(np.sin(np.radians(50))), float(np.sin(np.radians(25)))
 """How far a camera may look up or down, and be rolled, to count as cured."""
 _STEEP, _NEARLY_LEVEL = float(np.sin(np.radians(20))), float(np.sin(np.radians(12)))
-_OF_EXTRINSICS = ("points", "far", "height", "elevation", "roll", "name")
+_OF_EXTRINSICS = ("far", "height", "elevation", "roll", "name")
 _WHOLE_DEGREES = 1e-4
 """Radians that an angle may be off one of whole degrees: such angles were typed."""
 
