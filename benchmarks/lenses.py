@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.compilers import put_between
 from benchmarks.harness import RESULTS, save
+from benchmarks.markdown import load, table
 from occvino.conversion import convert
 from occvino.geometry.camera import Camera
 from occvino.geometry.lens import Lens
@@ -119,6 +121,17 @@ def main() -> None:
         print(done, json.dumps(figures), flush=True)
     save("lenses", {name: {"lens": OPTICS[name].words, "frames": done, "miou": figures[name]} for name in OPTICS})
     print(f"wrote {RESULTS / 'lenses.json'}")
+    page()
+
+
+def page() -> None:
+    """The table of docs/your-cameras.md."""
+    found = load("lenses")
+    heads = ["lens", "straight images", "distorted, lens in the plan", "distorted, lens ignored", "undistorted"]
+    rows = [[of["lens"], *(f"{100 * of['miou'][way]:.2f}" for way in WAYS)] for of in (found[name] for name in OPTICS)]
+    put_between(
+        Path("docs/your-cameras.md"), "<!-- made by benchmarks/lenses.py -->", "<!-- end -->", [table(heads, rows)]
+    )
 
 
 if __name__ == "__main__":
