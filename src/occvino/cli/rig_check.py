@@ -34,8 +34,8 @@ def check(
 ) -> None:
     """Look for mistakes in a rig, and draw what it says into its images.
 
-    Exit code 1 if there are doubts. The picture shows in ten seconds whether the calibration is right: rings lie flat on
-    the road, the white lines run along the lane, and the blue line is the horizon.
+    Exit code 1 if there are doubts. The picture shows in ten seconds whether the calibration is right: rings lie
+    flat on the road, the white lines run along the lane, and the blue line is the horizon.
 
     Example: occvino rig check rig.json --images frame --out check.png
     """
