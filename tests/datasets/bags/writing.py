@@ -173,7 +173,9 @@ def write_bag(path: Path, events: Iterable[Event], storage: str = "mcap") -> Pat
     return path
 
 
-def _write(writer: Any, events: list[Event], store: Any, serialize: Callable[..., Any], options: dict[str, Any]) -> None:
+def _write(
+    writer: Any, events: list[Event], store: Any, serialize: Callable[..., Any], options: dict[str, Any]
+) -> None:
     connections: dict[str, Any] = {}
     for event in events:
         msgtype = TYPES[event.kind]
