@@ -128,13 +128,20 @@ def run(
     if len(sources) != 1:
         found = " and ".join(sources) or "none"
         raise OccvinoError(f"give one of --images, --sequence, --dataset and --bag, not {found}")
-    of_bag = {"topics": topic, "infos": camera_info, "window": window, "base_link": base_link}
-    of_bag |= {"fixed_frame": fixed_frame, "odometry": odometry, "base_pose": base_pose, "pose_gap": pose_gap}
-    about = bag_options(**of_bag, scene_gap=scene_gap, rig=rig) if bag else None
-    if about is None and (topic or camera_info or odometry or fixed_frame or base_pose or window or out_bag):
-        raise OccvinoError(
-            "--topic, --camera-info, --window, --fixed-frame, --odometry, --base-pose and --out-bag go with --bag"
-        )
+    about = bag_options(
+        topic,
+        camera_info,
+        window=window,
+        base_link=base_link,
+        fixed_frame=fixed_frame,
+        odometry=odometry,
+        base_pose=base_pose,
+        pose_gap=pose_gap,
+        scene_gap=scene_gap,
+        rig=rig if bag else None,
+    )
+    if bag is None and any((topic, camera_info, window, fixed_frame, odometry, base_pose, out_bag)):
+        raise OccvinoError("--topic, --window, --fixed-frame, --out-bag and the like go with --bag")
     check_output(out_dir, dataset=dataset, sequence=sequence)
     if dataset is None and (version or infos):
         raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
@@ -147,7 +154,7 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        if bag is not None and about is not None:
+        if bag is not None:
             done = run_bag(
                 pipeline, bag, out_dir, about, out_bag=out_bag, limit=limit, of_both=of_both, as_json=as_json
             )

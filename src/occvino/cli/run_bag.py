@@ -41,6 +41,7 @@ def run_bag(
     """
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
+    _check_outputs(bag, out, out_bag)
     check_takes_bags(pipeline)
     options = _with_baked_rig(pipeline, options)
     failed: list[LabelledMoment] = []
@@ -68,6 +69,13 @@ def run_bag(
             broken = str(error)
     _tell(pipeline, stream, out, out_bag, labelled, failed, broken, as_json=as_json)
     return not failed and not broken
+
+
+def _check_outputs(bag: Path, out: Path, out_bag: Path | None) -> None:
+    """Nothing is written into the bag that is read, or over it."""
+    for option, path in {"--out": out, "--out-bag": out_bag}.items():
+        if path is not None and bag.resolve() in (path.resolve(), *path.resolve().parents):
+            raise OccvinoError(f"{option} {path} is in the bag {bag}, or would replace it: choose another output")
 
 
 def _with_baked_rig(pipeline: Pipeline, options: BagOptions) -> BagOptions:

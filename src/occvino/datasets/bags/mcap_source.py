@@ -119,7 +119,7 @@ class McapBag:
                 self._add(schema, channel, 1)
         except McapError as error:
             if not self.topics:
-                raise BagError(f"{self.path} cannot be read: {why}") from error
+                raise BagError(f"{self.path} cannot be read: {why}, and nothing whole comes before its end") from error
             self.damaged = f"cut off after {seconds(log)} ({type(error).__name__}): what comes before it is read"
         except Exception as error:  # of zstd and lz4
             if not self.topics:

@@ -61,6 +61,10 @@ class MovingTree:
         wxyz = np.array(given.wxyz)
         self._series[child].add(key, np.array(given.translation), wxyz / np.linalg.norm(wxyz))
 
+    def is_fixed(self, child: str) -> bool:
+        """Whether the transform of a frame holds at any time."""
+        return child in self._fixed
+
     def root(self, frame: str) -> str:
         """The frame at the top of the tree that a frame is in."""
         return self._up(frame)[-1]
