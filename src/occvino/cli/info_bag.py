@@ -5,7 +5,6 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from occvino.cli.console import out, print_json, steps
 from occvino.datasets.bags.describe import Description, describe
@@ -34,22 +33,22 @@ def info_bag(path: Path, device: str | None, *, as_json: bool) -> None:
 
 def print_bag(console: Console, found: Description) -> None:
     """Topics, frames, what would be read, and what stands in the way."""
-    table = Table(title=f"{escape(found.path)}: {found.format}, {found.seconds:g} s", title_justify="left")
-    table.add_column("topic", overflow="fold")
-    table.add_column("type", overflow="fold")
-    for column in ("messages", "a second"):
-        table.add_column(column, justify="right")
-    for topic in found.topics:
-        table.add_row(escape(topic.name), escape(topic.type), f"{topic.count}", f"{found.rates[topic.name]:g}")
-    console.print(table)
+    console.print(f"[bold]{escape(found.path)}[/]: {found.format}, {found.seconds:g} s", highlight=False)
+    _print_lines(console, "topics: messages, a second", _topic_lines(found))
     _print_lines(console, "frames of tf", found.tree or ["none"])
     _print_lines(console, "would be read", found.cameras or ["nothing"])
     if found.ok:
-        console.print(
-            "[green]It will do: occvino run ARTIFACT --bag ... (the network may take some of these cameras)[/]"
-        )
+        console.print("[green]It will do:[/] occvino run ARTIFACT --bag BAG --out DIR", highlight=False)
     for problem in found.problems:
         console.print(f"[red]It will not do:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+
+
+def _topic_lines(found: Description) -> list[str]:
+    widest = max(len(topic.name) for topic in found.topics)
+    return [
+        f"{topic.name:<{widest}} {topic.count:>8} {found.rates[topic.name]:>8.2f}  {topic.type}"
+        for topic in found.topics
+    ]
 
 
 def _print_lines(console: Console, title: str, lines: list[str]) -> None:

@@ -84,10 +84,19 @@ class Moments:
                 break
             if not (anchors or end or log - first.log > self.patience):
                 return None
-            if expected is not None and expected != self._last:
+            if expected is not None and expected != self._last and (anchors or not end or self._went_on(expected)):
                 return self._moment(expected, None)
             self._drop_until(first.key)
         return self._of_anchor(anchors[0], log, end) if anchors else None
+
+    def _went_on(self, expected: Key) -> bool:
+        """Whether a bag did not end before a moment: more than half of the other cameras have an image of it."""
+        near = [
+            any(each.key[0] == expected[0] and abs(each.key[1] - expected[1]) <= self.window for each in queue)
+            for name, queue in self._queues.items()
+            if name != self.names[0]
+        ]
+        return 2 * sum(near) > len(near)
 
     def _earliest(self) -> Taken | None:
         """The first image of any camera but the first one."""

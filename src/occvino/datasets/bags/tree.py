@@ -114,7 +114,9 @@ class MovingTree:
         """The frames to go up from `source`, and those to go up from `target`, to the first that is above both."""
         for frame in (source, target):
             if frame not in self:
-                raise BagError(f"tf has no frame {frame!r}; it has {', '.join(sorted(self._names())) or 'none'}")
+                there = ", ".join(sorted(self._names())) or "none"
+                fix = "Record /tf_static and /tf as a whole, or give the calibration with --rig"
+                raise BagError(f"tf has no frame {frame!r}; it has {there}. {fix}")
         ups, downs = self._up(source), self._up(target)
         if ups[-1] != downs[-1]:
             raise BagError(
