@@ -72,7 +72,9 @@ def test_the_clock_jumps_once_for_all_sources():
     clock = Clock()
     assert clock.key("a", 100 * SECOND, 0) == (0, 100 * SECOND)
     assert clock.key("b", 100 * SECOND, 1) == (0, 100 * SECOND)
-    assert clock.key("a", 99 * SECOND + SECOND // 2, 2) == (0, 99 * SECOND + SECOND // 2), "out of order is no jump"
+    assert clock.key("a", 99 * SECOND + 9 * SECOND // 10, 2) == (0, 99 * SECOND + 9 * SECOND // 10), (
+        "out of order is no jump"
+    )
     assert clock.key("a", 50 * SECOND, SECOND) == (1, 50 * SECOND)
     assert clock.key("b", 100 * SECOND + 5, SECOND + 1) == (0, 100 * SECOND + 5), "still under way"
     assert clock.key("b", 50 * SECOND, SECOND + 2) == (1, 50 * SECOND)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from occvino.datasets.bags.poses import Key
 
-_BACK = 10**9
+_BACK = 3 * 10**8
 """Nanoseconds by which one source must go back; less is a message out of order."""
 _GRACE = 3 * 10**9
 """Nanoseconds of the recorder's time in which messages of both runs may come mixed."""
@@ -14,8 +14,8 @@ _GRACE = 3 * 10**9
 class Clock:
     """Gives each time stamp the number of jumps before it.
 
-    A source that goes back by more than a second starts a new run. For a while after that, a stamp of any source counts
-    to the run whose newest stamp is nearer.
+    A source that goes back by more than 0.3 s starts a new run. For a while after that, a stamp of a source that was
+    not seen in it counts to the run whose newest stamp is nearer.
     """
 
     runs: list[int] = field(default_factory=lambda: [0])
@@ -34,9 +34,9 @@ class Clock:
             log: when it was recorded, nanoseconds.
         """
         run = len(self.runs) - 1
-        if self._jumped is not None and log - self._jumped < _GRACE and run > 0:
-            run = min((run, run - 1), key=lambda each: abs(stamp - self.runs[each]))
         last = self._last.get(source)
+        if self._jumped is not None and log - self._jumped < _GRACE and (last is None or last[0] < run):
+            run = min((run, run - 1), key=lambda each: abs(stamp - self.runs[each]))
         if last is not None and last[0] == run == len(self.runs) - 1 and stamp < last[1] - _BACK:
             self.jumps.append((last[1], stamp))
             self._jumped = log

@@ -65,10 +65,8 @@ class McapBag:
         from mcap.reader import SeekingReader
 
         self._stream.seek(0)
-        if self._summary is not None:
-            yield from SeekingReader(self._stream).iter_messages(topics, start_time=start)
-            return
-        for schema, channel, record in self._all():
+        indexed = self._summary is not None
+        for schema, channel, record in SeekingReader(self._stream).iter_messages(topics) if indexed else self._all():
             if channel.topic in topics and (start is None or record.log_time >= start):
                 yield schema, channel, record
 

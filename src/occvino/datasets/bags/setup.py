@@ -13,6 +13,7 @@ from occvino.datasets.bags.options import STANDS_STILL, BagOptions
 from occvino.datasets.bags.survey import STAMPS, Survey, look
 from occvino.errors import warn
 
+_FEW = 3
 FIXED_FRAMES = ("odom", "map")
 """Where nobody names one: odom first, since it does not jump."""
 
@@ -127,7 +128,7 @@ def set_up(bag: Bag, options: BagOptions, wanted: Sequence[str] | None, *, still
             frames[camera.name] = _frame(camera, survey)
             survey.tree.moving_between(frames[camera.name], _base(survey, options))
     poses = None if still else pose_source(bag, survey, options)
-    return Setup(cameras, frames, calibrations, poses, _period(survey, cameras[0]), survey)
+    return Setup(cameras, frames, calibrations, poses, _period(survey, cameras), survey)
 
 
 def pose_source(bag: Bag, survey: Survey, options: BagOptions) -> PoseSource | None:
@@ -219,8 +220,14 @@ def _calibration(bag: Bag, camera: CameraTopics, survey: Survey, options: BagOpt
     return calibration_of(survey.infos[camera.info], camera.info, rectified=camera.rectified)
 
 
-def _period(survey: Survey, camera: CameraTopics) -> int:
-    """The usual time between two images, nanoseconds; half a second where there are no two."""
-    stamps = survey.stamps[camera.image]
-    steps = [b - a for a, b in pairwise(stamps) if b > a]
+def _period(survey: Survey, cameras: Sequence[CameraTopics]) -> int:
+    """The usual time between two images of the first camera, nanoseconds; half a second where there are no two.
+
+    In a bag of a few frames, one that is missing would count for much: there, all cameras are asked.
+    """
+    steps: list[int] = []
+    for camera in cameras:
+        steps += [b - a for a, b in pairwise(survey.stamps[camera.image]) if b > a]
+        if len(steps) > _FEW:
+            break
     return round(median(steps)) if steps else 5 * 10**8
