@@ -1,33 +1,56 @@
 """`occvino run --bag`: the labels are those of the nuScenes form, and the MCAP of results holds them."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
+from typer.testing import CliRunner
 
+from occvino.cli.app import app
+from occvino.cli.bag_options import bag_options
 from occvino.cli.run_bag import run_bag
 from occvino.datasets.bags.messages import BagError
 from occvino.datasets.bags.options import BagOptions
 from occvino.errors import OccvinoError
-from occvino.runtime import Occupancy, Pipeline
+from occvino.runtime import Frame, Occupancy, Pipeline
 from tests.datasets.bags.writing import drive_events, shipped_drive, write_bag
+from tests.small import SMALL, known
 
 SECOND = 10**9
 
 
+ONE, SEVERAL = (replace(SMALL[index], name=f"wide-{SMALL[index].name}", input_size=(64, 128)) for index in (0, 3))
+"""One frame, and three; for images as wide as nuScenes'."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_ones_are_known():
+    with known(ONE, SEVERAL):
+        yield
+
+
 @pytest.fixture(scope="module")
 def drive():
-    return shipped_drive(352)
+    return shipped_drive()
+
+
+def converted(folder, name, **options):
+    from occvino.conversion import convert
+
+    return convert(name, None, folder / name, precision="fp32", **options)
 
 
 @pytest.fixture(scope="module")
-def pipeline(nano):
-    return Pipeline(nano)
+def artifact(tmp_path_factory):
+    return converted(tmp_path_factory.mktemp("artifacts"), ONE.name)
+
+
+@pytest.fixture(scope="module")
+def pipeline(artifact):
+    return Pipeline(artifact)
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +166,8 @@ def test_a_bag_that_is_damaged_in_the_middle_keeps_what_was_labelled(drive, pipe
     folder = write_bag(tmp_path / "drive", [*drive_events(drive), *later], "sqlite3")
     file = next(folder.glob("*.db3"))
     data = bytearray(file.read_bytes())
-    place = len(data) * 3 // 4
-    data[place : place + 200_000] = b"\xff" * 200_000
+    place = len(data) * 3 // 4 // 4096 * 4096
+    data[place : place + 3 * 4096] = b"\xff" * 3 * 4096
     file.write_bytes(data)
     assert not run(pipeline, folder, tmp_path / "out", out_bag=tmp_path / "r.mcap", as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -160,24 +183,53 @@ def test_other_labels_are_not_mixed_in(drive, pipeline, tmp_path):
         run(pipeline, write_bag(tmp_path / "two", drive_events(drive)), tmp_path / "out")
 
 
-def test_the_command_line(drive, nano, tmp_path):
+def test_temporal_models_take_a_bag_as_a_stream(drive, tmp_path):
+    """The past is forgotten where the clock jumps, as where a scene of a data set ends."""
+    pipeline = Pipeline(converted(tmp_path, SEVERAL.name, temporal="exact"))
+    times = [stamps["CAM_FRONT_LEFT"] / 1e9 for stamps in drive.stamps]
+    frames = [
+        Frame(pixels, rig, scene="one", time=time)
+        for pixels, rig, time in zip(drive.pixels, drive.rigs, times, strict=True)
+    ]
+    expected = [each.labels for each in pipeline.stream(frames)]
+    pipeline.reset()
+    again = [replace(event, log=event.log + 9 * SECOND) for event in drive_events(drive)]
+    bag = write_bag(tmp_path / "drive", [*drive_events(drive), *again])
+    assert run(pipeline, bag, tmp_path / "out")
+    for scene in ("scene-0001", "scene-0002"):
+        found = [Occupancy.load(path).labels for path in sorted((tmp_path / "out" / scene).glob("*/labels.npz"))]
+        assert len(found) == 3
+        assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+def test_the_command_line(drive, artifact, tmp_path):
     """From the options to the exit code."""
     bag = write_bag(tmp_path / "drive", drive_events(drive))
 
     def occvino(*given):
-        line = [sys.executable, "-c", "from occvino.cli import main; main()", *map(str, given)]
-        return subprocess.run(line, capture_output=True, text=True, check=False)
+        return CliRunner().invoke(app, [*map(str, given)])
 
-    done = occvino(
-        "run", nano.path, "--bag", bag, "--out", tmp_path / "out", "--limit", 1, "--base-pose", "0,0,0,0,0,0"
-    )
-    assert done.returncode == 0, done.stderr
-    assert "CAM_BACK: /CAM_BACK/image_raw (bgr8 352x198), /CAM_BACK/camera_info" in done.stderr
-    assert "ego pose: tf, in frame odom" in done.stderr
-    assert "1 of 1 frames labelled" in done.stdout
-    wrong = occvino("run", nano.path, "--bag", bag, "--out", tmp_path / "o", "--base-pose", "1,2")
-    assert wrong.returncode == 2
-    assert "--base-pose 1,2: expected X,Y,Z" in wrong.stderr
+    one = ("run", artifact.path, "--bag", bag, "--out", tmp_path / "out")
+    done = occvino(*one, "--limit", 1, "--base-pose", "0,0,0,0,0,0", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["frames"] == 1
+    with pytest.raises(OccvinoError, match="--base-pose 1,2: expected X,Y,Z"):
+        raise occvino(*one, "--base-pose", "1,2").exception
+    with pytest.raises(OccvinoError, match="go with --bag"):
+        raise occvino("run", artifact.path, "--images", tmp_path, "--out", tmp_path, "--window", "1").exception
+    with pytest.raises(OccvinoError, match="no topic fits CAM_FRONT_LEFT|the topic is not in the bag"):
+        raise occvino(*one, "--topic", "CAM_FRONT_LEFT=/nothing").exception
     about = occvino("info", bag, "--json")
-    assert about.returncode == 0, about.stderr
+    assert about.exit_code == 0, about.output
     assert json.loads(about.stdout)["ok"]
+    told = occvino("info", write_bag(tmp_path / "bad", drive_events(drive, static=False)))
+    assert told.exit_code == 1
+    assert "It will not do: tf has no frame" in told.stdout
+
+
+def test_base_pose_in_degrees():
+    """Turned by 90 degrees to the left, the x axis of base_link looks along y."""
+    made = bag_options(base_pose="1,2,3,0,0,90").base2ego
+    np.testing.assert_allclose(made @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
+    made = bag_options(base_pose="0,0,0,0,90,0").base2ego
+    np.testing.assert_allclose(made @ [1, 0, 0, 1], [0, 0, -1, 1], atol=1e-12)  # nose down

@@ -208,6 +208,12 @@ def test_what_is_missing_or_wrong_is_named(drive, tmp_path):
     assert all(np.array_equal(each.rig.cameras[2].ego2global, np.eye(4)) for each in still)
 
 
+def test_images_without_time_stamps(drive, tmp_path):
+    events = [replace(e, stamp=0) if e.kind == "image" else e for e in drive_events(drive)]
+    with pytest.raises(BagError, match="/CAM_FRONT_LEFT/image_raw: the first 3 images all have the time stamp 0 s"):
+        frames_of(write_bag(tmp_path / "drive", events))
+
+
 def test_images_of_another_size_or_encoding_fail(drive, tmp_path):
     small = altered(drive_events(drive), "info", size=(88, 50))
     (first, *_) = frames_of(write_bag(tmp_path / "small", small))

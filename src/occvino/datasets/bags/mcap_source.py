@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from occvino.datasets.bags.bag import Topic
-from occvino.datasets.bags.messages import BagError, Message, from_foxglove, from_ros, kind_of, plain_type
+from occvino.datasets.bags.messages import BagError, DamagedError, Message, from_foxglove, from_ros, kind_of, plain_type
 from occvino.datasets.bags.poses import seconds
 from occvino.datasets.bags.protobuf import Decoder
 
@@ -59,7 +59,7 @@ class McapBag:
         except Exception as error:
             if self.damaged:
                 return
-            raise BagError(f"{self.path} is damaged after {seconds(log)}: {error}. Try `mcap recover`") from error
+            raise DamagedError(f"{self.path} is damaged after {seconds(log)}: {error}. Try `mcap recover`") from error
 
     def _records(self, topics: Collection[str], start: int | None) -> Iterator[tuple[Any, Any, Any]]:
         from mcap.reader import SeekingReader

@@ -17,6 +17,10 @@ class BagError(DatasetError):
     """A bag that cannot be read, lacks something, or holds a value that cannot be right."""
 
 
+class DamagedError(BagError):
+    """A bag that cannot be read beyond some message."""
+
+
 class Kind(Enum):
     """What a message is to us."""
 

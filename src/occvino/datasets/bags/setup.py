@@ -123,6 +123,7 @@ def set_up(bag: Bag, options: BagOptions, wanted: Sequence[str] | None, *, still
             raise BagError(
                 f"{camera.image} ({camera.name}) has no image in the first 10 s: cut the bag, or leave it out"
             )
+        _check_stamps(camera.image, survey.stamps[camera.image])
         calibrations[camera.name] = _calibration(bag, camera, survey, options)
         if options.rig is None:
             frames[camera.name] = _frame(camera, survey)
@@ -183,6 +184,15 @@ def _base(survey: Survey, options: BagOptions) -> str:
         f"{', '.join(sorted({*edges, *edges.values()})) or 'none'}; at the top: {', '.join(roots) or 'none'}"
         + ("" if edges else ". Record /tf_static, or give the calibration with --rig")
     )
+
+
+def _check_stamps(topic: str, stamps: Sequence[int]) -> None:
+    """Images are put together by the time stamps of their headers."""
+    if len(stamps) > 1 and len(set(stamps)) == 1:
+        raise BagError(
+            f"{topic}: the first {len(stamps)} images all have the time stamp {stamps[0] / 1e9:g} s: the driver has to "
+            "set header.stamp to the time of exposure"
+        )
 
 
 def _is_placed(survey: Survey, camera: CameraTopics, options: BagOptions) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from occvino.datasets.bags.bag import Bag, Topic
-from occvino.datasets.bags.messages import BagError, Message, from_ros, kind_of, plain_type
+from occvino.datasets.bags.messages import BagError, DamagedError, Message, from_ros, kind_of, plain_type
 from occvino.datasets.bags.poses import seconds
 
 SUFFIXES = (".mcap", ".db3", ".bag")
@@ -90,7 +90,9 @@ class RosBag:
         except (BagError, GeneratorExit):
             raise
         except Exception as error:
-            raise BagError(f"{self.path} is damaged after {seconds(log)}: {_words(error)}{_fix(self.path)}") from error
+            raise DamagedError(
+                f"{self.path} is damaged after {seconds(log)}: {_words(error)}{_fix(self.path)}"
+            ) from error
 
 
 def _not_empty(bag: Bag) -> Bag:

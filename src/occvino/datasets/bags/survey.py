@@ -1,14 +1,15 @@
 """A look at the beginning of a bag: calibrations, the tf tree and how often images come."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from occvino.datasets.bags.bag import Bag
 from occvino.datasets.bags.clock import Clock
 from occvino.datasets.bags.messages import (
-    IMAGES,
     CameraInfo,
     CompressedImage,
+    DamagedError,
     Kind,
     Message,
     RawImage,
@@ -86,22 +87,18 @@ def look(bag: Bag, images: Mapping[str, int], limit: int, enough: Callable[[Surv
     odometry = frozenset(topic.name for topic in bag.topics.values() if topic.kind is Kind.ODOMETRY)
     survey, clock = Survey(MovingTree(limit), odometry_topics=odometry), Clock()
     talk = [topic.name for topic in bag.topics.values() if topic.kind in _TALK]
-    for topic, log, message in bag.messages([*talk, *images]):
-        survey.take(topic, message, log, clock)
-        seen = all(len(survey.stamps.get(name, ())) >= count for name, count in images.items())
-        if log - bag.start > LOOK or (seen and enough(survey)):
-            break
-    if not enough(survey):
-        for topic, log, message in bag.messages(talk, start=bag.start + LOOK):
+    with contextlib.suppress(DamagedError):  # what is there counts; the error comes again where frames are read
+        for topic, log, message in bag.messages([*talk, *images]):
             survey.take(topic, message, log, clock)
-            if enough(survey):
+            seen = all(len(survey.stamps.get(name, ())) >= count for name, count in images.items())
+            if log - bag.start > LOOK or (seen and enough(survey)):
                 break
+        if not enough(survey):
+            for topic, log, message in bag.messages(talk, start=bag.start + LOOK):
+                survey.take(topic, message, log, clock)
+                if enough(survey):
+                    break
     return survey
-
-
-def image_topics(bag: Bag) -> tuple[str, ...]:
-    """All topics of images."""
-    return tuple(topic.name for topic in bag.topics.values() if topic.kind in IMAGES)
 
 
 def _what(image: RawImage | CompressedImage) -> str:
