@@ -181,7 +181,8 @@ def _write(
         msgtype = TYPES[event.kind]
         if event.topic not in connections:
             connections[event.topic] = writer.add_connection(event.topic, msgtype, **options)
-        writer.write(connections[event.topic], event.log, serialize(message_of(event, store), msgtype))
+        data = serialize(message_of(event, store), msgtype)
+        writer.write(connections[event.topic], event.log, data[: event.values.get("cut", len(data))])
 
 
 TYPES = {
