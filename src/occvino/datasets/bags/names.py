@@ -102,7 +102,7 @@ def _doubt(
     what = f"{name} may be {' or '.join(guessed[each].image for each in fits)}" if fits else f"no topic fits {name}"
     return BagError(
         f"{path}: {what}. The network takes {', '.join(wanted)}; the image topics with a camera_info beside them are "
-        f"{there or 'none'}. Say which is which, once for each camera: --topic {wanted[0]}=/TOPIC"
+        f"{there or 'none'}. Say which is which, once for each camera in doubt: --topic {name if name in wanted else wanted[0]}=/TOPIC"
     )
 
 
