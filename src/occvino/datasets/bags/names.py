@@ -100,9 +100,10 @@ def _doubt(
 ) -> BagError:
     there = ", ".join(f"{camera.image} ({other})" for other, camera in guessed.items())
     what = f"{name} may be {' or '.join(guessed[each].image for each in fits)}" if fits else f"no topic fits {name}"
+    lost = name if name in wanted else wanted[0]
     return BagError(
         f"{path}: {what}. The network takes {', '.join(wanted)}; the image topics with a camera_info beside them are "
-        f"{there or 'none'}. Say which is which, once for each camera in doubt: --topic {name if name in wanted else wanted[0]}=/TOPIC"
+        f"{there or 'none'}. Say which is which, for each camera in doubt: --topic {lost}=/TOPIC"
     )
 
 
