@@ -112,6 +112,21 @@ def atomic_folder(path: str | Path, *, may_replace: Callable[[Path], bool]) -> G
         _swap_in(temporary, target)
 
 
+@contextlib.contextmanager
+def folder_beside(path: str | Path) -> Generator[Path]:
+    """A temporary folder on the file system of `path`, whose files can be moved there; removed at the end.
+
+    Raises:
+        OutputError: it cannot be made, or the disk is full.
+    """
+    target = Path(path)
+    temporary = _temporary(target.parent, target.stem[:_LONGEST_STEM])
+    with _told(target, temporary), _tracked(temporary):
+        temporary.mkdir()
+        with _library_told(target, temporary):
+            yield temporary
+
+
 def writing(path: str | Path) -> contextlib.AbstractContextManager[None]:
     """For what is written in place, such as a line added to a log: errors of the disk become `OutputError`."""
     return _told(Path(path), Path(path))

@@ -267,7 +267,7 @@ def test_printed_json_holds_no_number_that_json_has_not(capsys):
 
 def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
     for options, message in (
-        ((), "give one of --images, --sequence and --dataset, not none"),
+        ((), "give one of --images, --sequence, --dataset and --bag, not none"),
         (("--images", frame, "--sequence", tmp_path), "not images and sequence"),
         (("--images", frame, "--limit", 1), "--limit is for --sequence and --dataset"),
         (("--sequence", frame), "no frames in"),

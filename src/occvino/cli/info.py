@@ -9,6 +9,7 @@ import typer
 from occvino.artifact import IR, Artifact
 from occvino.cli.complete import complete_variant_or_folder, complete_words
 from occvino.cli.console import out, print_json
+from occvino.cli.info_bag import info_bag
 from occvino.cli.options import Json
 from occvino.cli.tables import (
     print_identity,
@@ -19,6 +20,7 @@ from occvino.cli.tables import (
     print_variants,
     variant_rows,
 )
+from occvino.datasets.bags.source import is_bag
 from occvino.errors import OccvinoError, VariantError
 from occvino.runtime.npu_compiler import PLATFORMS, compile_parts
 from occvino.runtime.npu_rules import check_npu_rules
@@ -32,7 +34,7 @@ def info(
         Path | None,
         typer.Argument(
             autocompletion=complete_variant_or_folder,
-            help="Artifact folder, checkpoint file or model's name; the list of models when left out.",
+            help="Artifact folder, checkpoint file, ROS bag or model's name; the list of models when left out.",
         ),
     ] = None,
     device: Annotated[
@@ -51,7 +53,7 @@ def info(
     ] = "4000",
     as_json: Json = False,
 ) -> None:
-    """List the models, or describe one, an artifact or a checkpoint.
+    """List the models, or describe one, an artifact, checkpoint or bag.
 
     With --device NPU, check whether an artifact compiles for an NPU.
 
@@ -63,6 +65,9 @@ def info(
             print_json(rows)
         else:
             print_variants(out, rows)
+        return
+    if is_bag(artifact):
+        info_bag(artifact, device, as_json=as_json)
         return
     if artifact.is_file() or (artifact.suffix in _CHECKPOINTS and not artifact.exists()):
         _describe_checkpoint(artifact, device, as_json=as_json)

@@ -9,6 +9,18 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from occvino.cli.bag_options import (
+    BaseLink,
+    BasePose,
+    FixedFrame,
+    InfoTopics,
+    OdometryTopic,
+    PoseGap,
+    SceneGap,
+    Topics,
+    Window,
+    bag_options,
+)
 from occvino.cli.complete import complete_variant
 from occvino.cli.console import print_json, say, steps
 from occvino.cli.options import (
@@ -32,6 +44,7 @@ from occvino.cli.options import (
     past_frames,
     stages_of,
 )
+from occvino.cli.run_bag import run_bag
 from occvino.cli.tables import points_words
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import warn_of_missing_images
@@ -65,6 +78,22 @@ def run(
     dataset: Annotated[Path | None, typer.Option(help="nuScenes folder: all of its key frames.")] = None,
     version: Version = None,
     infos: Infos = None,
+    bag: Annotated[
+        Path | None, typer.Option(help="ROS bag: a folder with metadata.yaml, or a .mcap, .db3 or .bag file.")
+    ] = None,
+    topic: Topics = None,
+    camera_info: InfoTopics = None,
+    window: Window = None,
+    base_link: BaseLink = "base_link",
+    fixed_frame: FixedFrame = None,
+    odometry: OdometryTopic = None,
+    base_pose: BasePose = None,
+    pose_gap: PoseGap = 1.0,
+    scene_gap: SceneGap = 2.0,
+    out_bag: Annotated[
+        Path | None,
+        typer.Option(help="With --bag: write points, grid and tf to this .mcap file, for RViz and Foxglove."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     device: OptionalDevice = None,
     precision: Precision = "default",
@@ -96,9 +125,25 @@ def run(
     if moments is not None:
         warn("--moments is called --sequence now", DeprecationWarning)
         sequence = moments
-    sources = [name for name, given in {"images": images, "sequence": sequence, "dataset": dataset}.items() if given]
+    kinds = {"images": images, "sequence": sequence, "dataset": dataset, "bag": bag}
+    sources = [name for name, given in kinds.items() if given]
     if len(sources) != 1:
-        raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(sources) or 'none'}")
+        found = " and ".join(sources) or "none"
+        raise OccvinoError(f"give one of --images, --sequence, --dataset and --bag, not {found}")
+    about = bag_options(
+        topic,
+        camera_info,
+        window=window,
+        base_link=base_link,
+        fixed_frame=fixed_frame,
+        odometry=odometry,
+        base_pose=base_pose,
+        pose_gap=pose_gap,
+        scene_gap=scene_gap,
+        rig=rig if bag else None,
+    )
+    if bag is None and any((topic, camera_info, window, fixed_frame, odometry, base_pose, out_bag)):
+        raise OccvinoError("--topic, --window, --fixed-frame, --out-bag and the like go with --bag")
     check_output(out_dir, dataset=dataset, sequence=sequence)
     if dataset is None and (version or infos):
         raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
@@ -112,6 +157,11 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
+        if bag is not None:
+            done = run_bag(
+                pipeline, bag, out_dir, about, out_bag=out_bag, limit=limit, of_both=of_both, as_json=as_json
+            )
+            raise typer.Exit(0 if done else 1)
         failed = run_many(
             pipeline,
             out_dir,
@@ -126,7 +176,7 @@ def run(
         )
         raise typer.Exit(1 if failed else 0)
     if limit is not None:
-        raise OccvinoError("--limit is for --sequence and --dataset: leave it out with --images")
+        raise OccvinoError("--limit is for --sequence, --dataset and --bag: leave it out with --images")
     with steps(quiet=as_json) as progress:
         progress("labelling")
         loaded = Rig.load(rig) if rig else None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from occvino.errors import RigError, warn
 from occvino.files import parts_inside
@@ -72,14 +73,24 @@ class Camera:
 
         Points nearer than 0.1 m along the optical axis, or outside the image, are left out.
         """
+        return self._seen(points)[0]
+
+    def sees(self, points: Matrix) -> NDArray[np.bool_]:
+        """Which points of the global frame [K, 3] `project` does not leave out, [K]."""
+        return self._seen(points)[1]
+
+    def _seen(self, points: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
+        """What `project` and `sees` give."""
         seen = moved(points, rigid_inverse(self.ego2global @ self.sensor2ego))
-        seen = seen[seen[:, 2] > 0.1]
+        mask = seen[:, 2] > 0.1
+        seen = seen[mask]
         slopes = seen[:, :2] / seen[:, 2:]
         if self.lens is not None:
             slopes = self.lens.distorted(slopes)  # NaN, which is not inside, where it shows nothing
         pixels = slopes @ self.intrinsics[:2, :2].T + self.intrinsics[:2, 2]
         inside = (pixels >= -0.5) & (pixels < np.array([self.width, self.height]) - 0.5)
-        return np.column_stack([pixels, seen[:, 2]])[inside.all(1)]
+        mask[mask] = inside.all(1)
+        return np.column_stack([pixels, seen[:, 2]])[inside.all(1)], mask
 
     def rays(self, pixels: Matrix) -> Matrix:
         """Unit rays of the sensor frame [..., 3] that raw pixels [..., 2] (u, v) see; NaN where the lens shows nothing.
