@@ -159,7 +159,15 @@ def run(
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
         if bag is not None:
             done = run_bag(
-                pipeline, bag, out_dir, about, out_bag=out_bag, limit=limit, of_both=of_both, as_json=as_json
+                pipeline,
+                bag,
+                out_dir,
+                about,
+                out_bag=out_bag,
+                limit=limit,
+                of_both=of_both,
+                undistort=undistort,
+                as_json=as_json,
             )
             raise typer.Exit(0 if done else 1)
         failed = run_many(

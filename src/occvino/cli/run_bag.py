@@ -32,6 +32,7 @@ def run_bag(
     out_bag: Path | None,
     limit: int | None,
     of_both: Mapping[str, Any],
+    undistort: bool = False,
     as_json: bool,
 ) -> bool:
     """Label the frames of a bag as they are read, say what failed and what was missing; whether all went well.
@@ -52,7 +53,7 @@ def run_bag(
         stream = BagStream(source, options, pipeline.artifact.manifest.cameras)
         if not as_json:
             err.print("\n".join(stream.setup.lines()), markup=False, highlight=False, soft_wrap=True)
-        _ = Stored(out, _made_by(pipeline, bag, of_both), stamp=STAMP, alone=False)
+        _ = Stored(out, _made_by(pipeline, bag, of_both, undistort=undistort), stamp=STAMP, alone=False)
         results = stack.enter_context(result_bag(out_bag, look_of(pipeline, stream))) if out_bag else None
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True, quiet=as_json)))
@@ -88,8 +89,9 @@ def _with_baked_rig(pipeline: Pipeline, options: BagOptions) -> BagOptions:
     return replace(options, rig=baked)
 
 
-def _made_by(pipeline: Pipeline, bag: Path, of_both: Mapping[str, Any]) -> dict[str, Any]:
-    return {**made_by(pipeline.artifact, pipeline.running.computes, **of_both), "bag": bag.resolve().name}
+def _made_by(pipeline: Pipeline, bag: Path, of_both: Mapping[str, Any], *, undistort: bool) -> dict[str, Any]:
+    values = made_by(pipeline.artifact, pipeline.running.computes, undistort=undistort, **of_both)
+    return {**values, "bag": bag.resolve().name}
 
 
 def _tell(
