@@ -68,28 +68,29 @@ def bag_options(
         OccvinoError: one cannot be read, or they contradict each other.
     """
     return BagOptions(
-        topics=_pairs("--topic", topics),
-        infos=_pairs("--camera-info", infos),
+        topics=pairs("--topic", topics),
+        infos=pairs("--camera-info", infos),
         window=window,
         base_link=base_link.strip("/"),
         fixed_frame=fixed_frame.strip("/") if fixed_frame else None,
         odometry=odometry,
-        base2ego=_pose(base_pose) if base_pose else np.eye(4),
+        base2ego=pose_of(base_pose) if base_pose else np.eye(4),
         pose_gap=pose_gap,
         scene_gap=scene_gap,
         rig=Rig.load(rig) if rig else None,
     )
 
 
-def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in given or ()]
-    if any(not name or not topic for name, _, topic in pairs) or len({name for name, *_ in pairs}) < len(pairs):
+def pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """What `NAME=VALUE` options say, by name; raises `OccvinoError` where one is none."""
+    split = [pair.partition("=") for pair in given or ()]
+    if any(not name or not topic for name, _, topic in split) or len({name for name, *_ in split}) < len(split):
         told = f" {option} ".join(given or ())
         raise OccvinoError(f"{option} {told}: expected NAME=TOPIC, as CAM_FRONT=/front/image_raw, each name once")
-    return {name: topic for name, _, topic in pairs}
+    return {name: topic for name, _, topic in split}
 
 
-def _pose(text: str) -> Matrix:
+def pose_of(text: str) -> Matrix:
     """X, Y, Z in metres, and roll, pitch, yaw in degrees (about x, then y, then z of the ego frame) [4, 4]."""
     try:
         numbers = [float(part) for part in text.split(",")]
