@@ -1,11 +1,11 @@
 """The command `occvino eval`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from occvino.cli.console import err, print_json
+from occvino.cli.console import err, print_json, say
 from occvino.cli.console import out as screen
 from occvino.cli.options import (
     ArtifactPath,
@@ -21,7 +21,11 @@ from occvino.cli.options import (
     open_dataset,
 )
 from occvino.cli.tables import print_score
+from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
+
+if TYPE_CHECKING:
+    from occvino.evaluation.score import Score
 
 
 def evaluate(
@@ -43,6 +47,9 @@ def evaluate(
     version: Version = None,
     infos: Infos = None,
     hash_images: HashImages = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a report: figures as HTML, and pictures of the worst frames.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label a data set and score it: mIoU by class, and RayIoU.
@@ -55,8 +62,10 @@ def evaluate(
 
     from occvino.artifact import Artifact
     from occvino.datasets.sample import require_images, require_labels
+    from occvino.evaluation.breakdown import break_down
     from occvino.evaluation.engines import load_engine
     from occvino.evaluation.predictions import Predictions
+    from occvino.evaluation.report import write_report
     from occvino.evaluation.score import score
     from occvino.evaluation.stored import check_output, made_by
     from occvino.runtime import Pipeline
@@ -86,9 +95,23 @@ def evaluate(
             pass
         indices = progress.track(range(count), description="scoring")
         found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
+        if report is not None:
+            beside = _beside(against, frames, count, masked=masked) if against is not None else None
+            parts = break_down(predictions, frames, progress.track(range(count), description="report"), masked=masked)
+            write_report(report, artifact.name, runs_on, found, parts, predictions, frames, beside)
     if predictions.kept and not as_json:
         err.print(f"{predictions.kept} of {count} frames were labelled by an earlier run", highlight=False)
     if as_json:
         print_json({"runs_on": runs_on, "kept": predictions.kept, **found.to_dict()})
     else:
         print_score(screen, found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)
+        if report is not None:
+            say(f"wrote {report / 'index.html'}")
+
+
+def _beside(against: Path, dataset: NuScenes, count: int, *, masked: bool) -> "tuple[str, Score]":
+    """Name and figures of the run that this one is compared with."""
+    from occvino.evaluation.predictions import SavedLabels
+    from occvino.evaluation.score import score
+
+    return against.name, score(SavedLabels(against), dataset, range(count), masked=masked)

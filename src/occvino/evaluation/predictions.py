@@ -30,7 +30,34 @@ from occvino.runtime import Occupancy
 STAMP = "eval.json"
 
 
-class Predictions(Stored):
+class SavedLabels:
+    """Labels that `eval` wrote to a folder, whatever made them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, frame: Sample) -> Path:
+        """File of a frame's labels."""
+        return self.folder / frame.scene / frame.token / "labels.npz"
+
+    def load(self, frame: Sample) -> NDArray[np.uint8]:
+        """Labels of a frame, [200, 200, 16].
+
+        Raises:
+            OutputError: they are missing or damaged.
+        """
+        return load_labels(self.path(frame))
+
+    def load_instances(self, frame: Sample) -> NDArray[np.uint16] | None:
+        """Instance ids of a frame, [200, 200, 16] (see `runtime.panoptic`); None if the model finds none.
+
+        Raises:
+            OutputError: the file is missing or damaged.
+        """
+        return _read(self.path(frame))[1]
+
+
+class Predictions(Stored, SavedLabels):
     """The labels in one folder.
 
     Args:
@@ -108,26 +135,6 @@ class Predictions(Stored):
             with temporary.open("wb") as stream:
                 np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # see Occupancy.save
             mark(temporary, frame)
-
-    def path(self, frame: Sample) -> Path:
-        """File of a frame's labels."""
-        return self.folder / frame.scene / frame.token / "labels.npz"
-
-    def load(self, frame: Sample) -> NDArray[np.uint8]:
-        """Labels of a frame, [200, 200, 16].
-
-        Raises:
-            OutputError: they are missing or damaged.
-        """
-        return load_labels(self.path(frame))
-
-    def load_instances(self, frame: Sample) -> NDArray[np.uint16] | None:
-        """Instance ids of a frame, [200, 200, 16] (see `runtime.panoptic`); None if the model finds none.
-
-        Raises:
-            OutputError: the file is missing or damaged.
-        """
-        return _read(self.path(frame))[1]
 
 
 def load_labels(path: Path) -> NDArray[np.uint8]:

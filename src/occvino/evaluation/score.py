@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
-from occvino.evaluation.predictions import Predictions, load_labels
+from occvino.evaluation.predictions import SavedLabels, load_labels
 from occvino.evaluation.stored import same_frame
 from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variant import OCC3D_CLASSES
@@ -45,7 +45,7 @@ class Score:
 
 
 def score(
-    predictions: Predictions,
+    predictions: SavedLabels,
     dataset: NuScenes,
     indices: Iterable[int],
     *,
