@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from occvino.cli.app import app
@@ -68,3 +70,19 @@ def test_check_without_an_image_of_each_camera(rigs, tmp_path):
     result = CliRunner().invoke(app, ["rig", "check", str(rigs / "truck.json"), "--images", str(tmp_path)])
     assert result.exit_code != 0
     assert "image not found: front.jpg" in str(result.exception)
+
+
+def test_a_rig_and_images_of_a_bag_are_what_check_takes(tmp_path):
+    pytest.importorskip("rosbags", reason="bags are read by rosbags (extra ros)")
+    from tests.datasets.bags.writing import drive_events, shipped_drive, write_bag
+
+    drive = shipped_drive()
+    bag = write_bag(tmp_path / "drive", drive_events(drive))
+    told = run("from-bag", bag, "--out", tmp_path / "rig.json", "--images", tmp_path / "frame")
+    assert "wrote an image of each" in told
+    rig = Rig.load(tmp_path / "rig.json")
+    assert set(rig.names) == set(drive.rigs[0].names)
+    for name in rig.names:
+        shown = np.asarray(Image.open(tmp_path / "frame" / f"{name}.png"))
+        np.testing.assert_array_equal(shown, drive.pixels[0][name])
+    run("check", tmp_path / "rig.json", "--images", tmp_path / "frame", "--out", tmp_path / "check.png")
