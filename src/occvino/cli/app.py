@@ -15,6 +15,7 @@ from occvino.cli.demo import demo
 from occvino.cli.doctor import doctor
 from occvino.cli.evaluate import evaluate
 from occvino.cli.info import info
+from occvino.cli.rig import rig
 from occvino.cli.run import run
 from occvino.cli.signals import guarded, wait_if_ending
 from occvino.cli.synth import synth
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (demo, convert, verify, run, bench, info, compile_, synth, train, evaluate, doctor):
     app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
+app.add_typer(rig, name="rig")
 
 _EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
 """Modules of the `convert` extra, which commands other than `run` and `info` need."""

@@ -186,7 +186,7 @@ def _pixels(camera: Camera, points: Points) -> Matrix:
 def _stroke(draw: ImageDraw.ImageDraw, points: Matrix, colour: Colour, *, dashed: bool) -> None:
     """Draw a line through the points, with gaps where they are NaN."""
     travelled = np.concatenate([[0.0], np.nancumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    whole = np.isfinite(points).all(axis=1)
+    whole = np.isfinite(points[:, 0])
     for index in np.flatnonzero(whole[:-1] & whole[1:]):
         if not dashed or int(travelled[index] / (9 * _SUPER)) % 2 == 0:
             draw.line((*points[index], *points[index + 1]), fill=colour, width=2 * _SUPER)
