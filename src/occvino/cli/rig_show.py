@@ -110,4 +110,4 @@ def _told_gap(gap: Gap) -> str:
 
 
 def _degrees(value: float) -> str:
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"

@@ -132,9 +132,9 @@ def _annotated(
     draw = ImageDraw.Draw(canvas)
     scale = size[0] / camera.width
     for points, colour, dashed in _lines(camera, rig, colours):
-        _stroke(draw, _pixels(camera, points) * scale, colour, dashed=dashed)
+        _stroke(draw, _pixels(camera, points, scale), colour, dashed=dashed)
     for name, colour, end in _axis_ends(camera):
-        at = _pixels(camera, end[None])[0] * scale
+        at = _pixels(camera, end[None], scale)[0]
         if np.isfinite(at).all():
             drawing.text(draw, (float(at[0]), float(at[1]) - 4 * _SUPER), name, drawing.BODY * _SUPER, colour, "ms")
     draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=colours[camera.name], width=3 * _SUPER)
@@ -184,8 +184,11 @@ def _edges(camera: Camera) -> list[Points]:
     return found
 
 
-def _pixels(camera: Camera, points: Points) -> Matrix:
-    """Raw pixels [K, 2] of points of the ego frame [K, 3]; NaN where the camera cannot see them at all."""
+def _pixels(camera: Camera, points: Points, scale: float) -> Matrix:
+    """Pixels [K, 2] of the scaled image of points of the ego frame [K, 3]; NaN where the camera cannot see them.
+
+    Whole numbers are the centres of pixels, in the raw image and in the scaled one.
+    """
     seen = moved(points, rigid_inverse(camera.sensor2ego))
     if camera.lens is not None:
         slopes = camera.lens.placed(seen)
@@ -196,7 +199,7 @@ def _pixels(camera: Camera, points: Points) -> Matrix:
     size = np.array([camera.width, camera.height])
     inside = (pixels >= -_BESIDE * size) & (pixels <= (1 + _BESIDE) * size)
     pixels[~inside.all(axis=1)] = np.nan
-    return pixels
+    return (pixels + 0.5) * scale - 0.5
 
 
 def _stroke(draw: ImageDraw.ImageDraw, points: Matrix, colour: Colour, *, dashed: bool) -> None:
