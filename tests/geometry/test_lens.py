@@ -225,3 +225,17 @@ def test_stereo_refuses_lenses():
     calibration = Calibration.join([rig.calibration(variant)] * variant.frames)
     with pytest.raises(RigError, match="takes straight images: undistort them"):
         stereo_warps(calibration, variant)
+
+
+@pytest.mark.parametrize("lens", LENSES, ids=lambda lens: f"{lens.model}{len(lens.coefficients)}")
+def test_rays_of_any_length_are_placed_where_they_come_from(lens):
+    aims = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.3, 0.3, 7)), axis=-1)
+    np.testing.assert_allclose(lens.placed(7.0 * lens.rays(aims)), aims, atol=1e-8)
+
+
+def test_a_fisheye_places_what_is_beside_and_behind_and_a_pinhole_lens_does_not():
+    rays = np.array([[1.0, 0, 0], [1, 0, -0.5], [0, 1, -1e-3]])
+    angles = np.arctan2(1, rays[:, 2])
+    placed = Lens("fisheye", (0, 0, 0, 0)).placed(rays)
+    np.testing.assert_allclose(placed, rays[:, :2] * angles[:, None])
+    assert np.isnan(BENT.placed(rays)).all()

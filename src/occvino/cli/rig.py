@@ -1,4 +1,4 @@
-"""The command group `occvino rig`: rigs read from other files, looked at and checked."""
+"""The commands `occvino rig ...`, one file each."""
 
 import typer
 
@@ -8,5 +8,7 @@ from occvino.cli.rig_from_ros import from_ros
 from occvino.cli.rig_show import show
 
 rig = typer.Typer(no_args_is_help=True, help="Read a rig from other calibrations, show it, and look for mistakes.")
-for command in (show, check, from_bag, from_ros):
-    rig.command(command.__name__.replace("_", "-"))(command)
+rig.command("show")(show)
+rig.command("check")(check)
+rig.command("from-bag")(from_bag)
+rig.command("from-ros")(from_ros)

@@ -1,7 +1,7 @@
 """The command `occvino rig check`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from PIL import Image
@@ -9,7 +9,8 @@ from PIL import Image
 from occvino.cli.complete import complete_variant
 from occvino.cli.console import print_json, say
 from occvino.cli.options import Exif, Json
-from occvino.geometry.doubts import doubts, told_doubts, told_mistakes
+from occvino.cli.rig_notes import notes_as_json, notes_of
+from occvino.geometry.doubts import doubts
 from occvino.geometry.inputs import joint_calibration
 from occvino.geometry.lift import PoolingPlan
 from occvino.geometry.mistakes import mistakes
@@ -34,8 +35,8 @@ def check(
 ) -> None:
     """Look for mistakes in a rig, and draw what it says into its images.
 
-    Exit code 1 if there are doubts. The picture shows in ten seconds whether the calibration is right: rings lie
-    flat on the road, the white lines run along the lane, and the blue line is the horizon.
+    Exit code 1 if there are doubts. The picture shows in ten seconds whether the calibration is right: rings lie flat
+    on the road, the white lines run along the lane, and the blue line is the horizon.
 
     Example: occvino rig check rig.json --images frame --out check.png
     """
@@ -43,13 +44,13 @@ def check(
     # the plan of one frame is enough, whatever the model takes
     found = doubts(loaded, model, _plan(loaded, variant))
     likely = mistakes(loaded, found)
-    notes = [line.strip() for line in (told_doubts(found) + "\n" + told_mistakes(likely)).splitlines() if line.strip()]
+    notes = notes_of(found, likely)
     pictures = _pictures(images, loaded, exif) if images else {}
     picture = rig_picture(loaded, pictures, model, notes or ["no doubts about this rig"], title=str(rig))
     save_picture(picture, out)
     wrong = any(doubt.kind != "horizon" for doubt in found)
     if as_json:
-        print_json(_as_json(rig, out, found, likely))
+        print_json({"rig": str(rig), **notes_as_json(found, likely), "out": str(out)})
     else:
         say("\n".join([*notes, f"wrote {out}"] if notes else [f"no doubts about {rig}\nwrote {out}"]))
     raise typer.Exit(1 if wrong else 0)
@@ -66,12 +67,3 @@ def _pictures(folder: Path, rig: Rig, exif: str) -> dict[str, Image.Image]:
     found = {camera.name: read(given[camera.name], camera, reading) for camera in rig.cameras}
     reading.warn()
     return found
-
-
-def _as_json(rig: Path, out: Path, found: Any, likely: Any) -> dict[str, Any]:
-    return {
-        "rig": str(rig),
-        "doubts": [{"camera": doubt.camera, "kind": doubt.kind, "words": doubt.words} for doubt in found],
-        "mistakes": [{"kind": each.kind, "words": each.words, "fix": each.fix} for each in likely],
-        "out": str(out),
-    }

@@ -101,6 +101,18 @@ class Lens:
         found = self._fisheye_rays(flat) if self.model == "fisheye" else self._pinhole_rays(flat)
         return found.reshape(*points.shape[:-1], 3)
 
+    def placed(self, rays: Matrix) -> Matrix:
+        """Where (x', y') [..., 2] the lens puts rays [..., 3] of any length of the sensor frame, the inverse of `rays`.
+
+        NaN beyond `fold`, and at 90 degrees and more to the axis but for a fisheye.
+        """
+        radius, z = np.linalg.norm(rays[..., :2], axis=-1), rays[..., 2]
+        theta = np.arctan2(radius, z)
+        if self.model == "fisheye":
+            return rays[..., :2] * _ratio(self._theta_d(theta), radius, theta < self.fold)[..., None]
+        ahead = theta < _NEARLY_BEHIND
+        return self.distorted(np.where(ahead[..., None], rays[..., :2] / np.where(ahead, z, 1)[..., None], np.nan))
+
     def slopes(self, points: Matrix) -> Matrix:
         """The (x, y) of a pinhole [..., 2] of what the lens puts at (x', y'), the inverse of `distorted`.
 

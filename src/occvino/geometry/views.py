@@ -1,33 +1,51 @@
-"""What each camera of a rig sees, in numbers that a person can check: heights, directions, fields of view, overlaps."""
+"""What each camera of a rig sees, by its rays: fields of view, the nearest ground, and how they make up a ring.
 
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from typing import Any
+Edges of an image are half a pixel outside of the centres of its outermost pixels, as in `Camera.project`; its middle
+row is (height - 1) / 2. All follows the lens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from occvino.geometry.camera import Camera
 from occvino.geometry.rig import Rig
-from occvino.geometry.transforms import Matrix
+from occvino.geometry.transforms import Matrix, pose
+
+_OPTICAL2BODY = pose([0.5, -0.5, 0.5, -0.5], [0, 0, 0])[:3, :3]
+"""Optical axes (x right, y down, z forward) to body axes (x forward, y left, z up)."""
+_STEEP = 60.0
+"""Degrees up or down from which on a camera looks at no side: it is no part of the ring."""
+_TINY = 0.05
+"""Degrees: what rounding makes, and what nobody mounts cameras to."""
+_VERTICAL = 1e-6
+"""Cosine of the pitch at which yaw and roll are the same thing."""
+_SAMPLES = 721
 
 
 @dataclass(frozen=True)
 class View:
-    """One camera. Angles are in degrees, lengths in metres, in the ego frame.
+    """What one camera sees. Angles in degrees, distances in metres.
 
-    Attributes:
+    Args:
         name: of the camera.
-        width: of its image, pixels.
-        height: of its image, pixels.
-        place: x, y, z; z is the height above the ground.
-        yaw: where it looks, to the left of ahead, -180 to 180.
-        pitch: how far it looks down.
-        roll: how far its image is turned clockwise.
-        across: field of view along the image's middle row, through the lens.
-        down: field of view along its middle column.
-        lens: model of the lens; None for a straight image.
-        ground: from below the camera to where the lowest pixel of the middle column sees the ground; None if it sees
-            none.
+        width: of the raw image, pixels.
+        height: of the raw image, pixels.
+        place: of the camera in the ego frame (x forward, y left, z up). The third is its height above the ground.
+        yaw: how far it looks to the left of ahead, -180 to 180.
+        pitch: how far it looks down; negative for up.
+        roll: how far it is turned clockwise about its axis, as seen from behind it.
+        horizontal: field of view along the middle row, edge to edge: the sum of the angles on both sides of the
+            middle, so that it goes on beyond 180.
+        vertical: the same along the middle column.
+        lens: the model of its lens; None for straight images.
+        ground: distance on the ground, from the point below the camera, at which its middle column sees the ground
+            first (its middle row if it is rolled by more than 45 degrees). What is nearer is hidden by the edge of the
+            image; the vehicle's own body is not thought of. None if it sees no ground.
+        azimuths: from the right edge to the left edge of its view, degrees to the left of ahead; the first is -180 to
+            180, the second up to 360 more. Of the middle row (column if it is rolled by more than 45 degrees). None
+            for a camera that looks more than 60 degrees up or down.
     """
 
     name: str
@@ -37,139 +55,172 @@ class View:
     yaw: float
     pitch: float
     roll: float
-    across: float
-    down: float
+    horizontal: float
+    vertical: float
     lens: str | None
     ground: float | None
+    azimuths: tuple[float, float] | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+    @property
+    def above_ground(self) -> float:
+        """Metres; negative below it."""
+        return self.place[2]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two cameras that see the same directions, and how many degrees of azimuth of them."""
+
+    cameras: tuple[str, str]
+    degrees: float
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Directions that no camera sees: between the left edge of the first camera and the right edge of the second.
+
+    `azimuths`: where it begins and ends, degrees to the left of ahead. Both cameras are the same where there is one.
+    """
+
+    cameras: tuple[str, str]
+    degrees: float
+    azimuths: tuple[float, float]
 
 
 def views(rig: Rig) -> list[View]:
-    """The cameras of a rig, in its order."""
+    """What each camera sees, in the rig's order."""
     return [_view(camera) for camera in rig.cameras]
 
 
+def overlaps(rig: Rig) -> list[Overlap]:
+    """Of neighbouring cameras, in degrees of azimuth, as they are far away from the rig; in turn, to the left.
+
+    A camera whose view is within that of another one is told beside that one and takes no part in the ring.
+    """
+    ring, within = _ring(views(rig))
+    return [
+        Overlap((one.name, other.name), shared)
+        for one, other in [*_neighbours(ring), *within]
+        if (shared := _shared(_azimuths(one), _azimuths(other))) > _TINY
+    ]
+
+
+def gaps(rig: Rig) -> list[Gap]:
+    """Directions that no camera sees far away from the rig; in turn, to the left.
+
+    Cameras that look more than 60 degrees up or down do not count. None for a rig of such cameras alone.
+    """
+    ring, _ = _ring(views(rig))
+    found: list[Gap] = []
+    for index, one in enumerate(ring):
+        other = ring[(index + 1) % len(ring)]
+        turn = 360.0 if index == len(ring) - 1 else 0.0
+        begin, end = _azimuths(one)[1], _azimuths(other)[0] + turn
+        if end - begin > _TINY:
+            found.append(Gap((one.name, other.name), end - begin, (begin, end)))
+    return found
+
+
 def _view(camera: Camera) -> View:
-    right, _, forward = camera.sensor2ego[:3, 0], camera.sensor2ego[:3, 1], camera.sensor2ego[:3, 2]
-    pitch = float(np.arcsin(np.clip(-forward[2], -1, 1)))
-    level = max(float(np.cos(pitch)), 1e-9)
+    yaw, pitch, roll = _angles(camera)
+    row, column = _middle_row(camera), _middle_column(camera)
     x, y, z = (float(value) for value in camera.sensor2ego[:3, 3])
+    across, upright = (column, row) if 45 < abs(roll) < 135 else (row, column)
     return View(
         name=camera.name,
         width=camera.width,
         height=camera.height,
         place=(x, y, z),
-        yaw=float(np.degrees(np.arctan2(forward[1], forward[0]))),
-        pitch=float(np.degrees(pitch)),
-        roll=float(np.degrees(np.arcsin(np.clip(-right[2] / level, -1, 1)))),
-        across=_angle(_row(camera)),
-        down=_angle(_column(camera)),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        horizontal=_field(row),
+        vertical=_field(column),
         lens=camera.lens.model if camera.lens else None,
-        ground=_ground(camera),
+        ground=_ground(upright @ camera.sensor2ego[:3, :3].T, z),
+        azimuths=_interval(across @ camera.sensor2ego[:3, :3].T) if abs(pitch) <= _STEEP else None,
     )
 
 
-def _row(camera: Camera) -> Matrix:
-    """Rays along the middle row [K, 3], sensor frame, from the image's left border to its right one."""
-    u = np.linspace(-0.5, camera.width - 0.5, 257)
-    rays = camera.rays(np.stack([u, np.full_like(u, (camera.height - 1) / 2)], axis=1))
+def _angles(camera: Camera) -> tuple[float, float, float]:
+    """Yaw to the left, pitch down and roll clockwise, degrees: turned about z, then y, then x of the body."""
+    body = camera.sensor2ego[:3, :3] @ _OPTICAL2BODY.T
+    pitch = -np.arcsin(np.clip(body[2, 0], -1, 1))
+    if np.cos(pitch) < _VERTICAL:  # straight up or down: its image's upper edge says which way it is turned
+        return float(np.degrees(np.arctan2(-body[0, 1], body[1, 1]))), float(np.degrees(pitch)), 0.0
+    yaw, roll = np.arctan2(body[1, 0], body[0, 0]), np.arctan2(body[2, 1], body[2, 2])
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
+
+
+def _middle_row(camera: Camera) -> Matrix:
+    """Rays [K, 3] of the sensor frame from the left edge to the right one; without those where the lens shows none."""
+    u = np.linspace(-0.5, camera.width - 0.5, _SAMPLES)
+    return _seen(camera.rays(np.stack([u, np.full_like(u, (camera.height - 1) / 2)], axis=1)))
+
+
+def _middle_column(camera: Camera) -> Matrix:
+    """The same from the upper edge to the lower one."""
+    v = np.linspace(-0.5, camera.height - 0.5, _SAMPLES)
+    return _seen(camera.rays(np.stack([np.full_like(v, (camera.width - 1) / 2), v], axis=1)))
+
+
+def _seen(rays: Matrix) -> Matrix:
     return rays[np.isfinite(rays).all(axis=1)]
 
 
-def _column(camera: Camera) -> Matrix:
-    """The same along the middle column, from top to bottom."""
-    v = np.linspace(-0.5, camera.height - 0.5, 257)
-    rays = camera.rays(np.stack([np.full_like(v, (camera.width - 1) / 2), v], axis=1))
-    return rays[np.isfinite(rays).all(axis=1)]
+def _field(rays: Matrix) -> float:
+    """Degrees from the first ray to the middle one, and on to the last: each is less than half a turn."""
+    middle = rays[len(rays) // 2]
+    return sum(float(np.degrees(np.arctan2(np.linalg.norm(np.cross(middle, r)), middle @ r))) for r in rays[[0, -1]])
 
 
-def _angle(rays: Matrix) -> float:
-    """From the first ray to the last, step by step, so that it may be more than 180 degrees."""
-    cosines = np.clip((rays[1:] * rays[:-1]).sum(axis=1), -1, 1)
-    return float(np.degrees(np.arccos(cosines).sum()))
-
-
-def _ground(camera: Camera) -> float | None:
-    lowest = (_column(camera) @ camera.sensor2ego[:3, :3].T)[-1]
-    height = float(camera.sensor2ego[2, 3])
-    if lowest[2] >= 0 or height <= 0:
+def _ground(directions: Matrix, height: float) -> float | None:
+    """Metres from below the camera to the nearest ground that the rays [K, 3] of the ego frame meet."""
+    down = directions[directions[:, 2] < -1e-9]
+    if height <= 0 or not down.size:
         return None
-    return float(np.hypot(lowest[0], lowest[1]) * height / -lowest[2])
+    return float((np.linalg.norm(down[:, :2], axis=1) / -down[:, 2]).min()) * height
 
 
-@dataclass(frozen=True)
-class Sector:
-    """A part of the circle round the vehicle. `begin`, `width`: degrees, to the left of ahead."""
-
-    cameras: tuple[str, ...]
-    begin: float
-    width: float
-
-
-def overlaps(rig: Rig) -> list[Sector]:
-    """What two cameras see in common of the horizon, for each pair that has some, the widest first."""
-    seen = {camera.name: horizon(camera) for camera in rig.cameras}
-    names = list(seen)
-    found = [
-        Sector((a, b), *_widest(seen[a] & seen[b]))
-        for index, a in enumerate(names)
-        for b in names[index + 1 :]
-        if (seen[a] & seen[b]).any()
-    ]
-    return sorted(found, key=lambda sector: -sector.width)
+def _interval(directions: Matrix) -> tuple[float, float]:
+    """Azimuths of rays [K, 3] of the ego frame, from the rightmost to the leftmost."""
+    azimuths = np.degrees(np.unwrap(np.arctan2(directions[:, 1], directions[:, 0])))
+    width = min(float(np.ptp(azimuths)), 360.0)
+    begin = (float(azimuths.min()) + 180) % 360 - 180
+    return begin, begin + width
 
 
-def gaps(rig: Rig) -> list[Sector]:
-    """What no camera sees of the horizon, each gap with the cameras on its right and left."""
-    seen = {camera.name: horizon(camera) for camera in rig.cameras}
-    covered = np.any(list(seen.values()), axis=0)
-    found: list[Sector] = []
-    for begin, count in _runs(~covered):
-        before, after = (begin - 1) % _STEPS, (begin + count) % _STEPS
-        beside = tuple(
-            dict.fromkeys(
-                next((name for name, mask in seen.items() if mask[index]), "nothing") for index in (before, after)
-            )
-        )
-        found.append(Sector(beside, begin * 360 / _STEPS - 180, count * 360 / _STEPS))
-    return found
+def _azimuths(view: View) -> tuple[float, float]:
+    assert view.azimuths is not None
+    return view.azimuths
 
 
-_STEPS = 1440
+def _ring(found: Sequence[View]) -> tuple[list[View], list[tuple[View, View]]]:
+    """The cameras that make up the ring, in turn to the left, and those within the view of one of them, beside it."""
+    level = [view for view in found if view.azimuths is not None]
+    widest = sorted(level, key=lambda view: _azimuths(view)[0] - _azimuths(view)[1])
+    ring: list[View] = []
+    within: list[tuple[View, View]] = []
+    for view in widest:
+        around = next((other for other in ring if _holds(_azimuths(other), _azimuths(view))), None)
+        if around is None:
+            ring.append(view)
+        else:
+            within.append((around, view))
+    return sorted(ring, key=lambda view: _azimuths(view)[0]), within
 
 
-def horizon(camera: Camera) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which directions of the horizon its image shows, from -180 degrees on in steps of a quarter, [1440]."""
-    angles = np.radians((np.arange(_STEPS) + 0.5) * 360 / _STEPS - 180)
-    far = 1e6 * np.stack([np.cos(angles), np.sin(angles), np.zeros(_STEPS)], axis=1)
-    level = far + camera.sensor2ego[:3, 3] * [0, 0, 1]
-    points = level @ camera.ego2global[:3, :3].T + camera.ego2global[:3, 3]
-    shown = camera.sees(points)
-    if shown.any():
-        return shown
-    # it looks so steeply that its image has no horizon: what it shows of the ground stands for it
-    rays = _row(camera) @ camera.sensor2ego[:3, :3].T
-    yaw = np.degrees(np.arctan2(rays[:, 1], rays[:, 0]))
-    index = ((yaw + 180) * _STEPS / 360).astype(int) % _STEPS
-    for a, b in pairwise(index):
-        low, high = sorted((int(a), int(b)))
-        if high - low < _STEPS // 2:
-            shown[low : high + 1] = True
-    return shown
+def _neighbours(ring: Sequence[View]) -> list[tuple[View, View]]:
+    """Each camera and the next one to the left. Two are neighbours once, one has none."""
+    pairs = list(zip(ring, [*ring[1:], *ring[:1]], strict=True))
+    return pairs if len(ring) > 2 else pairs[: len(pairs) // 2]
 
 
-def _runs(mask: Any) -> list[tuple[int, int]]:
-    """First index and length of each run of True on a ring."""
-    if mask.all():
-        return [(0, _STEPS)]
-    starts = np.flatnonzero(mask & ~np.roll(mask, 1))
-    ends = np.flatnonzero(mask & ~np.roll(mask, -1))
-    return [(int(start), int(((ends - start) % _STEPS).min()) + 1) for start in starts]
+def _holds(outer: tuple[float, float], inner: tuple[float, float]) -> bool:
+    return _shared(outer, inner) >= inner[1] - inner[0] - _TINY
 
 
-def _widest(mask: Any) -> tuple[float, float]:
-    begin, count = max(_runs(mask), key=lambda run: run[1])
-    return begin * 360 / _STEPS - 180, count * 360 / _STEPS
+def _shared(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Degrees that two intervals share on the circle, on both sides if they meet on both."""
+    turns = (-720.0, -360.0, 0.0, 360.0, 720.0)
+    return sum(max(0.0, min(one[1], other[1] + turn) - max(one[0], other[0] + turn)) for turn in turns)

@@ -42,6 +42,16 @@ def text_width(words: str, size: int) -> float:
     return _font(size).getlength(words.translate(_PLAIN))
 
 
+def shortened(words: str, size: int, width: float) -> str:
+    """Words that are no wider than that, pixels: with dots in the middle, since names differ at their ends."""
+    kept = len(words)
+    short = words
+    while kept > 2 and text_width(short, size) > width:
+        kept -= 1
+        short = f"{words[: kept - kept // 2]}...{words[-(kept // 2) :]}"
+    return short
+
+
 def tag(image: Image.Image, at: tuple[int, int], words: str, *, anchor: str = "lb") -> None:
     """Small words on a dark see-through plate; `anchor` says which corner or middle of the plate is `at`."""
     width, height = round(text_width(words, SMALL)) + 14, SMALL + 10

@@ -10,17 +10,19 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from occvino.geometry.camera import Camera
-from occvino.geometry.lift import OUTSIDE, cells_of_points
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import Matrix, moved, rigid_inverse
 from occvino.variant import Variant
 from occvino.viz import drawing
 from occvino.viz.bev import GAP, MARGIN
 from occvino.viz.palette import INK, MUTED, PAGE, PANEL, SOFT, Colour
+from occvino.viz.rig_above import SIDE, from_above
 
-_CELL, _SPACE, _BEV = 480, 10, 800
+_SPACE = 10
+_LAYOUTS = ((1, 1, 960), (2, 1, 660), (4, 2, 660), (6, 2, 480), (9, 3, 440), (12, 3, 400))
+"""Up to how many cameras, in how many columns, how wide each, pixels: about as high as the view from above."""
 _SUPER = 2
-_RINGS: dict[float, Colour] = {10.0: (255, 214, 10), 20.0: (255, 149, 0), 40.0: (255, 69, 58)}
+_RINGS: dict[float, Colour] = {10.0: (255, 214, 10), 20.0: (255, 149, 0), 40.0: (255, 64, 140)}
 """Metres from the ego origin, on the ground."""
 _LANE, _LANE_REACH = 1.75, 60.0
 """Metres to each side of the ego's x axis, and along it."""
@@ -57,23 +59,24 @@ def rig_picture(
         RigError: an image does not fit the variant.
     """
     colours = dict(zip(rig.names, _colours(len(rig)), strict=True))
-    cells = [_annotated(camera, images.get(camera.name), rig, colours) for camera in rig.cameras]
-    columns = 1 if len(cells) == 1 else 2
+    _, columns, width = next(layout for layout in _LAYOUTS if len(rig) <= layout[0])
+    cells = [_annotated(camera, images.get(camera.name), rig, colours, width) for camera in rig.cameras]
     rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
-    sheet = columns * (_CELL + _SPACE) - _SPACE
-    above = _from_above(rig, variant, colours)
-    lines = [line for note in notes for line in _wrapped(note, sheet + GAP + _BEV)]
+    sheet = columns * (width + _SPACE) - _SPACE
+    above = from_above(rig, variant, colours)
+    lines = [line for note in notes for line in _wrapped(note, sheet + GAP + SIDE)]
     content = max(sum(heights) + _SPACE * (len(rows) - 1), above.height)
     top = MARGIN + 62
-    page = Image.new("RGB", (2 * MARGIN + sheet + GAP + _BEV, top + content + 28 + 20 * len(lines) + MARGIN), PAGE)
+    page = Image.new("RGB", (2 * MARGIN + sheet + GAP + SIDE, top + content + 28 + 20 * len(lines) + MARGIN), PAGE)
     draw = ImageDraw.Draw(page)
-    drawing.text(draw, (MARGIN, MARGIN + 18), title, drawing.TITLE, INK)
+    heading = drawing.shortened(title, drawing.TITLE, page.width - 2 * MARGIN)
+    drawing.text(draw, (MARGIN, MARGIN + 18), heading, drawing.TITLE, INK)
     _key(draw, (MARGIN, MARGIN + 44))
     y = top
     for row, height in zip(rows, heights, strict=True):
         for index, cell in enumerate(row):
-            page.paste(cell, (MARGIN + index * (_CELL + _SPACE), y))
+            page.paste(cell, (MARGIN + index * (width + _SPACE), y))
         y += height + _SPACE
     page.paste(above, (MARGIN + sheet + GAP, top))
     for index, line in enumerate(lines):
@@ -92,40 +95,52 @@ def _colours(count: int) -> list[Colour]:
 
 
 def _key(draw: ImageDraw.ImageDraw, at: tuple[float, float]) -> None:
-    rings = [((colour,), f"{metres:g} m on the ground") for metres, colour in _RINGS.items()]
-    others = [
+    whole: list[tuple[tuple[Colour, ...], str]] = [
+        *(((colour,), f"{metres:g} m on the ground") for metres, colour in _RINGS.items()),
         ((_LANE_COLOUR,), f"{_LANE:g} m beside the vehicle's x axis"),
         ((_HORIZON_COLOUR,), "horizon"),
         (tuple(colour for _, colour in _AXES), f"ego axes x, y, z, {_AXES_AT:g} m away"),
-        ((MUTED,), "dashed: edge of another camera's view"),
     ]
     x, y = at
-    for colours, words in (*rings, *others):
-        for colour in colours:
-            draw.rectangle((x, y - 6, x + 14, y - 3), fill=colour)
-            x += 17
-        drawing.text(draw, (x + 4, y), words, drawing.SMALL, SOFT)
-        x += drawing.text_width(words, drawing.SMALL) + 24
+    for colours, words in whole:
+        x = _key_words(draw, (_key_lines(draw, (x, y), colours, 14), y), words)
+    _key_words(draw, (_key_lines(draw, (x, y), (MUTED,) * 3, 5), y), "edge of another camera's view, in its colour")
 
 
-def _annotated(camera: Camera, image: Image.Image | None, rig: Rig, colours: Mapping[str, Colour]) -> Image.Image:
-    """The image of a camera, `_CELL` pixels wide, with the lines on it and a frame in its colour."""
-    height = max(1, round(_CELL * camera.height / camera.width))
-    size = _CELL * _SUPER, height * _SUPER
+def _key_lines(draw: ImageDraw.ImageDraw, at: tuple[float, float], colours: Sequence[Colour], length: int) -> float:
+    """Short lines side by side; returns where they end."""
+    x, y = at
+    for colour in colours:
+        draw.rectangle((x, y - 6, x + length, y - 3), fill=colour)
+        x += length + 3
+    return x
+
+
+def _key_words(draw: ImageDraw.ImageDraw, at: tuple[float, float], words: str) -> float:
+    """The words beside them; returns where the next lines begin."""
+    drawing.text(draw, (at[0] + 4, at[1]), words, drawing.SMALL, SOFT)
+    return at[0] + 28 + drawing.text_width(words, drawing.SMALL)
+
+
+def _annotated(
+    camera: Camera, image: Image.Image | None, rig: Rig, colours: Mapping[str, Colour], width: int
+) -> Image.Image:
+    """The image of a camera, `width` pixels wide, with the lines on it and a frame in its colour."""
+    height = max(1, round(width * camera.height / camera.width))
+    size = width * _SUPER, height * _SUPER
     canvas = Image.new("RGB", size, PANEL) if image is None else image.convert("RGB").resize(size)
     draw = ImageDraw.Draw(canvas)
     scale = size[0] / camera.width
     for points, colour, dashed in _lines(camera, rig, colours):
-        _stroke(draw, _pixels(camera, points) * scale, colour, dashed=dashed)
+        _stroke(draw, _pixels(camera, points, scale), colour, dashed=dashed)
     for name, colour, end in _axis_ends(camera):
-        at = _pixels(camera, end[None])[0] * scale
+        at = _pixels(camera, end[None], scale)[0]
         if np.isfinite(at).all():
             drawing.text(draw, (float(at[0]), float(at[1]) - 4 * _SUPER), name, drawing.BODY * _SUPER, colour, "ms")
     draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=colours[camera.name], width=3 * _SUPER)
-    cell = canvas.resize((_CELL, height), Image.Resampling.BOX)
-    drawing.tag(cell, (8, height - 8), camera.name)
-    if image is None:
-        drawing.tag(cell, (_CELL // 2, 24), "no image given", anchor="mm")
+    cell = canvas.resize((width, height), Image.Resampling.BOX)
+    words = camera.name if image is not None else f"{camera.name} (no image given)"
+    drawing.tag(cell, (8, height - 8), drawing.shortened(words, drawing.SMALL, width - 32))
     return cell
 
 
@@ -161,89 +176,39 @@ def _axis_ends(camera: Camera) -> Iterable[tuple[str, Colour, Matrix]]:
 
 def _edges(camera: Camera) -> list[Points]:
     """The left and right edge of a camera's image, `_EDGE_AT` metres away, in the ego frame."""
-    rows = np.linspace(0, camera.height - 1, 60)
+    rows = np.linspace(-0.5, camera.height - 0.5, 60)
     found: list[Points] = []
-    for column in (0.0, camera.width - 1.0):
+    for column in (-0.5, camera.width - 0.5):
         rays = camera.rays(np.stack([np.full_like(rows, column), rows], axis=1))
         found.append(moved(rays * _EDGE_AT, camera.sensor2ego))
     return found
 
 
-def _pixels(camera: Camera, points: Points) -> Matrix:
-    """Raw pixels [K, 2] of points of the ego frame [K, 3]; NaN where the camera cannot see them at all."""
+def _pixels(camera: Camera, points: Points, scale: float) -> Matrix:
+    """Pixels [K, 2] of the scaled image of points of the ego frame [K, 3]; NaN where the camera cannot see them.
+
+    Whole numbers are the centres of pixels, in the raw image and in the scaled one.
+    """
     seen = moved(points, rigid_inverse(camera.sensor2ego))
-    seen[seen[:, 2] < 0.05] = np.nan
-    slopes = seen[:, :2] / seen[:, 2:]
     if camera.lens is not None:
-        slopes = camera.lens.distorted(slopes)
+        slopes = camera.lens.placed(seen)
+    else:
+        seen[seen[:, 2] < 0.05] = np.nan
+        slopes = seen[:, :2] / seen[:, 2:]
     pixels = slopes @ camera.intrinsics[:2, :2].T + camera.intrinsics[:2, 2]
     size = np.array([camera.width, camera.height])
     inside = (pixels >= -_BESIDE * size) & (pixels <= (1 + _BESIDE) * size)
     pixels[~inside.all(axis=1)] = np.nan
-    return pixels
+    return (pixels + 0.5) * scale - 0.5
 
 
 def _stroke(draw: ImageDraw.ImageDraw, points: Matrix, colour: Colour, *, dashed: bool) -> None:
     """Draw a line through the points, with gaps where they are NaN."""
     travelled = np.concatenate([[0.0], np.nancumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    whole = np.isfinite(points).all(axis=1).reshape(-1)
+    whole = np.isfinite(points[:, 0])
     for index in np.flatnonzero(whole[:-1] & whole[1:]):
         if not dashed or int(travelled[index] / (9 * _SUPER)) % 2 == 0:
             draw.line((*points[index], *points[index + 1]), fill=colour, width=2 * _SUPER)
-
-
-def _from_above(rig: Rig, variant: Variant, colours: Mapping[str, Colour]) -> Image.Image:
-    """Points in each cell as brightness, and the frustums."""
-    grid = variant.lift_grid
-    calibration = rig.calibration(variant)
-    cell = cells_of_points(calibration, variant)
-    plane = grid.shape[0] * grid.shape[1]
-    counts = np.bincount(cell[cell != OUTSIDE] % plane, minlength=plane)
-    seen = counts[np.flatnonzero(counts)]
-    many = max(float(np.quantile(seen, 0.98)), 1.0) if seen.size else 1.0
-    bright = np.sqrt(np.minimum(counts / many, 1)).reshape(grid.shape[1], grid.shape[0])
-    shade = np.flip(bright.T, (0, 1))[..., None]  # [x down from ahead, y from the left]
-    tones = np.array(PANEL) + shade * (np.array([150, 160, 170]) - np.array(PANEL))
-    scale = _BEV / (grid.y.upper - grid.y.lower)
-    size = _BEV, round((grid.x.upper - grid.x.lower) * scale)
-    panel = Image.fromarray(tones.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    for camera in rig.cameras:
-        _frustum(panel, camera, variant, scale, colours[camera.name])
-    drawing.overlay(panel, grid, scale)
-    for camera in rig.cameras:
-        at = _spot(camera, scale, grid.x.upper, grid.y.upper, 0.62 * min(grid.x.upper, grid.y.upper))
-        drawing.tag(panel, at, camera.name, anchor="mm")
-    most = int(counts.max())
-    words = f"frustum points in each cell: 0 to {most}; {seen.size / plane:.0%} of the cells have some"
-    drawing.tag(panel, (size[0] - 10, size[1] - 10), words, anchor="rb")
-    return panel
-
-
-def _frustum(panel: Image.Image, camera: Camera, variant: Variant, scale: float, colour: Colour) -> None:
-    """The wedge that the image's middle row sees, up to the farthest depth bin."""
-    columns = np.linspace(0, camera.width - 1, 41)
-    rays = camera.rays(np.stack([columns, np.full_like(columns, camera.height / 2)], axis=1))
-    rays = rays[(rays[:, 2] > 0.02)]
-    far = variant.depths()[-1]
-    tip = camera.sensor2ego[:3, 3]
-    edge = moved(rays / np.maximum(rays[:, 2:], 0.2) * far, camera.sensor2ego)
-    outline = np.concatenate([tip[None], edge, tip[None]])
-    grid = variant.lift_grid
-    pixels = np.stack([grid.y.upper - outline[:, 1], grid.x.upper - outline[:, 0]], axis=1) * scale
-    big = Image.new("RGBA", (panel.width * _SUPER, panel.height * _SUPER))
-    draw = ImageDraw.Draw(big)
-    corners = [(float(u) * _SUPER, float(v) * _SUPER) for u, v in pixels]
-    draw.polygon(corners, fill=(*colour, 38))
-    draw.line(corners, fill=(*colour, 235), width=2 * _SUPER)
-    layer = big.resize(panel.size, Image.Resampling.BOX)
-    panel.paste(layer, (0, 0), layer)
-
-
-def _spot(camera: Camera, scale: float, ahead: float, left: float, distance: float) -> tuple[int, int]:
-    """Where a camera's name stands: along its axis."""
-    level = camera.sensor2ego[:2, 2] / max(float(np.linalg.norm(camera.sensor2ego[:2, 2])), 1e-6)
-    x, y = camera.sensor2ego[:2, 3] + distance * level
-    return round((left - y) * scale), round((ahead - x) * scale)
 
 
 def _wrapped(words: str, width: int) -> list[str]:
