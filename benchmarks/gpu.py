@@ -106,12 +106,17 @@ def _cell(of_model: list[dict[str, Any]], device: str) -> str:
     if not parts:
         return "not tried"
     if not all(part["ok"] for part in parts):
-        return "no: " + "; ".join(part["message"] for part in parts if not part["ok"])
+        return "no: " + "; ".join(_reason(part["message"]) for part in parts if not part["ok"])
     seconds, memory = sum(part["seconds"] for part in parts), max(part["peak_mib"] for part in parts)
     spilt = sum(part["spilt"] for part in parts)
     return f"{sum(part['perfect_ms'] for part in parts):.1f}; {seconds:.0f} s, {memory:.0f} MiB" + (
         f", {spilt} spill" if spilt else ""
     )
+
+
+def _reason(message: str) -> str:
+    """The last line of OpenVINO's words; those before it say where in its sources they come from."""
+    return message.strip().splitlines()[-1].partition(":")[0].removeprefix("[GPU] ")
 
 
 def kernel_rows(found: list[dict[str, Any]], name: str, devices: Iterable[str]) -> Iterator[list[str]]:
