@@ -21,6 +21,7 @@ from occvino.cli.signals import guarded, wait_if_ending
 from occvino.cli.synth import synth
 from occvino.cli.train import train
 from occvino.cli.verify import verify
+from occvino.cli.view import view
 from occvino.errors import OccvinoError
 from occvino.files import cannot_write, of_the_disk
 from occvino.images.decode import ImageDoubtWarning
@@ -29,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, bench, info, compile_, synth, train, evaluate, doctor):
+for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor):
     app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
 app.add_typer(rig, name="rig")
 

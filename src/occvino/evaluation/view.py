@@ -26,7 +26,10 @@ LABELS = "labels.npz"
 
 
 def run_and_view(
-    pipeline: Pipeline, frames: Iterable[Frame], names: Iterable[str], samples: Iterable[Sample | None] = ()
+    pipeline: Pipeline,
+    frames: Iterable[Frame | OccvinoError],
+    names: Iterable[str],
+    samples: Iterable[Sample | None] = (),
 ) -> Iterator[ViewFrame]:
     """Run frames one by one, with the seconds of each step. A frame that fails is told in a warning and left out.
 
@@ -40,6 +43,8 @@ def run_and_view(
     for frame, name in zip(frames, names, strict=False):
         sample = next(of_set, None)
         try:
+            if isinstance(frame, OccvinoError):
+                raise frame
             started = perf_counter()
             prepared = pipeline.prepare(frame)
             ready = perf_counter()
