@@ -181,7 +181,7 @@ def unreal_angles(name):
 
 
 def carla_sensors(origin, nested=False):
-    """A list of sensors on a vehicle whose origin is `origin` (x, y, z) of the ego frame. `nested`: attributes apart."""
+    """A list of sensors on a vehicle whose origin is `origin` (x, y, z) in the ego frame."""
     found = []
     for name in MOUNTS:
         pitch, yaw, roll = unreal_angles(name)

@@ -71,6 +71,13 @@ class Record:
             raise self.wrong(name, "a whole number of pixels, 1 or more")
         return int(found)
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height in one field."""
+        values = self.any_numbers(name)
+        if len(values) != 2 or not all(value >= 1 and value == int(value) for value in values):
+            raise self.wrong(name, "width and height, two whole numbers of pixels")
+        return int(values[0]), int(values[1])
+
     def numbers(self, name: str, *shape: int) -> Matrix:
         """Finite numbers of a shape, from nested lists or an array."""
         expected = f"{' by '.join(map(str, shape))} finite numbers"

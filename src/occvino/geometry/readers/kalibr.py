@@ -45,7 +45,8 @@ def read_kalibr(path: str | Path, reference2ego: Matrix | None = None) -> Readin
     if reference2ego is None and not with_imu:
         raise RigError(
             f"{file} has no T_cam_imu, so all poses are from cam0: say where cam0 is. Give reference2ego "
-            f'(--reference-in-ego "{SIX_NUMBERS}"), the pose of its optical frame in the ego frame'
+            f'(--reference-in-ego "{SIX_NUMBERS}"), the pose of its optical frame in the ego frame; '
+            "looking ahead and level, its angles are -90 0 -90"
         )
     if reference2ego is None:
         warn(
@@ -116,8 +117,7 @@ def _camera(record: Record, sensor2ego: Matrix) -> Camera:
     model = record.text("camera_model")
     if model != "pinhole":
         raise RigError(f"{record.where}: camera_model is {model!r}, which is not supported, expected pinhole: {_AGAIN}")
-    width, height = record.numbers("resolution", 2)
-    size = Record(record.where, {"resolution width": width, "resolution height": height}, _FIX)
+    width, height = record.size("resolution")
     lens = record.text("distortion_model")
     coefficients = record.any_numbers("distortion_coeffs") if "distortion_coeffs" in record or lens != "none" else []
     if lens not in _COEFFICIENTS:
@@ -130,8 +130,8 @@ def _camera(record: Record, sensor2ego: Matrix) -> Camera:
     with told_at(record.where):
         return Camera(
             name=_name(record),
-            width=size.whole("resolution width"),
-            height=size.whole("resolution height"),
+            width=width,
+            height=height,
             intrinsics=intrinsics_of(*record.numbers("intrinsics", 4)),
             sensor2ego=sensor2ego,
             ego2global=np.eye(4),

@@ -88,18 +88,14 @@ def _load(path: Path) -> Record:
 def _camera(name: str, perspective: Record, poses: Record, base: Matrix) -> Camera:
     number = name[-2:]
     size, projection, turn = f"S_rect_{number}", f"P_rect_{number}", f"R_rect_{number}"
-    width, height = perspective.numbers(size, 2)
-    if width < 1 or height < 1 or width != int(width) or height != int(height):
-        raise perspective.wrong(size, "width and height, whole numbers of pixels")
+    width, height = perspective.size(size)
     camera2imu = rigid(poses.where, name, pose_of(*_split(poses.numbers(name, 12).reshape(3, 4))))
     rectified = perspective.numbers(turn, 9).reshape(3, 3)
     raw2rectified = rigid(perspective.where, turn, pose_of(rectified, np.zeros(3)))
     # the fourth column of P_rect is of the other camera's frame: each has its own pose here
     intrinsics = perspective.numbers(projection, 12).reshape(3, 4)[:, :3]
     with told_at(f"{perspective.where}, {projection}"):
-        return Camera(
-            name, int(width), int(height), intrinsics, base @ camera2imu @ rigid_inverse(raw2rectified), np.eye(4)
-        )
+        return Camera(name, width, height, intrinsics, base @ camera2imu @ rigid_inverse(raw2rectified), np.eye(4))
 
 
 def _split(matrix: Matrix) -> tuple[Matrix, Matrix]:

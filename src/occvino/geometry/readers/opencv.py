@@ -88,11 +88,7 @@ def _size(record: Record) -> tuple[int, int]:
         raise RigError(f"{record.where} gives the image size as {', '.join(told)}: leave one")
     if pairs:
         return record.whole(pairs[0][0]), record.whole(pairs[0][1])
-    name = _one_of(record, _SIZES, "image size", "add image_width and image_height, pixels")
-    values = record.any_numbers(name)
-    if len(values) != 2 or not all(value >= 1 and value == int(value) for value in values):
-        raise record.wrong(name, "width and height, two whole numbers of pixels")
-    return int(values[0]), int(values[1])
+    return record.size(_one_of(record, _SIZES, "image size", "add image_width and image_height, pixels"))
 
 
 def _lens(record: Record) -> Lens | None:
