@@ -22,8 +22,8 @@ PERSPECTIVE = ("image_00", "image_01")
 FISHEYE = ("image_02", "image_03")
 IMU2EGO: Matrix = frozen([[1, 0, 0, -0.05], [0, -1, 0, 0.32], [0, 0, -1, 0.90], [0, 0, 0, 1]], np.float64)
 """The GPS/IMU (x forward, y right, z down) in the ego frame. It is 0.05 m behind the rear axle and 0.32 m left of the
-middle, as on KITTI's own drawing of the same car; its height is that of the lidar there, 1.73 m, less the 0.83 m that
-KITTI-360's calibration puts the lidar above it. The cameras are 1.55 m high then."""
+middle: KITTI's drawing of the same car, which py123d follows too. Its height is that of the lidar there, 1.73 m, less
+the 0.83 m by which KITTI-360's calibration has the lidar above it; the cameras are 1.55 m high then."""
 _INTRINSICS, _POSES = "perspective.txt", "calib_cam_to_pose.txt"
 _FIX = "download KITTI-360's calibrations again"
 
