@@ -40,6 +40,7 @@ def refused(words, read, *arguments):
         ("cam0", "distortion_coeffs", [0.1] * 5, ["distortion_coeffs is [0.1, 0.1", "expected 4 numbers for radtan"]),
         ("cam1", "distortion_coeffs", [0.1] * 3, ["expected 4 numbers for equidistant"]),
         ("cam1", "distortion_coeffs", None, ["cam1 has no 'distortion_coeffs'"]),
+        ("cam0", "distortion_coeffs", 0.1, ["distortion_coeffs is 0.1", "expected a list of finite numbers"]),
         ("cam0", "distortion_coeffs", "a", ["distortion_coeffs is 'a'", "expected a list of finite numbers"]),
         ("cam0", "intrinsics", [640, 640, 640], ["intrinsics is [640, 640, 640]", "expected 4 finite numbers"]),
         ("cam0", "intrinsics", [640, -640, 640, 360], ["focal lengths fx=640, fy=-640"]),

@@ -96,7 +96,9 @@ def _table(path: Path) -> list[dict[str, Any]]:
     except ModuleNotFoundError as error:
         raise RigError(f'{path}: Feather is read by pyarrow: pip install "occvino[rig]"') from error
     try:
-        return feather.read_table(path, memory_map=False).to_pylist()
-    except (OSError, arrow.ArrowException) as error:
+        table = feather.read_table(path, memory_map=False)
+        table.validate(full=True)  # a damaged file may point outside of itself
+        return table.to_pylist()
+    except (OSError, ValueError, OverflowError, arrow.ArrowException) as error:
         told = str(error).partition("\n")[0]
         raise RigError(f"cannot read {path}: {told}; expected {path.name} of a log of Argoverse 2") from error

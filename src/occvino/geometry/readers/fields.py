@@ -90,7 +90,7 @@ class Record:
         """A flat list of finite numbers, as many as there are; a row or a column of a matrix is one."""
         value = self[name]
         found = np.zeros(0) if isinstance(value, list) and not value else _numbers(value)
-        if found is None or (found.size and found.size != max(found.shape)):
+        if found is None or found.ndim == 0 or (found.size and found.size != max(found.shape)):
             raise self.wrong(name, "a list of finite numbers")
         return found.reshape(-1).tolist()
 
