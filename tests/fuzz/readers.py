@@ -41,7 +41,7 @@ class Reader:
 def readers(scratch: Path) -> dict[str, Reader]:
     """All of them; `scratch` is a folder for what they need beside the changed file."""
     found: dict[str, Reader] = {}
-    for build in (_rig, _manifest, _checkpoints, _infos, _tables, _labels, _images, _onnx, _occupancy):
+    for build in (_rig, _manifest, _checkpoints, _infos, _tables, _labels, _images, _onnx, _occupancy, _calibrations):
         found |= build(scratch)
     return found
 
@@ -237,6 +237,53 @@ def _occupancy(scratch: Path) -> dict[str, Reader]:
     Occupancy(labels, variant.class_names, variant.occupancy_grid).save(scratch / "o.npz")
     good = (scratch / "o.npz").read_bytes()
     return {"occupancy": Reader(lambda rng: mutated_bytes(rng, good), Occupancy.load, ".npz")}
+
+
+def _calibrations(scratch: Path) -> dict[str, Reader]:
+    """Those of other projects."""
+    import yaml
+
+    from occvino.geometry.readers import read_argoverse2, read_carla, read_kalibr, read_kitti360, read_opencv
+    from tests.geometry.readers import formats
+
+    here = np.eye(4)
+    chain, sensors = formats.camchain(chained=True), formats.bridge_objects(here[:3, 3])
+    folder = formats.write_kitti360(scratch / "kitti360", formats.IMU2EGO)
+    lines = (folder / "perspective.txt").read_bytes()
+    log = formats.write_argoverse2(scratch / "argoverse2", *formats.argoverse2_rows(here))
+    table = log / "calibration" / "egovehicle_SE3_sensor.feather"
+    stored = {suffix: formats.write_opencv(scratch / f"a.{suffix}", "cam1").read_bytes() for suffix in ("yml", "xml")}
+    chained, feathers = yaml.safe_dump(chain).encode(), table.read_bytes()
+
+    def camchain(rng: np.random.Generator) -> bytes:
+        """JSON is YAML."""
+        return mutated_json(rng, chain) if rng.random() < 0.5 else mutated_bytes(rng, chained)
+
+    def storage(suffix: str) -> Reader:
+        good = stored[suffix]
+        return Reader(lambda rng: mutated_bytes(rng, good), lambda path: read_opencv({"a": path}), f".{suffix}")
+
+    def in_place_of(file: Path, read: Callable[[], Any]) -> Callable[[Path], Any]:
+        def reading(path: Path) -> Any:
+            shutil.copyfile(path, file)
+            return read()
+
+        return reading
+
+    return {
+        "kalibr": Reader(camchain, lambda path: read_kalibr(path, here), ".yaml"),
+        "opencv.yml": storage("yml"),
+        "opencv.xml": storage("xml"),
+        "kitti360": Reader(
+            lambda rng: mutated_bytes(rng, lines),
+            in_place_of(folder / "perspective.txt", lambda: read_kitti360(folder)),
+            ".txt",
+        ),
+        "argoverse2": Reader(
+            lambda rng: mutated_bytes(rng, feathers), in_place_of(table, lambda: read_argoverse2(log)), ".feather"
+        ),
+        "carla": Reader(lambda rng: mutated_json(rng, sensors), lambda path: read_carla(path, here), ".json"),
+    }
 
 
 def outcome(reader: Reader, data: bytes, path: Path) -> str:

@@ -10,6 +10,7 @@ COUNT = 150
 NAMES = (
     "rig", "manifest", "checkpoint.safetensors", "checkpoint.pth", "checkpoint.old.pth", "infos", "tables", "labels",
     "image.jpg", "image.png", "image.tiff", "image.webp", "image.bmp", "image.ppm", "onnx", "occupancy",
+    "kalibr", "opencv.yml", "opencv.xml", "kitti360", "argoverse2", "carla",
 )  # fmt: skip
 
 

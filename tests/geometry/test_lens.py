@@ -45,6 +45,20 @@ SIZES = {
 BENT = Lens("plumb_bob", (-0.3, 0.1, 0, 0, 0))
 
 
+@pytest.mark.parametrize(
+    ("model", "coefficients"),
+    [("fisheye", (0.1, 0, 0, 1e-320)), ("fisheye", (0.1, 1e-320, 0, 0)), ("plumb_bob", (0.1, 0.1, 0, 0, 1e-320))],
+)
+def test_a_coefficient_next_to_nothing_is_nothing(model, coefficients):
+    without = tuple(value if value > 1e-300 else 0.0 for value in coefficients)
+    assert Lens(model, coefficients).fold == Lens(model, without).fold
+
+
+def test_coefficients_of_no_lens_are_refused():
+    with pytest.raises(RigError, match="are of no lens"):
+        Lens("plumb_bob", (1e308, 0.1, 0, 0))
+
+
 def opencv_pixels(points, lens, k):
     """Where OpenCV puts points of the sensor frame [P, 3]."""
     project = cv2.fisheye.projectPoints if lens.model == "fisheye" else cv2.projectPoints

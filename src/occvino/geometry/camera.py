@@ -62,7 +62,7 @@ class Camera:
             raise RigError(f"{self.name}: the image is {self.width}x{self.height}; both must be 1 or more")
         _check_intrinsics(self.name, self.intrinsics)
         for what in ("sensor2ego", "ego2global"):
-            object.__setattr__(self, what, _rigid(self.name, what, getattr(self, what)))
+            object.__setattr__(self, what, rigid(self.name, what, getattr(self, what)))
         if self.lens is not None and self.lens.straight:
             object.__setattr__(self, "lens", None)
         if self.lens is not None:
@@ -156,8 +156,19 @@ def _check_intrinsics(name: str, k: Matrix) -> None:
         )
 
 
-def _rigid(name: str, what: str, matrix: Matrix) -> Matrix:
-    """The matrix, with the nearest rotation in the place of one that was rounded."""
+def rigid(name: str, what: str, matrix: Matrix) -> Matrix:
+    """The matrix [4, 4], with the nearest rotation in the place of one that was rounded.
+
+    Args:
+        name: of the camera, or the file and place that it is from, for messages.
+        what: the field.
+        matrix: as it was given.
+
+    Raises:
+        RigError: it is not rigid: another shape, values that are not finite, no rotation, or one that mirrors.
+
+    Warns with `RoundedRotationWarning` where it was rounded.
+    """
     if matrix.shape != (4, 4):
         raise RigError(f"{name}: {what} has shape {matrix.shape}, expected (4, 4)")
     if not np.isfinite(matrix).all():

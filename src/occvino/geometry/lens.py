@@ -29,6 +29,10 @@ _CLOSE = 1e-12
 _SOLVED = 1e-9
 """What still counts as solved."""
 _NEARLY_BEHIND = np.radians(89.99)
+_LARGEST = 1e9
+"""No lens has coefficients like this one, and products of such overflow."""
+_NOTHING = 1e-30
+"""Of a polynomial's largest coefficient: where a smaller one counts, no ray goes, and dividing by it overflows."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Lens:
             )
         if not np.isfinite(self.coefficients).all():
             raise RigError(f"{self.model}: the coefficients {list(self.coefficients)} are not all finite")
+        if max(map(abs, self.coefficients)) > _LARGEST:
+            raise RigError(
+                f"{self.model}: the coefficients {list(self.coefficients)} are of no lens, expected numbers near 1"
+            )
 
     @property
     def straight(self) -> bool:
@@ -261,7 +269,9 @@ def _der(polynomial: Any) -> Any:
 
 def _positive_roots(polynomial: Any) -> list[float]:
     """Where a polynomial crosses zero right of it."""
-    return [float(root.real) for root in np.roots(polynomial) if root.real > 0 and abs(root.imag) < 1e-9 * abs(root)]
+    size = np.abs(polynomial)
+    kept = np.where(size < _NOTHING * size.max(), 0.0, polynomial)
+    return [float(root.real) for root in np.roots(kept) if root.real > 0 and abs(root.imag) < 1e-9 * abs(root)]
 
 
 def _ratio(upper: Matrix, lower: Matrix, valid: NDArray[np.bool_] | np.bool_) -> Matrix:

@@ -99,6 +99,63 @@ class Rig:
         """
         return cls(cameras_of_sample(sample, names))
 
+    @classmethod
+    def from_kalibr(cls, path: str | Path, reference2ego: Matrix | None = None) -> "Rig":
+        """Rig of Kalibr's camchain; see `geometry.readers.kalibr.read_kalibr`, which also says how it was read.
+
+        Raises:
+            RigError: the file cannot be read, or a value cannot be right.
+        """
+        from occvino.geometry import readers
+
+        return readers.read_kalibr(path, reference2ego).rig
+
+    @classmethod
+    def from_opencv(cls, files: Mapping[str, str | Path], reference2ego: Matrix | None = None) -> "Rig":
+        """Rig of OpenCV's FileStorage, camera name -> file; see `geometry.readers.opencv.read_opencv`.
+
+        Raises:
+            RigError: a file cannot be read, or a value cannot be right.
+        """
+        from occvino.geometry import readers
+
+        return readers.read_opencv(files, reference2ego).rig
+
+    @classmethod
+    def from_kitti360(cls, folder: str | Path, reference2ego: Matrix | None = None) -> "Rig":
+        """Rig of KITTI-360's two perspective cameras, rectified; see `geometry.readers.kitti360.read_kitti360`.
+
+        Raises:
+            RigError: a file cannot be read, or a value cannot be right.
+        """
+        from occvino.geometry import readers
+
+        return readers.read_kitti360(folder, reference2ego).rig
+
+    @classmethod
+    def from_argoverse2(
+        cls, log: str | Path, reference2ego: Matrix | None = None, cameras: Sequence[str] | None = None
+    ) -> "Rig":
+        """Rig of a log of Argoverse 2, its ring cameras; see `geometry.readers.argoverse2.read_argoverse2`.
+
+        Raises:
+            RigError: pyarrow is not installed, a file cannot be read, or a value cannot be right.
+        """
+        from occvino.geometry import readers
+
+        return readers.read_argoverse2(log, reference2ego, cameras).rig
+
+    @classmethod
+    def from_carla(cls, path: str | Path, reference2ego: Matrix | None = None) -> "Rig":
+        """Rig of CARLA's sensors, or of its ROS bridge's objects; see `geometry.readers.carla.read_carla`.
+
+        Raises:
+            RigError: the file cannot be read, or a value cannot be right.
+        """
+        from occvino.geometry import readers
+
+        return readers.read_carla(path, reference2ego).rig
+
     def scaled(self, factor: float) -> "Rig":
         """The same rig for images that were resized by `factor`."""
         return Rig(tuple(camera.scaled(factor) for camera in self.cameras))
