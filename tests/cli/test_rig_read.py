@@ -37,9 +37,9 @@ def failed(*arguments):
 
 
 def six(pose2ego):
-    """X Y Z YAW PITCH ROLL of a pose, by scipy."""
+    """X,Y,Z,ROLL,PITCH,YAW of a pose, by scipy."""
     yaw, pitch, roll = formats.Rotation.from_matrix(pose2ego[:3, :3]).as_euler("ZYX", degrees=True)
-    return " ".join(f"{value:.12f}" for value in (*pose2ego[:3, 3], yaw, pitch, roll))
+    return ",".join(f"{value:.12f}" for value in (*pose2ego[:3, 3], roll, pitch, yaw))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_argoverse2(tmp_path, out):
 @pytest.mark.parametrize("bridge", [False, True])
 def test_carla(tmp_path, out, bridge):
     value = (formats.bridge_objects if bridge else formats.carla_sensors)(np.array([1.4, 0, 0]))
-    ran("from-carla", written(tmp_path / "a.json", value), "--reference-in-ego", "1.4 0 0", "--out", out)
+    ran("from-carla", written(tmp_path / "a.json", value), "--reference-in-ego", "1.4,0,0", "--out", out)
     assert_same(Rig.load(out), the_rig().straight(), 1e-15)
 
 
@@ -142,9 +142,9 @@ def test_nuscenes_from_an_info_file(tmp_path, out):
     assert "leave --version out" in failed("from-nuscenes", path, "--version", "v1.0-mini", "--out", out)
 
 
-@pytest.mark.parametrize("text", ["", "1 2", "1,2,3", "1 2 3 4", "1 2 3 a 5 6", "1 2 nan", "1 2 3 4 5 6 7"])
+@pytest.mark.parametrize("text", ["", "1,2", "1 2 3", "1,2,3,4", "1,2,3,a,5,6", "1,2,nan", "1,2,3,4,5,6,7"])
 def test_a_place_that_cannot_be_read_is_refused(tmp_path, out, text):
     path = written(tmp_path / "a.json", formats.carla_sensors(np.zeros(3)))
     told = failed("from-carla", path, "--reference-in-ego", text, "--out", out)
-    assert 'expected "X Y Z YAW PITCH ROLL"' in told
+    assert "expected X,Y,Z or X,Y,Z,ROLL,PITCH,YAW" in told
     assert not out.exists()

@@ -90,14 +90,14 @@ def pairs(option: str, given: list[str] | None) -> dict[str, str]:
     return {name: topic for name, _, topic in split}
 
 
-def pose_of(text: str) -> Matrix:
+def pose_of(text: str, option: str = "--base-pose") -> Matrix:
     """X, Y, Z in metres, and roll, pitch, yaw in degrees (about x, then y, then z of the ego frame) [4, 4]."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) not in (3, 6) or not np.isfinite(numbers).all():
-        raise OccvinoError(f"--base-pose {text}: expected X,Y,Z or X,Y,Z,ROLL,PITCH,YAW in metres and degrees")
+        raise OccvinoError(f"{option} {text}: expected X,Y,Z or X,Y,Z,ROLL,PITCH,YAW in metres and degrees")
     roll, pitch, yaw = np.radians(numbers[3:] or [0.0, 0.0, 0.0])
     found = np.eye(4)
     found[:3, :3] = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)

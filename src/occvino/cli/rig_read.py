@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from occvino.cli.bag_options import pose_of
 from occvino.cli.console import say
 from occvino.cli.options import Version
 from occvino.datasets.nuscenes import NuScenes
@@ -23,7 +24,7 @@ from occvino.geometry.readers import (
     read_kitti360,
     read_opencv,
 )
-from occvino.geometry.readers.poses import SIX_NUMBERS, pose_from_angles
+from occvino.geometry.readers.poses import SIX_NUMBERS
 from occvino.geometry.transforms import Matrix
 
 Out = Annotated[Path, typer.Option(help="Rig file to write.")]
@@ -31,10 +32,9 @@ Reference = Annotated[
     str | None,
     typer.Option(
         "--reference-in-ego",
-        metavar=f'"{SIX_NUMBERS}"',
+        metavar=SIX_NUMBERS,
         help="Where the calibration's own reference frame is, seen from the ground below the rear axle (x forward, y "
-        "left, z up): metres, then degrees: yaw to the left, pitch down, roll to the right, turned in the order roll, "
-        "pitch, yaw. The angles may be left out.",
+        "left, z up): metres, then degrees: roll to the right, pitch down, yaw to the left, turned in that order.",
     ),
 ]
 Names = Annotated[
@@ -49,9 +49,9 @@ def from_kalibr(
 ) -> None:
     """Write the rig of a camchain of Kalibr.
 
-    Its reference frame is the IMU, or cam0's optical frame (ahead: angles -90 0 -90) where there is no IMU.
+    Its reference frame is the IMU, or cam0's optical frame (ahead: angles -90,0,-90) where there is no IMU.
 
-    Example: occvino rig from-kalibr camchain.yaml --reference-in-ego "0.6 0 0.8" --out rig.json
+    Example: occvino rig from-kalibr camchain.yaml --reference-in-ego 0.6,0,0.8 --out rig.json
     """
     _write(read_kalibr(camchain, reference_of(reference_in_ego)), out)
 
@@ -135,7 +135,7 @@ def from_carla(
 
     Its reference frame is the vehicle's origin, near its middle, with y turned to the left.
 
-    Example: occvino rig from-carla sensors.json --reference-in-ego "1.4 0 0" --out rig.json
+    Example: occvino rig from-carla sensors.json --reference-in-ego 1.4,0,0 --out rig.json
     """
     _write(read_carla(sensors, reference_of(reference_in_ego)), out)
 
@@ -146,19 +146,7 @@ def reference_of(text: str | None) -> Matrix | None:
     Raises:
         OccvinoError: it is not three or six numbers.
     """
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (3, 6) or not all(map(math.isfinite, numbers)):
-        raise OccvinoError(
-            f'--reference-in-ego "{text}": expected "{SIX_NUMBERS}" or "X Y Z", numbers with spaces between them, in '
-            "metres and degrees"
-        )
-    yaw, pitch, roll = numbers[3:] or (0.0, 0.0, 0.0)
-    return pose_from_angles(numbers[:3], yaw, pitch, roll)
+    return None if text is None else pose_of(text, "--reference-in-ego")
 
 
 def _named(pairs: Sequence[str]) -> dict[str, Path]:

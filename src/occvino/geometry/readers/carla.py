@@ -60,7 +60,7 @@ def read_carla(path: str | Path, reference2ego: Matrix | None = None) -> Reading
         warn(
             f"{file}: the vehicle's origin is taken for the ego origin, which is below the middle of the rear axle. "
             "CARLA's is about half of a wheelbase ahead of that: give reference2ego "
-            f'(--reference-in-ego "{SIX_NUMBERS}"), as "1.4 0 0 0 0 0"'
+            f"(--reference-in-ego {SIX_NUMBERS}), as 1.4,0,0"
         )
     base = reference_pose(reference2ego, np.eye(4))
     rig = Rig(tuple(_camera(each, base) for each in cameras))

@@ -45,13 +45,13 @@ def read_kalibr(path: str | Path, reference2ego: Matrix | None = None) -> Readin
     if reference2ego is None and not with_imu:
         raise RigError(
             f"{file} has no T_cam_imu, so all poses are from cam0: say where cam0 is. Give reference2ego "
-            f'(--reference-in-ego "{SIX_NUMBERS}"), the pose of its optical frame in the ego frame; '
+            f"(--reference-in-ego {SIX_NUMBERS}), the pose of its optical frame in the ego frame; "
             "looking ahead and level, its angles are -90 0 -90"
         )
     if reference2ego is None:
         warn(
             f"{file}: the IMU is taken for the ego origin, which is on the ground below the middle of the rear axle: "
-            f'give reference2ego (--reference-in-ego "{SIX_NUMBERS}"), the pose of the IMU in the ego frame'
+            f"give reference2ego (--reference-in-ego {SIX_NUMBERS}), the pose of the IMU in the ego frame"
         )
     base = reference_pose(reference2ego, np.eye(4))
     poses = _poses(cameras)

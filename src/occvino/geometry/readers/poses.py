@@ -9,7 +9,7 @@ from occvino.geometry.transforms import Matrix, frozen
 
 OPTICAL2BODY: Matrix = frozen([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
 """From x right, y down, z forward to x forward, y left, z up, of one camera [4, 4]."""
-SIX_NUMBERS = "X Y Z YAW PITCH ROLL"
+SIX_NUMBERS = "X,Y,Z[,ROLL,PITCH,YAW]"
 
 
 def pose_from_angles(place: Sequence[float], yaw: float, pitch: float, roll: float) -> Matrix:
