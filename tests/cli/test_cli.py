@@ -269,7 +269,7 @@ def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
     for options, message in (
         ((), "give one of --images, --sequence, --dataset and --bag, not none"),
         (("--images", frame, "--sequence", tmp_path), "not images and sequence"),
-        (("--images", frame, "--limit", 1), "--limit is for --sequence and --dataset"),
+        (("--images", frame, "--limit", 1), "--limit is for --sequence, --dataset and --bag"),
         (("--sequence", frame), "no frames in"),
         (("--sequence", frame, "--version", "v1.0-mini"), "--version goes with a data set"),
         (("--dataset", SCENE, "--version", "v1.0-synth", "--infos", "x.pkl"), "takes their place: give one"),

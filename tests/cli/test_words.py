@@ -43,7 +43,21 @@ def test_info_knows_models_in_any_case_and_by_other_names(name):
 def test_help_lists_each_command_on_one_line():
     shown = occvino("--help")
     listed = shown[shown.index("Commands") :].splitlines()[1:-1]
-    names = ["demo", "convert", "verify", "run", "bench", "info", "compile", "synth", "train", "eval", "doctor", "rig"]
+    names = [
+        "demo",
+        "convert",
+        "verify",
+        "run",
+        "view",
+        "bench",
+        "info",
+        "compile",
+        "synth",
+        "train",
+        "eval",
+        "doctor",
+        "rig",
+    ]
     assert [line.split()[1] for line in listed if line.startswith("│")] == names
 
 

@@ -12,10 +12,10 @@ from occvino.artifact import Artifact
 from occvino.conversion import convert
 from occvino.conversion import verify as module
 from occvino.conversion.verify import verify
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, RigError
 from occvino.files import OutputError, sha256
 from occvino.geometry.doubts import DoubtfulRigWarning
-from occvino.geometry.lift import EmptyPlanWarning, frustum, rays
+from occvino.geometry.lift import frustum, rays
 from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import pose
 from occvino.networks import build
@@ -130,15 +130,11 @@ def test_values_that_are_not_finite_never_pass_and_are_valid_json(fresh, rig, im
     assert "Infinity" not in json.dumps(report.to_dict())
 
 
-def test_a_frame_that_exercises_nothing_proves_nothing(fresh, rig, images):
+@pytest.mark.filterwarnings("ignore:none of the")
+def test_a_rig_that_sees_nothing_of_the_grid_is_refused(fresh, rig, images):
     far = Rig(tuple(replace(c, sensor2ego=pose([1, 0, 0, 0], [0, 0, 500.0])) for c in rig.cameras))
-    with pytest.warns(EmptyPlanWarning):
-        report = verify(fresh, images, far)
-    assert not report.ok
-    assert (
-        report.first_divergence
-        == "bev (constant in PyTorch, so nothing was compared; 0% of the points are in the grid)"
-    )
+    with pytest.raises(RigError, match="no point that the cameras see is in the grid"):
+        verify(fresh, images, far)
 
 
 def with_few_points(rig):

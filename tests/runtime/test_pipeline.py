@@ -8,9 +8,8 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
+from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError, RigError
 from occvino.files import OutputError
-from occvino.geometry.lift import EmptyPlanWarning
 from occvino.geometry.rig import Rig
 from occvino.images import inputs as preprocess
 from occvino.images.decode import ImageDoubtWarning
@@ -110,14 +109,14 @@ def test_a_moved_rig_moves_the_labels(pipeline, rig, images):
     assert (pipeline(images, moved).labels != pipeline(images, rig).labels).mean() > 0.05
 
 
-def test_a_rig_that_misses_the_grid_warns_and_gives_labels_of_nothing(pipeline, rig, images):
+@pytest.mark.filterwarnings("ignore:none of the")
+def test_a_rig_that_misses_the_grid_is_refused_and_told_what_is_wrong(pipeline, rig, images):
     from dataclasses import replace
 
     far = Rig(tuple(replace(camera, sensor2ego=_lifted(camera.sensor2ego)) for camera in rig.cameras))
-    with pytest.warns(EmptyPlanWarning, match="the BEV is all zero"):
-        one = pipeline(images, far)
-    two = pipeline({name: frame // 4 for name, frame in images.items()}, far)
-    np.testing.assert_array_equal(one.labels, two.labels)
+    with pytest.raises(RigError, match="no point .* is in the grid of .*: likely: translations are in millimetres"):
+        pipeline(images, far)
+    assert pipeline(images, rig).labels.any()  # a right rig goes on
 
 
 def _lifted(matrix):

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from occvino.geometry.transforms import rotation_from_quaternion
+from occvino.geometry.transforms import quaternion_from_rotation, rotation_from_quaternion
 from occvino.synth.rig import make_rig, rotation_zyx
 from occvino.synth.shapes import FREE, GROUND_LABEL
-from occvino.synth.tables import quaternion
 from occvino.synth.voxels import label_voxels
 from occvino.synth.world import SyntheticScene
 from occvino.variant import NUSCENES_CAMERAS, OCC3D_CLASSES, Axis, Grid
@@ -66,4 +65,4 @@ def test_quaternions_and_rotations_agree():
     for angles in [(0, 0, 0), (np.pi, 0, 0), (0, np.pi, 0), *rng.uniform(-3, 3, (50, 3))]:
         rotation = rotation_zyx(*angles)
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-        np.testing.assert_allclose(rotation_from_quaternion(quaternion(rotation)), rotation, atol=1e-9)
+        np.testing.assert_allclose(rotation_from_quaternion(quaternion_from_rotation(rotation)), rotation, atol=1e-9)
