@@ -1,4 +1,4 @@
-"""How the viewer opens: cameras where they look, voxels from behind and above, plots and the log below."""
+"""How the viewer opens: cameras where they look, plots and the log below them; voxels from behind and above."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,14 @@ from typing import Any
 from occvino.geometry.rig import Rig
 from occvino.variant import NUSCENES_CAMERAS
 from occvino.viz.frame import ViewFrame
+from occvino.viz.palette import PAGE
 from occvino.viz.rerun import scene
 from occvino.viz.rerun.sdk import rrb
 
-_PAGE = (16, 18, 23)
 _EYE, _TARGET = (-38.0, 0.0, 30.0), (6.0, 0.0, 0.0)
 """Metres in the ego frame: behind and above."""
+_SHARES = (7, 8)
+"""Of the width: cameras, plots and log; voxels."""
 _AHEAD = math.radians(100)
 """Cameras that look less far from straight ahead than this are in the upper row."""
 _COLUMNS = 3
@@ -55,18 +57,23 @@ class Layout:
         others += [_view("Instances", scene.INSTANCES)] if self.instances else []
         if others:
             voxels.append(rrb.Tabs(*others))
-        top: list[Any] = [rrb.Horizontal(*voxels)]
-        if self.rows:
-            top.insert(0, rrb.Vertical(*(_row(names) for names in self.rows)))
-        below: list[Any] = []
+        beside: list[Any] = [_row(names) for names in self.rows]
         if self.plots:
-            below.append(rrb.TimeSeriesView(origin=scene.MIOU, name="mIoU", plot_legend=rrb.PlotLegend(visible=False)))
-            below.append(rrb.TimeSeriesView(origin=scene.SECONDS, name="Seconds by step"))
-        below.append(rrb.TextLogView(origin=scene.LOG, name="Log"))
+            legend = rrb.PlotLegend(visible=False)
+            beside.append(
+                rrb.Horizontal(
+                    rrb.TimeSeriesView(origin=scene.MIOU, name="mIoU", plot_legend=legend),
+                    rrb.TimeSeriesView(origin=scene.SECONDS, name="Seconds by step", plot_legend=rrb.Corner2D.LeftTop),
+                )
+            )
+        beside.append(
+            rrb.Horizontal(
+                rrb.TextLogView(origin=scene.LOG, name="Log"),
+                rrb.Spatial2DView(origin=scene.LEGEND, name="Legend", background=PAGE),
+            )
+        )
         return rrb.Blueprint(
-            rrb.Vertical(
-                rrb.Horizontal(*top, column_shares=[2, 3][-len(top) :]), rrb.Horizontal(*below), row_shares=[3, 1]
-            ),
+            rrb.Horizontal(rrb.Vertical(*beside), rrb.Vertical(*voxels), column_shares=_SHARES),
             rrb.BlueprintPanel(state="collapsed"),
             rrb.SelectionPanel(state="collapsed"),
             rrb.TimePanel(state="collapsed", timeline=scene.FRAME),
@@ -108,7 +115,9 @@ def _row(names: Sequence[str]) -> Any:
     return rrb.Horizontal(
         *(
             rrb.Spatial2DView(
-                origin=f"{scene.camera_path(name)}/image", name=name.removeprefix("CAM_").replace("_", " ").capitalize()
+                origin=f"{scene.camera_path(name)}/image",
+                name=name.removeprefix("CAM_").replace("_", " ").capitalize(),
+                background=PAGE,
             )
             for name in names
         )
@@ -121,7 +130,7 @@ def _view(name: str, layer: str) -> Any:
         origin=scene.EGO,
         contents=[f"+ {layer}/**", f"+ {scene.CAMERAS}/**", f"+ {scene.WAY}"],
         name=name,
-        background=_PAGE,
+        background=PAGE,
         eye_controls=rrb.EyeControls3D(
             kind=rrb.Eye3DKind.Orbital, position=_EYE, look_target=_TARGET, eye_up=(0.0, 0.0, 1.0)
         ),

@@ -10,7 +10,7 @@ map/ego/cameras/NAME      pose of a camera; under it image, with its pinhole
 map/ego/predicted/CLASS   voxels that can be seen; map/ego/truth/CLASS alike
 map/ego/differences/KIND  missed, invented, wrong class
 map/ego/instances         predicted voxels in the colours of their ids
-plots/miou  plots/seconds/STEP  log
+plots/miou  plots/seconds/STEP  log  legend
 ```
 """
 
@@ -32,23 +32,21 @@ from occvino.variant import Grid
 from occvino.viz.bev import check_labels
 from occvino.viz.frame import Viewable, ViewFrame
 from occvino.viz.palette import COLOURS, FREE, Colour, PictureError
+from occvino.viz.rerun.legend import DIFFERENCE_COLOURS, legend
 from occvino.viz.rerun.sdk import rr
 from occvino.viz.surface import DIFFERENCES, differences, surface
 
 MAP, EGO, WAY = "map", "map/ego", "map/way"
 CAMERAS, PREDICTED, TRUTH = f"{EGO}/cameras", f"{EGO}/predicted", f"{EGO}/truth"
 DIFFERENT, INSTANCES = f"{EGO}/differences", f"{EGO}/instances"
-MIOU, SECONDS, LOG = "plots/miou", "plots/seconds", "log"
+MIOU, SECONDS, LOG, LEGEND = "plots/miou", "plots/seconds", "log", "legend"
 FRAME, TIME = "frame", "time"
 """Timelines."""
-
-DIFFERENCE_COLOURS: tuple[Colour, ...] = ((240, 70, 70), (70, 150, 255), (250, 200, 60))
-"""Of what is missed, invented and of another class."""
 
 _WAY_COLOUR: Colour = (255, 255, 255)
 _WAY_POINTS = 2000
 """The most positions of the way that a frame carries, 12 bytes each: those of the last frames."""
-_PLANE = 2.5
+_PLANE = 1.6
 """Metres from a camera at which the viewer draws its image."""
 _EPOCH = 1e8
 """Seconds from which a time is taken as one since 1970 and shown as a date; below, as seconds since the start."""
@@ -85,6 +83,7 @@ class Scene:
     _first: Matrix | None = None
     _way: deque[NDArray[np.float64]] = field(default_factory=lambda: deque[NDArray[np.float64]](maxlen=_WAY_POINTS))
     _drawn: set[str] = field(default_factory=set[str])
+    _seen: set[str] = field(default_factory=set[str])
     _classes: tuple[str, ...] = ()
     _steps: set[str] = field(default_factory=set[str])
 
@@ -117,6 +116,10 @@ class Scene:
         colours = class_colours(class_names)
         told = [(i, name, colours[i]) for i, name in enumerate(class_names[:-1])]
         self.recording.log(MAP, rr.AnnotationContext(told), rr.ViewCoordinates.FLU, static=True)
+        with io.BytesIO() as file:
+            legend(class_names).save(file, format="PNG")
+            drawn = rr.EncodedImage(contents=file.getvalue(), media_type="image/png")
+        self.recording.log(LEGEND, drawn, static=True)
 
     def _set_time(self, frame: ViewFrame) -> None:
         self.recording.reset_time()  # a frame without a time is not at that of the one before
@@ -141,6 +144,9 @@ class Scene:
 
     def _cameras(self, frame: ViewFrame) -> None:
         cameras = {camera.name: camera for camera in frame.rig.cameras} if frame.rig else {}
+        for name in self._seen - (cameras.keys() & frame.images.keys()):
+            self.recording.log(camera_path(name), rr.Clear(recursive=True))  # what an earlier frame had of it
+        self._seen = {*cameras, *frame.images}
         for name in dict.fromkeys([*cameras, *frame.images]):
             path, camera = camera_path(name), cameras.get(name)
             size = (camera.width, camera.height) if camera else (0, 0)

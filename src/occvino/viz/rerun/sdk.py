@@ -9,6 +9,7 @@ from occvino.errors import OccvinoError
 _FIX = 'pip install "occvino[viz]"'
 _USED = (
     "AnnotationContext",
+    "Clear",
     "EncodedImage",
     "LineStrips3D",
     "Pinhole",
