@@ -1,6 +1,6 @@
-"""The command `occvino view`: results as pictures and films."""
+"""The command `occvino view`: results in Rerun, as pictures and as films."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -36,18 +36,26 @@ def view(
     infos: Infos = None,
     limit: Annotated[int | None, typer.Option(help="Show only this many frames, from the first.")] = None,
     device: OptionalDevice = None,
+    save: Annotated[Path | None, typer.Option(help="Write a recording of Rerun, FILE.rrd.")] = None,
+    web: Annotated[bool, typer.Option("--web", help="Show it in the browser; serves on 127.0.0.1 only.")] = False,
+    connect: Annotated[
+        str | None, typer.Option(help="Show it in a running viewer: rerun+http://HOST:PORT/proxy.")
+    ] = None,
     png: Annotated[Path | None, typer.Option(help="Write a picture of the first frame.")] = None,
     gif: Annotated[Path | None, typer.Option(help="Write an animated GIF.")] = None,
     mp4: Annotated[Path | None, typer.Option(help="Write a film.")] = None,
     rate: Annotated[float, typer.Option(help="Frames a second of GIF and film.")] = 2.0,
 ) -> None:
-    """Look at results: cameras, labels in perspective and from above.
+    """Look at results in 3D: cameras, voxels, ground truth and what differs, over a drive.
 
-    Example: occvino view m0 --dataset nuscenes --limit 40 --mp4 drive.mp4
+    Opens Rerun's window (extra `viz`), unless another way is asked for.
+
+    Example: occvino view m0 --dataset nuscenes --limit 40 --save drive.rrd
     """
-    wanted = {"--png": png, "--gif": gif, "--mp4": mp4}
-    if not any(wanted.values()):
-        raise OccvinoError(f"nothing to write: give {', '.join(wanted)}")
+    outputs = {"--save": save, "--web": web, "--connect": connect, "--png": png, "--gif": gif, "--mp4": mp4}
+    asked = [name for name, value in outputs.items() if value]
+    if len(asked) > 1:
+        raise OccvinoError(f"{' and '.join(asked)}: give one of them, since frames are made as they are shown")
     if limit is not None and limit < 1:
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
     if not 0.1 <= rate <= 60:
@@ -55,8 +63,42 @@ def view(
     samples = open_dataset(dataset, version, infos) if dataset else None
     if samples is None and (version or infos) and not _is_dataset(source):
         raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
-    frames = _frames(source, images, rig, sequence, samples, version, infos, device)
-    _write(islice(frames, limit) if limit else frames, png, gif, mp4, rate)
+    frames = _told(_frames(source, images, rig, sequence, samples, version, infos, device), limit)
+    if png:
+        _picture(frames, png)
+    elif gif:
+        say(f"wrote {gif}, {write_gif(frames, gif, rate=rate)} frames")
+    elif mp4:
+        say(f"wrote {mp4}, {write_mp4(frames, mp4, rate=rate)} frames")
+    else:
+        _record(frames, save, connect, web=web)
+
+
+def _record(frames: Iterator[ViewFrame], save: Path | None, connect: str | None, *, web: bool) -> None:
+    from occvino.viz.rerun import NewViewer, ToBrowser, ToFile, ToViewer, record
+
+    if save:
+        say(f"wrote {save}, {record(frames, ToFile(save))} frames; look at it: rerun {save}")
+    elif connect:
+        say(f"{record(frames, ToViewer(connect))} frames shown in {connect}")
+    elif web:
+        record(frames, ToBrowser(told=lambda page: say(f"{page}\nCtrl-C ends it")))
+    else:
+        say(f"{record(frames, NewViewer())} frames shown")
+
+
+def _picture(frames: Iterator[ViewFrame], path: Path) -> None:
+    first = next(frames, None)
+    if first is None:
+        raise OccvinoError("there is no frame to show")
+    save_picture(film_frame(first), path)
+    say(f"wrote {path}")
+
+
+def _told(frames: Iterator[ViewFrame], limit: int | None) -> Iterator[ViewFrame]:
+    """The same, with progress."""
+    with Progress(console=err) as progress:
+        yield from progress.track(islice(frames, limit), description="frames", total=limit)
 
 
 def _frames(
@@ -112,24 +154,3 @@ def _of_artifact(
         return run_and_view(pipeline, found, names)
     assert images is not None
     return run_and_view(pipeline, [Frame(images, loaded)], [images.resolve().name])
-
-
-def _write(frames: Iterable[ViewFrame], png: Path | None, gif: Path | None, mp4: Path | None, rate: float) -> None:
-    kept: Sequence[ViewFrame] = list(_told(frames)) if sum(map(bool, (png, gif, mp4))) > 1 else ()
-    source = kept or _told(frames)
-    if png:
-        first = next(iter(source), None)
-        if first is None:
-            raise OccvinoError("there is no frame to show")
-        save_picture(film_frame(first), png)
-        say(f"wrote {png}")
-    if gif:
-        say(f"wrote {gif}, {write_gif(source, gif, rate=rate)} frames")
-    if mp4:
-        say(f"wrote {mp4}, {write_mp4(source, mp4, rate=rate)} frames")
-
-
-def _told(frames: Iterable[ViewFrame]) -> Iterator[ViewFrame]:
-    """The same, with progress."""
-    with Progress(console=err) as progress:
-        yield from progress.track(frames, description="frames", total=None)
