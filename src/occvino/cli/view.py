@@ -39,7 +39,7 @@ def view(
     save: Annotated[Path | None, typer.Option(help="Write a recording of Rerun, FILE.rrd.")] = None,
     web: Annotated[bool, typer.Option("--web", help="Show it in the browser; serves on 127.0.0.1 only.")] = False,
     connect: Annotated[
-        str | None, typer.Option(help="Show it in a running viewer: rerun+http://HOST:PORT/proxy.")
+        str | None, typer.Option(help="Show it in a viewer that runs: rerun+http://HOST:PORT/proxy.")
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Write a picture of the first frame.")] = None,
     gif: Annotated[Path | None, typer.Option(help="Write an animated GIF.")] = None,
@@ -97,7 +97,7 @@ def _picture(frames: Iterator[ViewFrame], path: Path) -> None:
 
 def _told(frames: Iterator[ViewFrame], limit: int | None) -> Iterator[ViewFrame]:
     """The same, with progress."""
-    with Progress(console=err) as progress:
+    with Progress(console=err, transient=True) as progress:
         yield from progress.track(islice(frames, limit), description="frames", total=limit)
 
 
