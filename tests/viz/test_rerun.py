@@ -526,9 +526,38 @@ def test_urls_that_are_none(url):
 def test_a_viewer_that_does_not_start_says_why(monkeypatch):
     from occvino.viz.rerun import sinks
 
+    monkeypatch.setenv("DISPLAY", ":99")
     monkeypatch.setattr(sinks, "_program", lambda: "false")
-    with pytest.raises(viz.ViewerError, match="did not start: it ended with 1"):
+    for sink in (viz.NewViewer(0), viz.ToBrowser(0, 0, open_browser=False)):
+        with pytest.raises(viz.ViewerError, match="did not start: it ended with 1"):
+            viz.record([tiny()], sink)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen, or do not say")
+def test_without_a_screen_the_ways_out_are_named(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(viz.ViewerError, match=r"no screen.*save a file, or use the browser"):
         viz.record([tiny()], viz.NewViewer(0))
+
+
+def test_the_server_ends_with_its_process_however_that_ends():
+    code = (
+        "import os, numpy as np\n"
+        "from tests.viz.test_rerun import tiny, viz\n"
+        "def told(page):\n    print(page, flush=True)\n    os._exit(3)\n"
+        "viz.record([tiny()], viz.ToBrowser(0, 0, open_browser=False, told=told))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 3, ended.stderr
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", sink_ports(ended.stdout.strip())[1]), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the server outlives its process")
 
 
 @pytest.mark.parametrize(
