@@ -13,13 +13,14 @@ from occvino.viz.palette import PAGE
 from occvino.viz.rerun import scene
 from occvino.viz.rerun.sdk import rrb
 
-_EYE, _TARGET = (-38.0, 0.0, 30.0), (6.0, 0.0, 0.0)
+_EYE, _TARGET = (-30.0, 0.0, 22.0), (6.0, 0.0, 0.0)
 """Metres in the ego frame: behind and above."""
 _SHARES = (7, 8)
 """Of the width: cameras, plots and log; voxels."""
 _AHEAD = math.radians(100)
 """Cameras that look less far from straight ahead than this are in the upper row."""
 _COLUMNS = 3
+_LOG_COLUMNS = rrb.TextLogColumns(text_log_columns=["LogLevel", "Body"])
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Layout:
             )
         beside.append(
             rrb.Horizontal(
-                rrb.TextLogView(origin=scene.LOG, name="Log"),
+                rrb.TextLogView(origin=scene.LOG, name="Log", columns=_LOG_COLUMNS),
                 rrb.Spatial2DView(origin=scene.LEGEND, name="Legend", background=PAGE),
             )
         )

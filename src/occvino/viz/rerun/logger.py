@@ -10,21 +10,19 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from occvino.errors import warn
 from occvino.geometry.rig import Rig
 from occvino.images.find import by_camera
 from occvino.variant import Grid
-from occvino.viz.frame import Viewable, ViewFrame
+from occvino.viz.frame import ViewFrame
+from occvino.viz.rerun.copies import Copied, Copies
 from occvino.viz.rerun.recording import Recording
 from occvino.viz.rerun.sdk import ViewerError
 from occvino.viz.rerun.sinks import Sink
 
 _WAITING = 2
 """Frames in the queue by default: one that is drawn next, and one for a hiccup."""
-_ROWS = 450
-"""Of an array that is logged: as many rows as a viewer shows of it beside five others."""
 
 
 class DroppedFramesWarning(UserWarning):
@@ -97,7 +95,8 @@ class Logger:
     def __init__(self, sink: Sink, *, waiting: int = _WAITING) -> None:
         if waiting < 1:
             raise ViewerError(f"waiting is {waiting}, expected 1 or more")
-        self._queue: queue.Queue[ViewFrame | None] = queue.Queue(waiting)
+        self._queue: queue.Queue[Copied | None] = queue.Queue(waiting)
+        self._copies = Copies()
         self._opened = threading.Event()
         self._error: Exception | None = None
         self._given = self._dropped = 0
@@ -135,7 +134,7 @@ class Logger:
             return False
         view = occ if isinstance(occ, ViewFrame) else _view(occ, frame, str(self._given - 1))
         try:
-            self._queue.put_nowait(_kept(view))
+            self._queue.put_nowait(self._copies.of(view))
         except queue.Full:  # several threads log
             self._dropped += 1
             return False
@@ -179,8 +178,9 @@ class Logger:
         try:
             with Recording.to(sink) as recording:
                 self._opened.set()
-                while (frame := self._queue.get()) is not None:
-                    recording.add(frame)
+                while (copied := self._queue.get()) is not None:
+                    recording.add(copied.frame)
+                    self._copies.give_back(copied)
                 if self._dropped:
                     recording.note(self._told())
         except Exception as error:
@@ -197,23 +197,3 @@ def _view(occ: Result, frame: Given | None, name: str) -> ViewFrame:
     if not isinstance(images, Mapping):  # a baked calibration: no rig gives the cameras' names
         images = {}
     return replace(view, images=images, rig=frame.rig, scene=frame.scene, time=frame.time)
-
-
-def _kept(frame: ViewFrame) -> ViewFrame:
-    """A frame that stays as it is, whatever its owner does with the arrays."""
-    return replace(
-        frame,
-        labels=frame.labels.copy(),
-        truth=None if frame.truth is None else frame.truth.copy(),
-        mask=None if frame.mask is None else frame.mask.copy(),
-        instances=None if frame.instances is None else frame.instances.copy(),
-        images={name: _own(image) for name, image in frame.images.items()},
-    )
-
-
-def _own(image: Viewable) -> Viewable:
-    """A copy of an image in memory. Of large ones every second pixel or fewer: six whole ones cost 20 ms."""
-    if isinstance(image, np.ndarray):
-        step = max(1, len(image) // _ROWS)
-        return image[::step].copy()[:, ::step]  # the columns are left out later, by the thread
-    return image.copy() if isinstance(image, Image.Image) else image

@@ -4,6 +4,7 @@ Rerun's own `serve_web_viewer` and `spawn` listen on every network interface (0.
 whoever is on the network could see the images. Rerun's program can, by `--bind`, and is what is started here.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -27,6 +28,14 @@ GRPC_PORT, WEB_PORT = 9876, 9090
 """Rerun's own."""
 _STARTS_IN, _SENT_IN = 30.0, 60.0
 """Seconds that a viewer is given to listen, and to take what is left at the end."""
+
+_WATCHER = """
+import os, subprocess, sys, threading
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+threading.Thread(target=lambda: (os.read(0, 1), child.terminate()), daemon=True).start()
+sys.exit(child.wait())
+"""
+"""Starts a program, and ends it when the pipe from this process is closed, however this process ends."""
 
 
 class Sink(Protocol):
@@ -112,6 +121,11 @@ class NewViewer:
     @contextmanager
     def attached(self, recording: Any) -> Generator[None]:
         """Raises `ViewerError` where it cannot be started, such as without a screen."""
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise ViewerError(
+                "there is no screen for Rerun's window (DISPLAY and WAYLAND_DISPLAY are not set): save a file, or use "
+                "the browser"
+            )
         port = _free_port(self.port, "port")
         _start(["--port", str(port), "--expect-data-soon"], [port], stays=True)
         with ToViewer(f"rerun+http://{HOST}:{port}/proxy").attached(recording):
@@ -152,12 +166,11 @@ class ToBrowser:
                     webbrowser.open(page)
                 yield
             if self.hold:
-                server.wait()
-        except KeyboardInterrupt:
-            if not self.hold:
-                raise
+                with contextlib.suppress(KeyboardInterrupt):
+                    server.wait()
         finally:
-            server.terminate()
+            assert server.stdin
+            server.stdin.close()
             server.wait()
 
 
@@ -170,15 +183,16 @@ def _send_rest(recording: Any, url: str) -> None:
 
 def _start(options: list[str], ports: list[int], *, stays: bool) -> "subprocess.Popen[bytes]":
     """Start Rerun's program on this machine's own address, and wait until it listens on all ports."""
+    command = [str(_program()), "--bind", HOST, *options]
     environment = {**os.environ, "CI": "1"}  # the only variable by which Rerun sends no usage data
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [str(_program()), "--bind", HOST, *options],
+            command if stays else [sys.executable, "-c", _WATCHER, *command],
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
             stdout=said,
             stderr=said,
-            start_new_session=stays,
+            start_new_session=True,  # Ctrl-C is for this process, which ends it then
         )
         try:
             _wait_for(process, ports, said)
@@ -196,9 +210,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", ports: list[int], said: IO[byt
             said.seek(0)
             lines = said.read().decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
             why = f"it ended with {process.returncode}" if process.returncode is not None else "it does not listen"
-            raise ViewerError(
-                f"Rerun's viewer did not start: {why}: {lines[-1]}. Without a screen, save a file or use the browser"
-            )
+            raise ViewerError(f"Rerun's viewer did not start: {why}: {lines[-1]}: save a file instead, or mend that")
         time.sleep(0.05)
 
 
