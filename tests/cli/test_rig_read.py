@@ -71,7 +71,7 @@ def test_kalibr_by_cam0(tmp_path, out):
 
 
 def test_a_camera_that_looks_ahead_has_the_angles_that_the_message_says():
-    ahead = rig_read.reference_of("1 2 3 -90 0 -90")
+    ahead = rig_read.reference_of("1,2,3,-90,0,-90")
     np.testing.assert_allclose(ahead[:3, :3] @ [0, 0, 1], [1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(ahead[:3, :3] @ [1, 0, 0], [0, -1, 0], atol=1e-12)
     np.testing.assert_allclose(ahead[:3, 3], [1, 2, 3])
