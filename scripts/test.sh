@@ -16,6 +16,12 @@ if [ "$(id -u)" = 0 ] && [ -f /usr/share/keyrings/debian-archive-keyring.gpg ]; 
 else
     echo "NOT TESTED: Intel's GPU compiler, whose driver tools/gpu/setup.sh fetches as root on Debian"
 fi
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+    export OCCVINO_REQUIRE_CHROMIUM=1
+else
+    command -v chromium >/dev/null || echo "NOT TESTED: the HTML viewer in Chromium, which is not installed"
+fi
 ruff check .
 ruff format --check .
 pyright

@@ -20,6 +20,7 @@ from occvino.runtime import Frame, Pipeline
 from occvino.viz import save_picture
 from occvino.viz.film import film_frame, write_gif, write_mp4
 from occvino.viz.frame import ViewFrame
+from occvino.viz.html import write_html
 
 
 def view(
@@ -42,6 +43,7 @@ def view(
         str | None, typer.Option(help="Show it in a viewer that runs: rerun+http://HOST:PORT/proxy.")
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Write a picture of the first frame.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one HTML page to mail: voxels to turn and hide.")] = None,
     gif: Annotated[Path | None, typer.Option(help="Write an animated GIF.")] = None,
     mp4: Annotated[Path | None, typer.Option(help="Write a film.")] = None,
     rate: Annotated[float, typer.Option(help="Frames a second of GIF and film.")] = 2.0,
@@ -52,7 +54,15 @@ def view(
 
     Example: occvino view m0 --dataset nuscenes --limit 40 --save drive.rrd
     """
-    outputs = {"--save": save, "--web": web, "--connect": connect, "--png": png, "--gif": gif, "--mp4": mp4}
+    outputs: dict[str, object] = {
+        "--save": save,
+        "--web": web,
+        "--connect": connect,
+        "--png": png,
+        "--html": html,
+        "--gif": gif,
+        "--mp4": mp4,
+    }
     asked = [name for name, value in outputs.items() if value]
     if len(asked) > 1:
         raise OccvinoError(f"{' and '.join(asked)}: give one of them, since frames are made as they are shown")
@@ -66,6 +76,10 @@ def view(
     frames = _told(_frames(source, images, rig, sequence, samples, version, infos, device), limit)
     if png:
         _picture(frames, png)
+    elif html:
+        of_truth = _is_dataset(source)
+        count = write_html(frames, html, title=source.resolve().name, labels="Truth" if of_truth else "Prediction")
+        say(f"wrote {html}, {count} frames, {html.stat().st_size / 1e6:.1f} MB; open it in a browser")
     elif gif:
         say(f"wrote {gif}, {write_gif(frames, gif, rate=rate)} frames")
     elif mp4:

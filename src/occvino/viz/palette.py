@@ -49,6 +49,33 @@ GROUPS: dict[str, dict[str, Colour]] = {
 COLOURS: dict[str, Colour] = {name: colour for group in GROUPS.values() for name, colour in group.items()}
 GROUND = frozenset(GROUPS["Ground"])
 
+SAFE_COLOURS: dict[str, Colour] = {
+    "car": (102, 187, 255),
+    "truck": (187, 0, 255),
+    "bus": (255, 255, 51),
+    "trailer": (153, 68, 119),
+    "construction_vehicle": (153, 221, 221),
+    "motorcycle": (238, 153, 34),
+    "bicycle": (238, 204, 136),
+    "pedestrian": (187, 0, 0),
+    "traffic_cone": (187, 255, 255),
+    "barrier": (204, 102, 0),
+    "others": (153, 136, 187),
+    "manmade": (187, 170, 187),
+    "vegetation": (34, 153, 102),
+    "driveable_surface": (102, 34, 187),
+    "other_flat": (102, 102, 187),
+    "sidewalk": (119, 34, 119),
+    "terrain": (0, 102, 51),
+}
+"""Colours by class name that people with any of the three colour blindnesses can tell apart: found by a search near
+`COLOURS` for the largest smallest distance (a test measures it)."""
+
+DIFFERENCE_COLOURS: tuple[Colour, Colour, Colour] = ((240, 70, 70), (70, 150, 255), (250, 200, 60))
+"""Of what is missed, invented and of another class."""
+SAFE_DIFFERENCES: tuple[Colour, Colour, Colour] = ((213, 94, 0), (86, 180, 233), (240, 228, 66))
+"""The same for the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008)."""
+
 
 class PictureError(OccvinoError, ValueError):
     """Labels, names or images that cannot be drawn."""

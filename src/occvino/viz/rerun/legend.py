@@ -5,11 +5,8 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw
 
 from occvino.viz import drawing
-from occvino.viz.palette import COLOURS, GROUPS, INK, PAGE, SOFT, Colour
+from occvino.viz.palette import COLOURS, DIFFERENCE_COLOURS, GROUPS, INK, PAGE, SOFT, Colour
 from occvino.viz.surface import DIFFERENCES
-
-DIFFERENCE_COLOURS: tuple[Colour, ...] = ((240, 70, 70), (70, 150, 255), (250, 200, 60))
-"""Of what is missed, invented and of another class."""
 
 _COLUMN, _ROW, _MARGIN, _SWATCH = 186, 21, 12, 13
 _FULL = 9

@@ -31,8 +31,8 @@ from occvino.geometry.transforms import Matrix, rigid_inverse
 from occvino.variant import Grid
 from occvino.viz.bev import check_labels
 from occvino.viz.frame import Viewable, ViewFrame
-from occvino.viz.palette import COLOURS, FREE, Colour, PictureError
-from occvino.viz.rerun.legend import DIFFERENCE_COLOURS, legend
+from occvino.viz.palette import COLOURS, DIFFERENCE_COLOURS, FREE, Colour, PictureError
+from occvino.viz.rerun.legend import legend
 from occvino.viz.rerun.sdk import rr
 from occvino.viz.surface import DIFFERENCES, differences, surface
 
