@@ -484,4 +484,5 @@ def test_demo_writes_what_it_says(tmp_path):
     done = occvino("demo", "--out", tmp_path / "demo", check=0)
     assert "agrees: every tap" in done.stdout
     assert "mIoU of this frame" in done.stdout
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"artifact", "labels.npz", "demo.png", "rig.json"}
+    written = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert written == {"artifact", "labels.npz", "rig.json", "demo.png", "demo.html"}

@@ -57,6 +57,12 @@ def test_labels_of_eval_with_the_truth_of_the_data_set(tmp_path):
     assert (tmp_path / "a.rrd").stat().st_size < 3 * 2_000_000
 
 
+def test_a_page(saved, tmp_path):
+    told = view(saved, "--html", tmp_path / "a.html")
+    assert "1 frames" in told
+    assert 0.1e6 < (tmp_path / "a.html").stat().st_size < 3e6
+
+
 def test_an_artifact_runs(nano, tmp_path):
     assert "wrote" in view(nano.path, "--dataset", SCENE, "--limit", 1, "--png", tmp_path / "a.png")
 
@@ -69,6 +75,8 @@ def test_an_artifact_runs(nano, tmp_path):
         (["--gif", "a.gif", "--rate", "0"], "--rate 0: expected 0.1 to 60"),
         (["--png", "a.png", "--device", "CPU"], "go with an artifact"),
         (["--png", "a.png", "--version", "v1.0-mini"], "--version goes with a data set"),
+        (["--png", "a.png", "--topic", "CAM_FRONT=/front"], "go with --bag"),
+        (["--png", "a.png", "--bag", "a.mcap", "--dataset", str(SCENE)], "give one of them"),
     ],
 )
 def test_options_that_contradict_are_refused(saved, options, words):
@@ -83,5 +91,5 @@ def test_a_folder_without_labels_is_refused(tmp_path):
 
 
 def test_an_artifact_wants_frames(nano, tmp_path):
-    with pytest.raises(OccvinoError, match="give one of --images, --sequence and --dataset, not none"):
+    with pytest.raises(OccvinoError, match="give one of --images, --sequence, --dataset and --bag, not none"):
         view(nano.path, "--png", tmp_path / "a.png")

@@ -84,3 +84,9 @@ def test_the_page_holds_the_figures_and_its_pictures(run, tmp_path):
     pictures = re.findall(r"<img src='([^']+)'", page)
     assert pictures == ["frame-01.png", "frame-02.png", "frame-03.png"]
     assert all((tmp_path / name).stat().st_size > 10_000 for name in pictures)
+    pages = re.findall(r"<a href='([^']+)'", page)
+    assert pages == ["frame-01.html", "frame-02.html", "frame-03.html"]
+    for name, frame in zip(pages, parts.worst(), strict=True):
+        solid = (tmp_path / name).read_text(encoding="utf-8")
+        assert frame.token in solid
+        assert 'id="volume-0-truth"' in solid

@@ -15,9 +15,11 @@ from occvino.cli.tables import print_verification
 from occvino.datasets.nuscenes import Sample
 from occvino.datasets.shipped import shipped_scene
 from occvino.errors import OccvinoError
+from occvino.evaluation.view import of_occupancy, with_truth
 from occvino.metrics import MIoU
 from occvino.runtime import Occupancy, Pipeline
 from occvino.viz import compose, save_picture
+from occvino.viz.html import write_html
 
 if TYPE_CHECKING:
     from occvino.conversion.verify import Report
@@ -45,6 +47,7 @@ def demo(
     )
     for path in result.written:
         say(f"wrote {path}")
+    say(f"look at it in 3D: open {result.page} in a browser")
     raise typer.Exit(0 if result.report.ok else 1)
 
 
@@ -55,6 +58,11 @@ class DemoResult:
     report: "Report"
     miou: float
     written: tuple[Path, ...]
+
+    @property
+    def page(self) -> Path:
+        """The HTML page."""
+        return next(path for path in self.written if path.suffix == ".html")
 
 
 def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], Any]) -> DemoResult:
@@ -88,8 +96,11 @@ def run_demo(out: Path, *, frame: int, device: str, progress: Callable[[str], An
     predicted.save(out / "labels.npz")
     progress("drawing")
     miou = _draw(chosen, predicted, out / "demo.png")
+    shown = with_truth(of_occupancy(predicted, f"frame {frame}", images=dict(images), rig=chosen.rig), chosen)
+    write_html([shown], out / "demo.html", title=f"{VARIANT} on a synthetic scene")
     chosen.rig.save(out / "rig.json")
-    return DemoResult(report, miou, (out / "artifact", out / "labels.npz", out / "demo.png", out / "rig.json"))
+    names = ("artifact", "labels.npz", "rig.json", "demo.png", "demo.html")
+    return DemoResult(report, miou, tuple(out / name for name in names))
 
 
 def _draw(frame: Sample, predicted: Occupancy, path: Path) -> float:

@@ -46,11 +46,12 @@ from occvino.cli.options import (
 )
 from occvino.cli.run_bag import run_bag
 from occvino.cli.tables import points_words
+from occvino.cli.watch import watching
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import warn_of_missing_images
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.frames import frames_of, frames_of_folders
-from occvino.evaluation.resume import STAMP, Labelled, label
+from occvino.evaluation.resume import STAMP, Labelled, Watch, label
 from occvino.evaluation.stored import Stored, check_output, made_by
 from occvino.files import atomic_file
 from occvino.geometry.doubts import shares_in_grid
@@ -110,6 +111,13 @@ def run(
     exif: Exif = "warn",
     undistort: Undistort = False,
     hash_images: HashImages = False,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Show results as they come, in Rerun: window, FILE.rrd, or the address of a viewer that runs.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label one frame and draw it, or stream many.
@@ -157,34 +165,39 @@ def run(
     if images is None:
         if torch or past:
             raise OccvinoError(f"--{'torch' if torch else 'past'} goes with one frame: give --images")
-        if bag is not None:
-            done = run_bag(
+        with watching(view) as watch:
+            if bag is not None:
+                done = run_bag(
+                    pipeline,
+                    bag,
+                    out_dir,
+                    about,
+                    out_bag=out_bag,
+                    limit=limit,
+                    of_both=of_both,
+                    undistort=undistort,
+                    watch=watch,
+                    as_json=as_json,
+                )
+                raise typer.Exit(0 if done else 1)
+            failed = run_many(
                 pipeline,
-                bag,
                 out_dir,
-                about,
-                out_bag=out_bag,
+                sequence=sequence,
+                samples=samples,
+                rig=rig,
                 limit=limit,
+                contents=hash_images,
                 of_both=of_both,
                 undistort=undistort,
+                watch=watch,
                 as_json=as_json,
             )
-            raise typer.Exit(0 if done else 1)
-        failed = run_many(
-            pipeline,
-            out_dir,
-            sequence=sequence,
-            samples=samples,
-            rig=rig,
-            limit=limit,
-            contents=hash_images,
-            of_both=of_both,
-            undistort=undistort,
-            as_json=as_json,
-        )
-        raise typer.Exit(1 if failed else 0)
+            raise typer.Exit(1 if failed else 0)
     if limit is not None:
         raise OccvinoError("--limit is for --sequence, --dataset and --bag: leave it out with --images")
+    if view is not None:
+        raise OccvinoError("--view is for --sequence, --dataset and --bag; of one frame: occvino view")
     with steps(quiet=as_json) as progress:
         progress("labelling")
         loaded = Rig.load(rig) if rig else None
@@ -219,6 +232,7 @@ def run_many(
     contents: bool,
     of_both: Mapping[str, Any],
     undistort: bool = False,
+    watch: Watch | None = None,
     as_json: bool,
 ) -> list[Labelled]:
     """Stream a data set or a folder of frames with progress, and say which failed; returns those.
@@ -235,7 +249,7 @@ def run_many(
     runs_on, screen = str(pipeline.running), Console(stderr=True, quiet=as_json)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen) as progress:
-        done = label(pipeline, names, frames, stored, contents=contents)
+        done = label(pipeline, names, frames, stored, contents=contents, watch=watch)
         failed = [each for each in progress.track(done, total=len(names), description="labelling") if each.error]
     summary = f"{len(names) - len(failed)} of {len(names)} frames labelled in {out}"
     summary += f", {stored.kept} of them by an earlier run" if stored.kept else ""

@@ -18,7 +18,7 @@ from occvino.datasets.bags.source import open_bag
 from occvino.datasets.bags.stream import BagStream
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.bag_run import LabelledMoment, check_takes_bags, label_bag, look_of
-from occvino.evaluation.resume import STAMP
+from occvino.evaluation.resume import STAMP, Watch
 from occvino.evaluation.stored import Stored, made_by
 from occvino.runtime import Pipeline
 
@@ -33,6 +33,7 @@ def run_bag(
     limit: int | None,
     of_both: Mapping[str, Any],
     undistort: bool = False,
+    watch: Watch | None = None,
     as_json: bool,
 ) -> bool:
     """Label the frames of a bag as they are read, say what failed and what was missing; whether all went well.
@@ -58,7 +59,9 @@ def run_bag(
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True, quiet=as_json)))
         frames = progress.track(
-            label_bag(pipeline, stream, out, results, limit), total=limit or stream.expected, description="labelling"
+            label_bag(pipeline, stream, out, results, limit, watch),
+            total=limit or stream.expected,
+            description="labelling",
         )
         broken = ""
         labelled = 0
@@ -91,7 +94,7 @@ def _with_baked_rig(pipeline: Pipeline, options: BagOptions) -> BagOptions:
 
 def _made_by(pipeline: Pipeline, bag: Path, of_both: Mapping[str, Any], *, undistort: bool) -> dict[str, Any]:
     values = made_by(pipeline.artifact, pipeline.running.computes, undistort=undistort, **of_both)
-    return {**values, "bag": bag.resolve().name}
+    return {**values, "bag": bag.resolve().name, "cameras": list(pipeline.artifact.manifest.cameras)}
 
 
 def _tell(

@@ -8,15 +8,11 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from occvino.artifact import MANIFEST
+from occvino.cli.bag_options import BaseLink, BasePose, FixedFrame, InfoTopics, Topics, bag_options
 from occvino.cli.console import err, say
-from occvino.cli.options import Infos, OptionalDevice, OptionalRig, Version, open_dataset
-from occvino.datasets.nuscenes import NuScenes
+from occvino.cli.options import Infos, OptionalDevice, OptionalRig, Version
+from occvino.cli.view_source import Source
 from occvino.errors import OccvinoError
-from occvino.evaluation.frames import frames_of, frames_of_folders
-from occvino.evaluation.view import dataset_frames, run_and_view, saved_frames
-from occvino.geometry.rig import Rig
-from occvino.runtime import Frame, Pipeline
 from occvino.viz import save_picture
 from occvino.viz.film import film_frame, write_gif, write_mp4
 from occvino.viz.frame import ViewFrame
@@ -35,6 +31,14 @@ def view(
     ] = None,
     version: Version = None,
     infos: Infos = None,
+    bag: Annotated[
+        Path | None, typer.Option(help="ROS bag: frames for an artifact, images for labels that `run --bag` wrote.")
+    ] = None,
+    topic: Topics = None,
+    camera_info: InfoTopics = None,
+    base_link: BaseLink = "base_link",
+    fixed_frame: FixedFrame = None,
+    base_pose: BasePose = None,
     limit: Annotated[int | None, typer.Option(help="Show only this many frames, from the first.")] = None,
     device: OptionalDevice = None,
     save: Annotated[Path | None, typer.Option(help="Write a recording of Rerun, FILE.rrd.")] = None,
@@ -70,15 +74,16 @@ def view(
         raise OccvinoError(f"--limit {limit}: expected 1 or more")
     if not 0.1 <= rate <= 60:
         raise OccvinoError(f"--rate {rate:g}: expected 0.1 to 60 frames a second")
-    samples = open_dataset(dataset, version, infos) if dataset else None
-    if samples is None and (version or infos) and not _is_dataset(source):
-        raise OccvinoError(f"--{'version' if version else 'infos'} goes with a data set: give --dataset")
-    frames = _told(_frames(source, images, rig, sequence, samples, version, infos, device), limit)
+    if bag is None and any((topic, camera_info, fixed_frame, base_pose)):
+        raise OccvinoError("--topic, --camera-info, --fixed-frame and --base-pose go with --bag")
+    about = bag_options(topic, camera_info, base_link=base_link, fixed_frame=fixed_frame, base_pose=base_pose)
+    given = Source(source, images, rig, sequence, dataset, bag, about, version, infos, device)
+    frames = _told(given.frames(), limit)
     if png:
         _picture(frames, png)
     elif html:
-        of_truth = _is_dataset(source)
-        count = write_html(frames, html, title=source.resolve().name, labels="Truth" if of_truth else "Prediction")
+        shown = "Truth" if given.is_dataset else "Prediction"
+        count = write_html(frames, html, title=source.resolve().name, labels=shown)
         say(f"wrote {html}, {count} frames, {html.stat().st_size / 1e6:.1f} MB; open it in a browser")
     elif gif:
         say(f"wrote {gif}, {write_gif(frames, gif, rate=rate)} frames")
@@ -113,58 +118,3 @@ def _told(frames: Iterator[ViewFrame], limit: int | None) -> Iterator[ViewFrame]
     """The same, with progress."""
     with Progress(console=err, transient=True) as progress:
         yield from progress.track(islice(frames, limit), description="frames", total=limit)
-
-
-def _frames(
-    source: Path,
-    images: Path | None,
-    rig: Path | None,
-    sequence: Path | None,
-    samples: NuScenes | None,
-    version: str | None,
-    infos: Path | None,
-    device: str | None,
-) -> Iterator[ViewFrame]:
-    if (source / MANIFEST).exists():
-        return _of_artifact(source, images, rig, sequence, samples, device)
-    if images or rig or sequence or device:
-        raise OccvinoError(f"--images, --rig, --sequence and --device go with an artifact, and {source} is none")
-    if _is_dataset(source):
-        if samples is not None:
-            raise OccvinoError(f"{source} and --dataset are both data sets: leave one out")
-        opened = open_dataset(source, version, infos)
-        return dataset_frames(opened, range(len(opened)))
-    return saved_frames(source, samples)
-
-
-def _is_dataset(source: Path) -> bool:
-    return any(source.glob("v1.0-*")) or source.name.startswith("v1.0-")
-
-
-def _of_artifact(
-    source: Path,
-    images: Path | None,
-    rig: Path | None,
-    sequence: Path | None,
-    samples: NuScenes | None,
-    device: str | None,
-) -> Iterator[ViewFrame]:
-    given = [name for name, value in {"images": images, "sequence": sequence, "dataset": samples}.items() if value]
-    if len(given) != 1:
-        raise OccvinoError(f"give one of --images, --sequence and --dataset, not {' and '.join(given) or 'none'}")
-    if samples is not None and rig is not None:
-        raise OccvinoError("--dataset has its own rigs: leave --rig out")
-    pipeline = Pipeline(source, device)
-    takes, remembers = pipeline.artifact.variant.frames, pipeline.memory is not None
-    if samples is not None:
-        indices = range(len(samples))
-        frames = frames_of(samples, indices, rig=pipeline.artifact.baked_rig, takes=takes, remembers=remembers)
-        return run_and_view(pipeline, frames, (sample.token for sample in samples), samples)
-    loaded = Rig.load(rig) if rig else None
-    if sequence is not None:
-        names, found = frames_of_folders(
-            sequence, loaded or pipeline.artifact.baked_rig, takes=takes, remembers=remembers
-        )
-        return run_and_view(pipeline, found, names)
-    assert images is not None
-    return run_and_view(pipeline, [Frame(images, loaded)], [images.resolve().name])

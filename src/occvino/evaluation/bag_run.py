@@ -13,6 +13,7 @@ from occvino.datasets.bags.messages import BagError
 from occvino.datasets.bags.result_bag import Look, ResultBag
 from occvino.datasets.bags.stream import BagFrame, BagStream
 from occvino.errors import OccvinoError
+from occvino.evaluation.resume import Watch
 from occvino.files import atomic_file
 from occvino.geometry.rig import Rig
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
@@ -29,7 +30,12 @@ class LabelledMoment:
 
 
 def label_bag(
-    pipeline: Pipeline, stream: BagStream, out: Path, results: ResultBag | None = None, limit: int | None = None
+    pipeline: Pipeline,
+    stream: BagStream,
+    out: Path,
+    results: ResultBag | None = None,
+    limit: int | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[LabelledMoment]:
     """Write `OUT/SCENE/TIME/labels.npz` for each frame; gives each once it is there, or failed.
 
@@ -39,25 +45,28 @@ def label_bag(
         out: folder of the labels.
         results: to write the results to as well.
         limit: label only so many frames.
+        watch: is shown each result as it comes.
 
     Raises:
         OutputError: a file cannot be written.
         BagError: the bag is damaged.
     """
-    under_way: deque[BagFrame] = deque()
-    baked = pipeline.artifact.baked_rig is not None
-    layout = pipeline.artifact.manifest.image_input
+    under_way: deque[tuple[BagFrame, Frame | OccvinoError]] = deque()
 
     def frames() -> Iterator[Frame | OccvinoError]:
         for count, found in enumerate(stream, 1):
-            under_way.append(found)
-            yield found.error or _frame(found, blue_first=layout is not None and layout.layout == "bgr", baked=baked)
+            frame = frame_of_bag(found, pipeline)
+            under_way.append((found, frame))
+            yield frame
             if count == limit:
                 return
 
     with contextlib.closing(pipeline.stream(frames())) as done:
         for result in done:
-            yield _written(pipeline, under_way.popleft(), result, out, results)
+            found, frame = under_way.popleft()
+            if watch is not None and isinstance(result, Occupancy) and isinstance(frame, Frame):
+                watch(result, frame)
+            yield _written(pipeline, found, result, out, results)
 
 
 def look_of(pipeline: Pipeline, stream: BagStream) -> Look:
@@ -80,10 +89,14 @@ def check_takes_bags(pipeline: Pipeline) -> None:
         raise BagError(f"{pipeline.artifact.path} takes images of {layout}, which bags are not read as: convert to rgb")
 
 
-def _frame(found: BagFrame, *, blue_first: bool, baked: bool) -> Frame:
+def frame_of_bag(found: BagFrame, pipeline: Pipeline) -> Frame | OccvinoError:
+    """What a pipeline is given of a bag's frame, or why it has none."""
+    if found.error is not None:
+        return found.error
     assert found.images is not None
     images: dict[str, Any] = dict(found.images)
-    if blue_first:
+    layout, baked = pipeline.artifact.manifest.image_input, pipeline.artifact.baked_rig is not None
+    if layout is not None and layout.layout == "bgr":
         images = {name: image[..., ::-1] if isinstance(image, np.ndarray) else image for name, image in images.items()}
     return Frame(images, None if baked else found.rig, scene=found.scene, time=found.time / 1e9)
 

@@ -2,6 +2,7 @@
 
 DIR/index.html       figures; no script, nothing from elsewhere
 DIR/frame-01.png     the worst frame: images, truth and labels; and so on
+DIR/frame-01.html    the same in 3D
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from occvino.images.open import opened
 from occvino.variant import OCC3D_CLASSES
 from occvino.variants import get_variant
 from occvino.viz import compose, save_picture
+from occvino.viz.frame import ViewFrame
+from occvino.viz.html import write_html
 from occvino.viz.palette import COLOURS
 
 _STYLE = """
@@ -65,9 +68,9 @@ def write_report(
         OutputError: the folder cannot be written to.
     """
     worst = parts.worst()
-    names = [f"frame-{number:02d}.png" for number in range(1, len(worst) + 1)]
+    names = [f"frame-{number:02d}" for number in range(1, len(worst) + 1)]
     for name, frame in zip(names, worst, strict=True):
-        _picture(folder / name, dataset, predictions, frame)
+        _look(folder / name, dataset, predictions, frame)
     body = [
         f"<h1>{escape(title)}</h1><p class='sum'>{escape(runs_on)}; {score.frames} frames, "
         f"{'voxels that a camera sees' if score.masked else 'all voxels'}; occvino {escape(__version__)}</p>",
@@ -92,12 +95,28 @@ def write_report(
     write_text(folder / "index.html", page)
 
 
-def _picture(path: Path, dataset: NuScenes, predictions: SavedLabels, frame: FrameScore) -> None:
+def _look(path: Path, dataset: NuScenes, predictions: SavedLabels, frame: FrameScore) -> None:
+    """A picture, and a page in 3D."""
     sample = dataset[frame.index]
+    truth, labels = sample.load_labels(), predictions.load(sample)
     grid = get_variant("flashocc-r50-M0").occupancy_grid
-    images = {name: opened(image) for name, image in sample.image_files().items()}
-    volumes = {"Ground truth": sample.load_labels().semantics, "Labels": predictions.load(sample)}
-    save_picture(compose(images, volumes, grid, OCC3D_CLASSES), path)
+    files = sample.image_files()
+    volumes = {"Ground truth": truth.semantics, "Labels": labels}
+    images = {name: opened(image) for name, image in files.items()}
+    save_picture(compose(images, volumes, grid, OCC3D_CLASSES), path.with_suffix(".png"))
+    shown = ViewFrame(
+        frame.token,
+        grid,
+        OCC3D_CLASSES,
+        labels,
+        truth=truth.semantics,
+        mask=truth.mask_camera,
+        images=dict(files),
+        rig=sample.rig,
+        scene=frame.scene,
+        miou=frame.miou,
+    )
+    write_html([shown], path.with_suffix(".html"), title=frame.token)
 
 
 def _headline(score: Score) -> str:
@@ -170,8 +189,9 @@ def _whole(share: float) -> str:
 
 def _frame(name: str, frame: FrameScore) -> str:
     words = f"{frame.scene} / {frame.token}: mIoU {_percent(frame.miou)} %"
-    image = f"<img src='{name}' alt='{escape(words)}' loading='lazy'>"
-    return f"<figure><figcaption>{escape(words)}</figcaption>{image}</figure>"
+    image = f"<img src='{name}.png' alt='{escape(words)}' loading='lazy'>"
+    solid = f"<a href='{name}.html'>in 3D</a>"
+    return f"<figure><figcaption>{escape(words)} ({solid})</figcaption>{image}</figure>"
 
 
 def _percent(value: float | None) -> str:

@@ -1,10 +1,11 @@
 """Label many frames into a folder, and go on where an earlier run stopped: `occvino run --dataset` and `--sequence`."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 from occvino.errors import FrameError, OccvinoError
 from occvino.evaluation.stored import Stored, frame_mark, mark
@@ -13,6 +14,9 @@ from occvino.images.identity import identity
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 
 STAMP = "run.json"
+
+Watch: TypeAlias = Callable[[Occupancy, Frame], object]
+"""Is shown a result and the frame that it is of, as soon as there is one."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ def label(
     stored: Stored,
     *,
     contents: bool = False,
+    watch: Watch | None = None,
 ) -> Iterator[Labelled]:
     """Write `OUT/NAME/labels.npz` for each frame that has none of its own; gives each once it is there, or failed.
 
@@ -43,6 +48,7 @@ def label(
         frames: as `Pipeline.stream` takes them.
         stored: the folder of the labels.
         contents: know images by what is in them, not by size and time.
+        watch: is shown each new result as it comes; those that are kept are not shown.
 
     Raises:
         OutputError: a file cannot be written.
@@ -63,6 +69,9 @@ def label(
         yield from (Labelled(name, kept=True) for name in names[told : run[0]])
         with contextlib.closing(pipeline.stream(every[index] for index in run)) as results:
             for index, result in zip(run, results, strict=True):
+                frame = every[index]
+                if watch is not None and isinstance(result, Occupancy) and isinstance(frame, Frame):
+                    watch(result, frame)
                 if index in missing:
                     yield _written(names[index], paths[index], result, marks[index])
                 else:

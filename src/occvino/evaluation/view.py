@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import tee
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+from occvino.datasets.bags.stream import BagStream
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import Sample
 from occvino.errors import ArtifactError, OccvinoError, warn
+from occvino.evaluation.bag_run import frame_of_bag
 from occvino.evaluation.frames import RIG, in_order
 from occvino.evaluation.predictions import load_labels
 from occvino.files import from_json
@@ -20,6 +23,7 @@ from occvino.npz import read_npz
 from occvino.runtime import Frame, Occupancy, Pipeline
 from occvino.variant import OCC3D_CLASSES, Grid
 from occvino.variants import get_variant
+from occvino.viz.features import feature_images
 from occvino.viz.frame import Viewable, ViewFrame
 
 LABELS = "labels.npz"
@@ -60,8 +64,36 @@ def run_and_view(
         if rig is not None:
             images = {camera: _viewable(image) for camera, image in by_camera(frame.images, rig).items()}
         shown = of_occupancy(occupancy, name, images=images, rig=rig)
-        shown = replace(shown, scene=frame.scene, time=frame.time, seconds=seconds)
+        features = feature_images(occupancy.extras, pipeline.artifact.variant, pipeline.artifact.manifest.cameras)
+        shown = replace(shown, scene=frame.scene, time=frame.time, seconds=seconds, features=features)
         yield with_truth(shown, sample) if sample is not None else shown
+
+
+def run_and_view_bag(pipeline: Pipeline, stream: BagStream) -> Iterator[ViewFrame]:
+    """Run the frames of a bag one by one, as `run_and_view` does."""
+    ahead, told = tee(stream)  # the two go in step: what is kept is one frame
+    frames = (frame_of_bag(found, pipeline) for found in ahead)
+    return run_and_view(pipeline, frames, (f"{found.scene}/{found.time}" for found in told))
+
+
+def saved_bag_frames(folder: Path, stream: BagStream) -> Iterator[ViewFrame]:
+    """Labels that `run --bag` wrote, with the images and rigs of the bag. A frame without labels is left out and told.
+
+    Raises:
+        OccvinoError: no frame has labels there, or one file is damaged.
+    """
+    shown = 0
+    for found in stream:
+        name = f"{found.scene}/{found.time}"
+        path = folder / name / LABELS
+        if found.error is not None or not path.exists():
+            warn(f"{name}: {found.error or f'no {LABELS} in {folder}'}")
+            continue
+        shown += 1
+        frame = of_occupancy(Occupancy.load(path), name, images=dict(found.images or {}), rig=found.rig)
+        yield replace(frame, scene=found.scene, time=found.time / 1e9)
+    if not shown:
+        raise OccvinoError(f"{folder} holds no labels of this bag: give what `occvino run --bag` wrote")
 
 
 def of_occupancy(

@@ -39,6 +39,7 @@ class ViewFrame:
         miou: of this frame, 0..1, where there is truth.
         seconds: what each step took, by name.
         events: lines to log, such as what a stream says of its history.
+        features: images of what the network made on its way, u8 [H, W, 3], by name (see `viz.features`).
     """
 
     name: str
@@ -55,3 +56,4 @@ class ViewFrame:
     miou: float | None = None
     seconds: Mapping[str, float] = field(default_factory=_nothing)
     events: tuple[str, ...] = ()
+    features: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])

@@ -42,6 +42,7 @@ class Copies:
             mask=None if frame.mask is None else self._copy(frame.mask, memory),
             instances=None if frame.instances is None else self._copy(frame.instances, memory),
             images={name: self._image(image, memory) for name, image in frame.images.items()},
+            features={name: self._copy(image, memory) for name, image in frame.features.items()},
         )
         return Copied(kept, tuple(memory))
 

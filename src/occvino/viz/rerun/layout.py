@@ -32,12 +32,14 @@ class Layout:
         truth: whether a frame had ground truth.
         instances: whether one had instances.
         plots: whether one had its mIoU or the seconds of its steps.
+        features: names of images of features.
     """
 
     rows: tuple[tuple[str, ...], ...] = ()
     truth: bool = False
     instances: bool = False
     plots: bool = False
+    features: tuple[str, ...] = ()
 
     def with_frame(self, frame: ViewFrame) -> "Layout":
         """The same with what a frame has."""
@@ -49,6 +51,7 @@ class Layout:
             truth=self.truth or frame.truth is not None,
             instances=self.instances or frame.instances is not None,
             plots=self.plots or frame.miou is not None or bool(frame.seconds),
+            features=tuple(dict.fromkeys([*self.features, *frame.features])),
         )
 
     def blueprint(self) -> Any:
@@ -59,6 +62,11 @@ class Layout:
         if others:
             voxels.append(rrb.Tabs(*others))
         beside: list[Any] = [_row(names) for names in self.rows]
+        if self.features:
+            views = [
+                rrb.Spatial2DView(origin=scene.feature_path(name), name=name, background=PAGE) for name in self.features
+            ]
+            beside.append(rrb.Tabs(rrb.Grid(*views, name="Features")))
         if self.plots:
             legend = rrb.PlotLegend(visible=False)
             beside.append(

@@ -11,6 +11,7 @@ map/ego/predicted/CLASS   voxels that can be seen; map/ego/truth/CLASS alike
 map/ego/differences/KIND  missed, invented, wrong class
 map/ego/instances         predicted voxels in the colours of their ids
 plots/miou  plots/seconds/STEP  log  legend
+features/NAME             images of what the network made on its way
 ```
 """
 
@@ -40,6 +41,7 @@ MAP, EGO, WAY = "map", "map/ego", "map/way"
 CAMERAS, PREDICTED, TRUTH = f"{EGO}/cameras", f"{EGO}/predicted", f"{EGO}/truth"
 DIFFERENT, INSTANCES = f"{EGO}/differences", f"{EGO}/instances"
 MIOU, SECONDS, LOG, LEGEND = "plots/miou", "plots/seconds", "log", "legend"
+FEATURES = "features"
 FRAME, TIME = "frame", "time"
 """Timelines."""
 
@@ -59,6 +61,11 @@ _QUALITY = 90
 def camera_path(name: str) -> str:
     """Entity of a camera, whose name may hold anything."""
     return f"{CAMERAS}/{rr.escape_entity_path_part(name)}"
+
+
+def feature_path(name: str) -> str:
+    """Entity of an image of features."""
+    return f"{FEATURES}/{rr.escape_entity_path_part(name)}"
 
 
 def class_colours(class_names: Sequence[str]) -> list[Colour]:
@@ -84,6 +91,7 @@ class Scene:
     _way: deque[NDArray[np.float64]] = field(default_factory=lambda: deque[NDArray[np.float64]](maxlen=_WAY_POINTS))
     _drawn: set[str] = field(default_factory=set[str])
     _seen: set[str] = field(default_factory=set[str])
+    _features_seen: set[str] = field(default_factory=set[str])
     _classes: tuple[str, ...] = ()
     _steps: set[str] = field(default_factory=set[str])
 
@@ -101,6 +109,7 @@ class Scene:
         self._pose(frame)
         self._cameras(frame)
         self._volumes(frame)
+        self._features(frame)
         self._plots(frame)
         self._events(frame)
         self.frames += 1
@@ -179,6 +188,13 @@ class Scene:
         for path, (voxels, colour) in shown.items():
             self.recording.log(path, _cubes(voxels, colour, frame.grid))
         self._drawn = {path for path, (voxels, _) in shown.items() if len(voxels)}
+
+    def _features(self, frame: ViewFrame) -> None:
+        for name in self._features_seen - frame.features.keys():
+            self.recording.log(feature_path(name), rr.Clear(recursive=True))
+        self._features_seen = set(frame.features)
+        for name, image in frame.features.items():
+            self.recording.log(feature_path(name), rr.Image(image))  # small, and sharp edges between its pixels
 
     def _plots(self, frame: ViewFrame) -> None:
         if frame.miou is not None:
