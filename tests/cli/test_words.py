@@ -83,3 +83,18 @@ def test_printed_json_has_no_nan(capsys):
     print_json({"miou": math.nan, "times": [1.5, math.inf, -math.inf], "name": "NaN"})
     found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(word))
     assert found == {"miou": None, "times": [1.5, None, None], "name": "NaN"}
+
+
+def test_what_is_true_of_each_frame_is_said_once():
+    lines = [
+        "import warnings",
+        "from occvino.cli import app",
+        "def told():",
+        "    for place in range(3): warnings.warn_explicit('of each frame', UserWarning, 'a.py', place)",
+        "    warnings.warn_explicit('of another', UserWarning, 'a.py', 9)",
+        "app.app = told",
+        "app.commands()",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stderr.count("of each frame") == 1
+    assert done.stderr.count("of another") == 1

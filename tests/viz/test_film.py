@@ -9,7 +9,7 @@ from PIL import Image
 from occvino.datasets.shipped import shipped_scene
 from occvino.evaluation.view import dataset_frames
 from occvino.viz.film import film_frame, write_gif, write_mp4
-from occvino.viz.palette import PictureError
+from occvino.viz.palette import COLOURS, PictureError
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,18 @@ def test_a_film_that_fails_leaves_the_old_one(frames, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["drive.mp4"]
     with pytest.raises(PictureError, match="no frame"):
         write_gif([], tmp_path / "none.gif")
+
+
+def test_a_gif_keeps_the_colours_of_classes(frames, tmp_path):
+    """Also of what has few pixels, in every frame."""
+    write_gif(frames, tmp_path / "drive.gif")
+    with Image.open(tmp_path / "drive.gif") as film:
+        for index, frame in enumerate(frames):
+            film.seek(index)
+            shown = np.asarray(film.convert("RGB")).astype(int)
+            drawn = film_frame(frame)
+            wanted = np.asarray(drawn.resize((shown.shape[1], shown.shape[0]), Image.Resampling.LANCZOS)).astype(int)
+            for name in ("car", "pedestrian", "barrier"):
+                there = np.abs(wanted - COLOURS[name]).max(axis=2) < 24
+                assert there.sum() > 20
+                assert np.abs(shown - wanted)[there].max(axis=1).mean() < 24

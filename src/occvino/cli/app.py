@@ -53,7 +53,19 @@ def root(
     """FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it."""
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+class _EachWarningOnce:
+    """Prints a warning the first time: a drive would say the same for each of its frames."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in self._told:
+            self._told.add(str(message))
+            _show_warning(message)
+
+
+def _show_warning(message: Warning | str) -> None:
     err.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
 
 
@@ -64,7 +76,7 @@ def main() -> None:
 
 def commands() -> None:
     """Run the command that was asked for: errors of ours end it with exit code 2 and one readable message."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _EachWarningOnce()
     warnings.filterwarnings("once", category=ImageDoubtWarning, append=True)  # a stream warns in several threads
     try:
         app()

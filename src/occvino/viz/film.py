@@ -1,7 +1,8 @@
 """A drive as a film: cameras above, the labels in perspective and from above below. GIF by Pillow, MP4 by imageio."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from occvino.viz import drawing
 from occvino.viz.bev import draw_panel
 from occvino.viz.figure import camera_strip
 from occvino.viz.frame import ViewFrame
-from occvino.viz.palette import INK, MUTED, PAGE, PictureError
+from occvino.viz.palette import COLOURS, INK, MUTED, PAGE, PictureError
 from occvino.viz.perspective import perspective_picture
 
 _WIDTH, _SPACE, _HEAD = 1280, 8, 34
 _SIDE = 480
 _GIF_WIDTH = 800
-_COLOURS = 128
+_LIGHTS = (0.5, 0.65, 0.82, 1.0)
+_EPOCH = 1e8
 
 
 def film_frame(frame: ViewFrame, *, truth: bool = False) -> Image.Image:
@@ -60,7 +62,7 @@ def _headline(page: Image.Image, frame: ViewFrame) -> None:
     draw = ImageDraw.Draw(page)
     where = " / ".join(part for part in (frame.scene, frame.name) if part)
     drawing.text(draw, (12, 23), where, drawing.BODY, INK)
-    told = [f"{frame.time:.2f} s"] if frame.time is not None else []
+    told = [_clock(frame.time)] if frame.time is not None else []
     told += [f"mIoU {frame.miou:.1%}"] if frame.miou is not None else []
     drawing.text(draw, (_WIDTH - 12, 23), "   ".join(told), drawing.BODY, MUTED, "rs")
 
@@ -72,7 +74,9 @@ def write_gif(frames: Iterable[ViewFrame], path: str | Path, *, rate: float = 2.
         PictureError: no frame, or one that cannot be drawn.
         OutputError: the file cannot be written.
     """
-    pages = [_smaller(page) for page in _pages(frames)]
+    full = [_smaller(page) for page in _pages(frames)]
+    colours = _gif_colours(full)
+    pages = [page.quantize(palette=colours, dither=Image.Dither.NONE) for page in full]
     with atomic_file(path) as temporary:
         pages[0].save(
             temporary, format="GIF", save_all=True, append_images=pages[1:], duration=round(1000 / rate), loop=0
@@ -117,9 +121,28 @@ def _pages(frames: Iterable[ViewFrame]) -> Iterator[Image.Image]:
         raise PictureError("there is no frame to make a film of")
 
 
+def _clock(seconds: float) -> str:
+    """Time of day (UTC) of seconds since 1970; seconds of a clock that began elsewhere."""
+    if abs(seconds) < _EPOCH:
+        return f"{seconds:.2f} s"
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%H:%M:%S.%f}"[:-4]
+
+
 def _smaller(page: Image.Image) -> Image.Image:
-    small = page.resize((_GIF_WIDTH, round(page.height * _GIF_WIDTH / page.width)), Image.Resampling.LANCZOS)
-    return small.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return page.resize((_GIF_WIDTH, round(page.height * _GIF_WIDTH / page.width)), Image.Resampling.LANCZOS)
+
+
+def _gif_colours(pages: Sequence[Image.Image]) -> Image.Image:
+    """A palette of one film: of each class in light and shadow, and else those of some of its pages.
+
+    Colours that are chosen by how many pixels have them leave out small things, and change from frame to frame.
+    """
+    some = [np.asarray(page)[::3, ::3].reshape(-1, 3) for page in pages[:: max(1, len(pages) // 8)]]
+    kept = [tuple(min(255, round(c * light)) for c in colour) for colour in COLOURS.values() for light in _LIGHTS]
+    seen = Image.fromarray(np.concatenate(some)[None]).quantize(256 - len(kept), Image.Quantize.MEDIANCUT)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(seen.getpalette() or [])[: 3 * (256 - len(kept))], *(c for colour in kept for c in colour)])
+    return palette
 
 
 def _ffmpeg() -> Any:
