@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from occvino.bev_pool import bev_pool_torch
 from occvino.networks.depth_net import CameraDepthNet
-from occvino.networks.layers import BasicBlock, ConvModule
+from occvino.networks.layers import BasicBlock, ConvModule, pointwise
 from occvino.variant import Variant
 
 
@@ -131,9 +131,9 @@ class BEVOCCHead2D(nn.Module):
         The two linear layers are run as 1x1 convolutions, so that nothing is transposed before them.
         """
         hidden, activation, out = self.predicter
-        y = activation(_pointwise(self.final_conv(trunk), hidden.get_parameter("weight"), hidden.get_parameter("bias")))
+        y = activation(pointwise(self.final_conv(trunk), hidden.get_parameter("weight"), hidden.get_parameter("bias")))
         weight, bias = (self._class_major(out.get_parameter(name)) for name in ("weight", "bias"))
-        columns = _pointwise(y, weight, bias).permute(0, 2, 3, 1)[0]  # [Dy, Dx, classes * Dz]
+        columns = pointwise(y, weight, bias).permute(0, 2, 3, 1)[0]  # [Dy, Dx, classes * Dz]
         return columns.unflatten(-1, (self.classes, self.height)).permute(self.SCORES)
 
     def scores(self, logits: Tensor) -> Tensor:
@@ -147,8 +147,3 @@ class BEVOCCHead2D(nn.Module):
     def _class_major(self, parameter: Tensor) -> Tensor:
         """Rows in the order of the checkpoint, `z * classes + class` -> in the order `class * Dz + z`."""
         return parameter.unflatten(0, (self.height, self.classes)).transpose(0, 1).flatten(0, 1)
-
-
-def _pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A linear layer on every cell: [B, in, Dy, Dx] -> [B, out, Dy, Dx]."""
-    return F.conv2d(x, weight[:, :, None, None], bias)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occvino.networks.layers import ConvModule
+from occvino.networks.layers import ConvModule, pointwise
 
 
 class BasicBlock3D(nn.Module):
@@ -61,7 +61,7 @@ class LSSFPN3D(nn.Module):
 class BEVOCCHead3D(nn.Module):
     """Classes of every voxel from its own features."""
 
-    SCORES = (2, 1, 0, 3)
+    SCORES = (3, 2, 1, 0)
     """Axes of logits that give `scores`, and the other way round."""
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -72,13 +72,22 @@ class BEVOCCHead3D(nn.Module):
         )
 
     def forward(self, voxels: Tensor) -> Tensor:
-        """[1, C, Dz, Dy, Dx] -> logits [Dx, Dy, Dz, classes]."""
-        return self.predicter(self.final_conv(voxels)[0].permute(1, 2, 3, 0)).permute(self.SCORES)
+        """[1, C, Dz, Dy, Dx] -> logits [Dx, Dy, Dz, classes]: a view of `scores`.
+
+        The two linear layers are run as 1x1 convolutions, with height and rows as one axis, so that classes come first:
+        along the last axis GPUs would sort them to find the best.
+        """
+        hidden, activation, out = self.predicter
+        features = self.final_conv(voxels)
+        y = features.flatten(2, 3)  # [1, C, Dz * Dy, Dx]
+        y = activation(pointwise(y, hidden.get_parameter("weight"), hidden.get_parameter("bias")))
+        y = pointwise(y, out.get_parameter("weight"), out.get_parameter("bias"))[0]
+        return y.unflatten(1, features.shape[2:4]).permute(self.SCORES)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """Logits as they lie in memory: [Dz, Dy, Dx, classes]."""
+        """Logits as they lie in memory: [classes, Dz, Dy, Dx]."""
         return logits.permute(self.SCORES)
 
     def labels(self, scores: Tensor) -> Tensor:
-        """[Dz, Dy, Dx, classes] -> the best class u8 [Dx, Dy, Dz]; the first of equals."""
-        return scores.argmax(dim=-1).to(torch.uint8).permute(2, 1, 0)
+        """[classes, Dz, Dy, Dx] -> the best class u8 [Dx, Dy, Dz]; the first of equals."""
+        return scores.argmax(dim=0).to(torch.uint8).permute(2, 1, 0)

@@ -1,5 +1,6 @@
 """Blocks that more than one network uses."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -77,3 +78,8 @@ class Bottleneck(nn.Module):
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         return self.relu(self.bn3(self.conv3(y)) + shortcut)
+
+
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A linear layer on every cell: [B, in, Dy, Dx] -> [B, out, Dy, Dx]."""
+    return F.conv2d(x, weight[:, :, None, None], bias)
