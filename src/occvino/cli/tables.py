@@ -67,6 +67,8 @@ def print_verification(console: Console, result: "Report") -> None:
     if result.half:
         _print_half(console, result.half)
     console.print(f"IR ran on {result.running}", highlight=False)
+    if result.as_run:
+        console.print(str(result.as_run), highlight=False, soft_wrap=True)
     if result.ok:
         console.print("[bold green]agrees[/]: every tap and the labels are within tolerance")
     elif result.first_divergence:

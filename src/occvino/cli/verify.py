@@ -1,10 +1,12 @@
 """The command `occvino verify`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from occvino.artifact import Artifact
 from occvino.cli.complete import complete_words
 from occvino.cli.console import out, print_json, steps
 from occvino.cli.options import (
@@ -50,6 +52,8 @@ def verify(
         raise OccvinoError("--past needs --images and --rig: it is the past of these images")
     from occvino.conversion.verify import verify as run
     from occvino.datasets.shipped import frames_for
+    from occvino.evaluation.as_run import miou_as_run
+    from occvino.networks.checkpoint import shipped_weights
 
     (given, loaded), *before = [(images, Rig.load(rig)), *past_frames(past)] if images and rig else frames_for(artifact)
     with steps(quiet=as_json) as progress:
@@ -65,6 +69,11 @@ def verify(
             exif=exif,
             progress=progress,
         )
+        opened = Artifact.open(artifact)
+        own = shipped_weights(opened.variant.name) is not None and not opened.manifest.baked_calibration
+        if own and result.as_run and result.as_run.precision != "fp32":
+            progress("mIoU of the scene that ships inside")
+            result = replace(result, as_run=replace(result.as_run, miou=miou_as_run(opened, device)))
     if as_json:
         print_json(result.to_dict())
     else:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, ONNX, Artifact
+from occvino.conversion.as_run import AsRun, as_run
 from occvino.conversion.floats import geometry_constants
 from occvino.conversion.half import HalfRun, emulate_half
 from occvino.conversion.provenance import rebuild
@@ -82,6 +83,8 @@ class Report:
     `points`: of each camera of the newest frame, which share of its points is in the grid; `points_usual`: which share
     a camera as in nuScenes has there. A frame with few points in the grid proves little, however well it agrees.
 
+    `as_run`: what the labels are in the precision that the device takes by itself; it is not judged.
+
     `half`: what emulated f16 does to the network (`conversion.half`), where it was asked for; it is not judged.
 
     `batch_labels`: of a streaming artifact, the share of the IR's labels that equal those of PyTorch with all frames at
@@ -100,6 +103,7 @@ class Report:
     temporal: Temporal = "batch"
     resized: Resized | None = None
     half: tuple[HalfRun, ...] = ()
+    as_run: AsRun | None = None
 
     @property
     def first_divergence(self) -> str | None:
@@ -205,6 +209,9 @@ def verify(
     )
     progress(f"OpenVINO {device}")
     report = judge(opened, expected, device=device, precision=precision)
+    if precision == "fp32":
+        progress(f"OpenVINO {device}, as it runs by itself")
+        report = replace(report, as_run=as_run(opened, expected.inputs, expected.torch, device))
     try:
         opened.with_parity(report.to_dict())
     except OutputError as error:
