@@ -9,6 +9,7 @@ import occvino
 
 SOURCE = Path(occvino.__file__).parent
 TIERS = (
+    ("__main__",),
     ("cli",),
     ("evaluation", "bench"),
     ("conversion", "doctor", "training"),

@@ -3,7 +3,7 @@
 import platform
 from pathlib import Path
 
-_STATUS, _CPUS = Path("/proc/self/status"), Path("/proc/cpuinfo")
+_STATUS, _CPUS, _MEMORY = (Path("/proc") / name for name in ("self/status", "cpuinfo", "meminfo"))
 
 
 def cpu_name() -> str:
@@ -11,6 +11,12 @@ def cpu_name() -> str:
     lines = _CPUS.read_text().splitlines() if _CPUS.exists() else []
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def memory_mib() -> float | None:
+    """Of the machine; None where the system does not tell (it is Linux's)."""
+    lines = _MEMORY.read_text().splitlines() if _MEMORY.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemTotal")), None)
 
 
 def peak_memory_mib() -> float | None:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from occvino import __version__
 from occvino.cli.bench import bench
+from occvino.cli.bugreport import bugreport
 from occvino.cli.compile import compile_
 from occvino.cli.console import err, say
 from occvino.cli.convert import convert
@@ -25,12 +26,13 @@ from occvino.cli.view import view
 from occvino.errors import OccvinoError
 from occvino.files import cannot_write, of_the_disk
 from occvino.images.decode import ImageDoubtWarning
+from occvino.runtime.devices import devices_here, openvino_version
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor):
+for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor, bugreport):
     app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
 app.add_typer(rig, name="rig")
 
@@ -40,14 +42,18 @@ _EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
 
 def _show_version(asked: bool) -> None:
     if asked:
-        say(f"occvino {__version__}")
+        devices = ", ".join(devices_here())
+        say(f"occvino {__version__}, OpenVINO {openvino_version()}; devices: {devices}")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the versions and the devices, and exit."
+        ),
     ] = False,
 ) -> None:
     """FlashOcc 3D occupancy on Intel CPUs, GPUs and NPUs: convert a checkpoint, prove it, run it."""

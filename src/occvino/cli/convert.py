@@ -80,7 +80,7 @@ def convert(
         bool, typer.Option("--random-weights", help="Convert without a checkpoint, with random weights.")
     ] = False,
 ) -> None:
-    """Convert a checkpoint to one OpenVINO IR of stock operators.
+    """Convert a checkpoint to one IR of stock operators.
 
     Example: occvino convert flashocc-r50-M0 --checkpoint flashocc-r50-M0-256x704.pth --out m0
     """

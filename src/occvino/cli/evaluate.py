@@ -52,7 +52,7 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Label a data set and score it: mIoU by class, and RayIoU.
+    """Label a data set and score it: mIoU, RayIoU.
 
     Both are counted as Occ3D and FlashOCC do.
 

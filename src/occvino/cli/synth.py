@@ -14,7 +14,7 @@ def synth(
     width: Annotated[int, typer.Option(help="Width of the images in pixels, 16:9.")] = 704,
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 95.")] = 90,
 ) -> None:
-    """Write synthetic scenes as a nuScenes set with Occ3D labels.
+    """Write synthetic scenes as a nuScenes set with labels.
 
     Example: occvino synth scenes --scenes 4 --seed 7 --width 352
     """

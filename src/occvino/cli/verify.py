@@ -40,7 +40,7 @@ def verify(
     exif: Exif = "warn",
     as_json: Json = False,
 ) -> None:
-    """Compare an IR with PyTorch and ONNX Runtime, tap by tap.
+    """Compare an IR with PyTorch and ONNX, tap by tap.
 
     On one frame. Exit code 1 if they part.
 

@@ -52,7 +52,7 @@ def view(
     mp4: Annotated[Path | None, typer.Option(help="Write a film.")] = None,
     rate: Annotated[float, typer.Option(help="Frames a second of GIF and film.")] = 2.0,
 ) -> None:
-    """Look at results in 3D: cameras, voxels, truth, over a drive.
+    """Look at results in 3D: cameras, voxels, truth.
 
     Opens Rerun's window (extra `viz`), unless another way is asked for.
 

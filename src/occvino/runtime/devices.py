@@ -315,3 +315,21 @@ def _type_name(value: Any) -> str:
 def _hint_name(value: Any) -> str:
     """The GPU plugin gives an enumerator, the CPU plugin its name."""
     return "unknown" if value is None else str(value).rpartition(".")[2].lower()
+
+
+def openvino_version() -> str:
+    """Of OpenVINO, as "2026.4.1"."""
+    return str(ov.__version__).split("-")[0]
+
+
+def devices_here() -> dict[str, str]:
+    """What each device says of itself and of what it computes in, by name; a driver's own failure in its place."""
+    core, found = ov.Core(), dict[str, str]()
+    for name in core.available_devices:
+        try:
+            kinds = [str(kind) for kind in core.get_property(name, "OPTIMIZATION_CAPABILITIES")]
+            computes = ", ".join(sorted(kind for kind in kinds if kind in ("FP32", "FP16", "BF16", "INT8")))
+            found[name] = f"{core.get_property(name, 'FULL_DEVICE_NAME')}; {computes}"
+        except RuntimeError as error:
+            found[name] = f"does not answer: {str(error).splitlines()[0]}"
+    return found
