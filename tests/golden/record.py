@@ -79,8 +79,10 @@ def _depth_hooks(model: FlashOcc, records: Records) -> Iterator[Any]:
         return
 
     def both(_module: Any, inputs: Any, output: torch.Tensor, name: str) -> None:
-        records.take(name, "", output)
-        records.take(f"{name}.in", "", inputs[0])
+        vectors = name.endswith("_mlp")  # ours are images of one pixel, the official ones vectors
+        given, found = (value.flatten(1) if vectors else value for value in (inputs[0], output))
+        records.take(name, "", found)
+        records.take(f"{name}.in", "", given)
         for call in range(model.variant.lifted_frames):  # the official recorder writes NAME#CALL.in
             records.found[f"{name}#{call}.in"] = records.found.pop(f"{name}.in#{call}")
 

@@ -26,7 +26,8 @@ def write_ir(model: ov.Model, xml_path: Path, precise: Collection[str] = ()) -> 
         model: of `read_to_change`, if it is that of the file.
         xml_path: the file.
         precise: names of operators that are computed in fp32 where the rest is in bf16 or f16. The CPU and the GPU
-            plugin honour that (tests/conversion/test_rewrite.py, tests/gpu/test_marks.py); the NPU compiler does not.
+            plugin honour that (tests/conversion/test_rewrite.py, tests/gpu/test_marks.py), but for products with
+            constant weights under bf16 on CPUs with AMX; the NPU compiler does not.
     """
     with tempfile.TemporaryDirectory(dir=xml_path.parent) as folder:
         made = Path(folder) / xml_path.name

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occvino.networks.layers import BasicBlock
+from occvino.networks.layers import BasicBlock, pointwise
 from occvino.networks.stereo import cost_volume
 from occvino.variant import DepthNet, Stereo
 
@@ -60,7 +60,8 @@ class CameraDepthNet(nn.Module):
 
     def predict(self, x: Tensor, camera: Tensor, *match: Tensor) -> Tensor:
         """`forward` from what `reduce_conv` gives on: from here, features depend on the cameras."""
-        camera = self.bn(camera)
+        # not an Unsqueeze, which loses the mark that keeps it in fp32 (`conversion.rewrite`)
+        camera = self.bn(camera).reshape(-1, CAMERA_VALUES, 1, 1)
         context = self.context_conv(self.context_se(x, self.context_mlp(camera)))
         depth = self.depth_se(x, self.depth_mlp(camera))
         if self.stereo:
@@ -72,7 +73,11 @@ class CameraDepthNet(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with a ReLU between."""
+    """Two linear layers with a ReLU between, run as 1x1 convolutions.
+
+    A product with constant weights loses the mark that keeps it in fp32, on CPUs with AMX (OpenVINO 2026.4.1),
+    and focal lengths of 1,000 beside rotations of 1 need fp32.
+    """
 
     def __init__(self, in_features: int, features: int) -> None:
         super().__init__()
@@ -80,8 +85,9 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(features, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in] -> [B, features]."""
-        return self.fc2(F.relu(self.fc1(x)))
+        """[B, in, 1, 1] -> [B, features, 1, 1]."""
+        first, second = self.fc1, self.fc2
+        return pointwise(F.relu(pointwise(x, first.weight, first.bias)), second.weight, second.bias)
 
 
 class SELayer(nn.Module):
@@ -93,8 +99,8 @@ class SELayer(nn.Module):
         self.conv_expand = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
-        """[B, C, fH, fW] and [B, C] -> [B, C, fH, fW]."""
-        gate = self.conv_expand(F.relu(self.conv_reduce(vector[:, :, None, None])))
+        """[B, C, fH, fW] and [B, C, 1, 1] -> [B, C, fH, fW]."""
+        gate = self.conv_expand(F.relu(self.conv_reduce(vector)))
         return x * gate.sigmoid()
 
 

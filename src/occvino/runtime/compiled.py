@@ -77,15 +77,20 @@ class Compiled:
         if self.ir != artifact.manifest.files[IR]:
             raise ArtifactError(f"{artifact.path} was compiled from another IR than the one in it: compile again")
         device = checked_device(self.device)
-        return {
-            stage: self._load(artifact.path / blob_name(stage), stage, device_of(stage, device)) for stage in self.parts
-        }
+        beside = Settings().beside().properties()
+        found: dict[str, ov.CompiledModel] = {}
+        for stage in self.parts:
+            on = device_of(stage, device)
+            asked = self.settings if on == device else beside
+            found[stage] = self._load(artifact.path / blob_name(stage), stage, on, asked)
+        return found
 
-    def _load(self, path: Path, stage: str, device: str) -> ov.CompiledModel:
+    def _load(self, path: Path, stage: str, device: str, asked: Mapping[str, Any]) -> ov.CompiledModel:
         if not path.is_file() or sha256(path) != self.parts[stage]:
             raise ArtifactError(f"{path} is missing, or is not the file that was compiled: compile again")
         try:
-            return ov.Core().import_model(io.BytesIO(path.read_bytes()), device)
+            # the CPU plugin takes its own choice of precision again where it is not told what was compiled for
+            return ov.Core().import_model(io.BytesIO(path.read_bytes()), device, dict(asked))
         except RuntimeError as error:
             raise DeviceError(
                 f"{device} does not take {path}, which OpenVINO {self.openvino} compiled for {self._made_for}; here is "
