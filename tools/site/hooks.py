@@ -56,8 +56,9 @@ def commands() -> str:
 
 def _names() -> Iterator[list[str]]:
     sys.path.insert(0, str(ROOT / "src"))
-    from occvino.cli.app import app
     from typer.main import get_command
+
+    from occvino.cli.app import app
 
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         yield [name]
@@ -66,7 +67,7 @@ def _names() -> Iterator[list[str]]:
 
 
 def _help(words: list[str]) -> str:
-    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(ROOT / "src"), "TERM": "dumb", "NO_COLOR": "1"}
+    environment = {**os.environ, "COLUMNS": "88", "PYTHONPATH": str(ROOT / "src"), "TERM": "dumb", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "occvino", *words, "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     shown = done.stdout.replace("python -m occvino", "occvino")
@@ -78,8 +79,8 @@ def errors() -> str:
     parts = [
         "# Error messages",
         "",
-        "Every message that occvino raises, by the module that raises it, so that a search for a part of it leads here. "
-        "Each says what was found, what was expected, and what to do; words in braces are filled in.",
+        "Every message that occvino raises, by the module that raises it, so that a search for a part of it leads "
+        "here. Each says what was found, what was expected, and what to do; words in braces are filled in.",
         "",
     ]
     for path in sorted(SOURCE.rglob("*.py")):
@@ -105,7 +106,8 @@ def _words(node: ast.expr) -> str:
         return _plain(node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            _plain(str(part.value)) if isinstance(part, ast.Constant) else f"`{{{_name(part)}}}`" for part in node.values
+            _plain(str(part.value)) if isinstance(part, ast.Constant) else f"`{{{_name(part)}}}`"
+            for part in node.values
         ).replace("``", "` `")
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _words(node.left) + _words(node.right)
