@@ -1,4 +1,4 @@
-"""The model card and the README's accuracy table, from results/accuracy.json. `benchmarks.page` writes them."""
+"""The model card, from results/accuracy.json. `benchmarks.page` writes them."""
 
 import json
 from typing import Any

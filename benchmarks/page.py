@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.card import accuracy_table, card
+from benchmarks.card import card
 from benchmarks.compilers import stored
 from benchmarks.frame_page import frame_section, profile_section, targets_section
 from benchmarks.markdown import heading, load, named, percent, table, timings
@@ -399,7 +399,7 @@ def main() -> None:
     (ROOT / "docs" / "model-card.md").write_text(card())
     (ROOT / "docs" / "variants.md").write_text(variants_page())
     readme = (ROOT / "README.md").read_text()
-    for name, content in {"parity": readme_table(), "golden": golden_words(), "accuracy": accuracy_table()}.items():
+    for name, content in {"parity": readme_table(), "golden": golden_words()}.items():
         readme = replaced(readme, name, content)
     (ROOT / "README.md").write_text(readme)
     story = ROOT / "docs" / "temporal.md"
