@@ -20,9 +20,16 @@ from occvino.conversion.verify import verify
 from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.errors import OccvinoError
 from occvino.images.layout import ImageInput
+from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline
+from occvino.variant import DepthNet, Stereo
+from occvino.variants import get_variant
 from tests.small import known
+
+_COARSE = replace(get_variant("occvino-nano"), input_size=(64, 176), depth_net=DepthNet(8), past_frames=1)
+COARSE_4D = replace(_COARSE, name="coarse-4d", past_frames=2)
+COARSE_STEREO = replace(_COARSE, name="coarse-stereo", stereo=Stereo(), growing_depth=True)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +129,32 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_baked_calibration_and_a_streaming_form_are_refused(tmp_path, rig):
+def test_a_baked_calibration_is_refused(tmp_path, rig):
     with pytest.raises(OccvinoError, match="cannot go with bake_calibration"):
         convert("occvino-nano", None, tmp_path / "a", precision="int8", dataset=SCENE, rig=rig, bake_calibration=True)
-    name = "panoptic-flashocc-r50-depth4d"
-    with pytest.raises(OccvinoError, match="temporal='exact' cannot be quantised yet"):
-        convert(name, None, tmp_path / "a", precision="int8", dataset=SCENE, temporal="exact")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("variant", "temporal"), [(COARSE_4D, "batch"), (COARSE_4D, "fast"), (COARSE_STEREO, "exact")])
+def test_every_form_of_a_temporal_model_is_quantised_and_judged_along_its_stream(variant, temporal, tmp_path):
+    """The mIoU in the manifest is that of the stream that the artifact then is."""
+    with known(variant):
+        options = {"precision": "int8", "dataset": SCENE, "accuracy_budget": 100.0, "temporal": temporal}
+        artifact = convert(variant.name, None, tmp_path / "a", **options)
+        found = artifact.manifest.quantization
+        assert found["macs"]["convolution"]["int8"] > 0.5
+        pipeline, metric, scene = Pipeline(artifact, precision="fp32"), MIoU("camera"), shipped_scene()
+        for index, sample in enumerate(scene):
+            before = [(other.image_files(), other.rig) for other in scene.previous(index, artifact.variant.frames - 1)]
+            pipeline.reset()
+            truth = sample.load_labels()
+            metric.update(pipeline(sample.image_files(), sample.rig, before).labels, truth.semantics, truth.mask_camera)
+        assert metric.compute() == pytest.approx(found["miou_int8"], abs=1e-3)  # sums of threads, on CPUs with AVX2
+        if temporal != "batch":
+            floats = [layer for group in found["floats"] for layer in group["layers"]]
+            assert floats
+            assert pipeline.running.precision == "fp32"
 
 
 def test_a_data_set_without_ground_truth_is_refused(tmp_path):

@@ -109,8 +109,8 @@ def convert(
     _check(variant, tap_names(variant, temporal), outputs, rig, bake_calibration)
     calibration = None
     if precision == "int8":
-        if dataset is None or bake_calibration or temporal != "batch":
-            raise OccvinoError(_no_int8(dataset, bake_calibration, temporal))
+        if dataset is None or bake_calibration:
+            raise OccvinoError(_no_int8(dataset))
         calibration = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
     elif (dataset, calibration_frames, accuracy_budget) != (None, None, None):
         raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")
@@ -222,12 +222,10 @@ def _check(
         raise OccvinoError("bake_calibration needs the rig to bake")
 
 
-def _no_int8(dataset: object, bake_calibration: bool, temporal: Temporal) -> str:
+def _no_int8(dataset: object) -> str:
     if dataset is None:
         return "int8 needs frames with ground truth to calibrate on: give dataset (--dataset DIR), a nuScenes folder"
-    if bake_calibration:
-        return "int8 is calibrated on frames that have rigs of their own: it cannot go with bake_calibration"
-    return f"int8 is for models that take all frames at once: temporal={temporal!r} cannot be quantised yet, take batch"
+    return "int8 is calibrated on frames that have rigs of their own: it cannot go with bake_calibration"
 
 
 def _versions() -> dict[str, str]:

@@ -26,6 +26,7 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import Sample, require_labels
 from occvino.errors import OccvinoError
 from occvino.files import sha256
+from occvino.geometry.rig import Rig
 from occvino.images.identity import identity
 from occvino.metrics import MIoU
 from occvino.networks.flashocc import tap_names
@@ -127,7 +128,8 @@ def to_int8(
     """Put an int8 IR in the place of an artifact's fp32 IR; gives the manifest that it has then, which is not written.
 
     Args:
-        artifact: fp32, with the calibration as an input and all frames given at once.
+        artifact: fp32, with the calibration as an input. A stream is run over the past frames of each frame: of the
+            fp32 model for ranges, of the model that is judged for mIoU.
         calibration: see there.
         progress: called with a few words when a step begins.
 
@@ -171,19 +173,33 @@ class _Judge:
 
     def inputs(self, index: int) -> dict[str, NDArray[np.generic]]:
         """What `Pipeline` gives the network for a frame of the data set."""
+        return self._pipeline.inputs(*self._given(index))
+
+    def _given(self, index: int) -> tuple[dict[str, Path], Rig, list[tuple[dict[str, Path], Rig]]]:
         frame = self.calibration.dataset[index]
         before = self.calibration.dataset.previous(index, self.artifact.variant.frames - 1)
-        return self._pipeline.inputs(
-            frame.image_files(), frame.rig, [(other.image_files(), other.rig) for other in before]
-        )
+        return frame.image_files(), frame.rig, [(other.image_files(), other.rig) for other in before]
+
+    def _labels(self, compiled: ov.CompiledModel) -> Callable[[int], NDArray[Any]]:
+        """Labels of a frame by its index. A stream's state is what the same model kept of the frames before."""
+        if self._pipeline.memory is None:
+            request = compiled.create_infer_request()
+            return lambda index: np.array(request.infer(self.inputs(index), share_inputs=True)["labels"])
+        stream = self._pipeline.of_compiled(compiled)
+
+        def last_of_stream(index: int) -> NDArray[Any]:
+            stream.reset()
+            return stream(*self._given(index)).labels
+
+        return last_of_stream
 
     def __call__(self, compiled: ov.CompiledModel, indices: Iterable[int]) -> tuple[float, list[float]]:
         """Of all frames together, 0..1, and of each by itself, as NNCF asks for it."""
-        request = compiled.create_infer_request()
+        labels_of = self._labels(compiled)
         whole, single = MIoU("camera"), MIoU("camera")
         each: list[float] = []
         for index in indices:
-            labels = np.array(request.infer(self.inputs(index), share_inputs=True)["labels"])
+            labels = labels_of(index)
             truth = self.calibration.dataset[index].load_labels()
             single.reset()
             for metric in (whole, single):
@@ -217,7 +233,7 @@ def _run_nncf(model: ov.Model, judge: _Judge, ignored: Mapping[str, str], scratc
 
 
 def _layers(model: ov.Model, artifact: Artifact) -> tuple[Layer, ...]:
-    return layers(model, tap_names(artifact.variant))
+    return layers(model, tap_names(artifact.variant, artifact.manifest.temporal))
 
 
 def _check(

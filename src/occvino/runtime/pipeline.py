@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from copy import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
@@ -285,6 +286,13 @@ class Pipeline:
     def running(self) -> Running:
         """What really runs, read back from the compiled model now: AUTO may go over to another device after a while."""
         return replace(self._network.running, jpeg_decoder=jpeg_decoder())
+
+    def of_compiled(self, compiled: ov.CompiledModel) -> "Pipeline":
+        """The same around another compiled form of its network, in one piece, with a memory of its own."""
+        found = copy(self)
+        found._network = Network(self.artifact.path / IR, "CPU", imported={"": compiled})
+        found.memory = memory_of(self.artifact, self.memory.limits if self.memory else None)
+        return found
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
