@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from occvino.artifact import Artifact
+from occvino.artifact import Artifact, Manifest
 from occvino.cli.console import say
 from occvino.errors import VariantError
 from occvino.geometry.inputs import input_names

@@ -71,7 +71,9 @@ class Matrices:
         return ((pixels - shift[:, :2, None]) / scale[:, None, None]).astype(np.float32)
 
 
-def matrix_inputs(calibration: Calibration, variant: Variant, form: Matrices) -> dict[str, NDArray[np.float32]]:
+def matrix_inputs(
+    calibration: Calibration, variant: Variant, form: Matrices, kind: type[np.float32] | type[np.float64] = np.float32
+) -> dict[str, NDArray[np.floating[Any]]]:
     """The two inputs by name, composed in float64 and cast.
 
     Intrinsics of raw images of another size are made those of the IR's size, so that a network pixel sees along the
@@ -81,6 +83,7 @@ def matrix_inputs(calibration: Calibration, variant: Variant, form: Matrices) ->
         calibration: of the cameras of all frames, newest first, without BEV augmentation.
         variant: whose network it is.
         form: of the IR.
+        kind: of number to give; the IR takes float32.
 
     Raises:
         RigError: a lens distorts; raw images have another size and the network is told the intrinsics themselves.
@@ -104,7 +107,7 @@ def matrix_inputs(calibration: Calibration, variant: Variant, form: Matrices) ->
         intrinsics = calibration.intrinsics.astype(np.float64)
         intrinsics[:, :2] *= scale
         intrinsics[:, :2, 2] += moved[:, :2]
-    return {"intrinsics": intrinsics.astype(np.float32), "camera2ego": calibration.sensor2keyego()}
+    return {"intrinsics": intrinsics.astype(kind), "camera2ego": calibration.sensor2keyego().astype(kind)}
 
 
 def positions(

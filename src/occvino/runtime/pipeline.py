@@ -297,6 +297,14 @@ class Pipeline:
         """What really runs, read back from the compiled model now: AUTO may go over to another device after a while."""
         return replace(self._network.running, jpeg_decoder=jpeg_decoder())
 
+    def geometry_inputs(self, *rigs: Rig) -> dict[str, NDArray[np.generic]]:
+        """What the network is given of the rigs of all frames, newest first; from the cache as `plan`.
+
+        Raises:
+            RigError: another number of rigs than the network takes frames.
+        """
+        return self._geometry.inputs(rigs)
+
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
 
