@@ -105,8 +105,10 @@ def _replace(
 
 
 def before_the_zero(joined: ov.Output) -> ov.Output:
-    """What was flattened and joined with zeros."""
+    """What was flattened and joined with zeros. A stream that keeps depth joins frames too, which are what is wanted."""
     value: Any = joined
-    while value.get_node().get_type_name() in ("Concat", "Reshape", "Convert"):
-        value = value.get_node().input_value(0)
+    while (node := value.get_node()).get_type_name() in ("Concat", "Reshape", "Convert"):
+        if node.get_type_name() == "Concat" and node.input_value(1).get_node().get_type_name() != "Constant":
+            break
+        value = node.input_value(0)
     return value

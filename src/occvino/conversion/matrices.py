@@ -234,7 +234,9 @@ class _Graph:
     def stereo_warps(self, asked: int) -> ov.Output:
         """`geometry.inputs.stereo_warps` of the first `asked` cameras [asked, 3, 4].
 
-        Both poses are in the key ego frame, which cancels: no map coordinate comes into it.
+        Both poses are in the key ego frame, which cancels: no map coordinate comes into it. With R' for the rotation of
+        the frame before, R'^T R = I + R'^T (R - R'): what rounding leaves is in proportion to the motion, and a frame
+        that stands in for a missing one is warped to itself exactly.
         """
         rotation, shift = self.form.transform(self.variant)
         frames = asked // self.cameras
@@ -253,9 +255,10 @@ class _Graph:
         now = [self._first(value, asked) for value in self._pose[:12]]
         before = [self._first(value, asked, start=self.cameras) for value in self._pose[:12]]
         turn = _matrix([[before[4 * row + column] for row in range(3)] for column in range(3)])  # transposed: inverse
-        to_now = _matrix([[now[4 * row + column] for column in range(3)] for row in range(3)])
+        change = [[ops.subtract(now[4 * row + column], before[4 * row + column]) for column in range(3)] for row in range(3)]
+        change = _product(turn, _matrix(change))  # R'^T (R - R')
         apart = _matrix([[ops.subtract(now[4 * row + 3], before[4 * row + 3])] for row in range(3)])  # [asked, 3, 1]
-        linear = _product(_product(to_pixel, _product(turn, to_now)), from_pixel)
+        linear = ops.add(_product(_product(to_pixel, change), from_pixel), _f32(np.eye(3)))
         moved = _product(to_pixel, _product(turn, apart))
         return ops.concat([linear, moved], 2).output(0)
 
