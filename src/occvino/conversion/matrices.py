@@ -88,7 +88,7 @@ def take_matrices(xml_path: Path, variant: Variant, form: Matrices) -> None:
     ]
     for parameter in given:
         parameter.output(0).set_names({parameter.get_friendly_name()})
-    graph = _Graph(variant, form, *given)
+    graph = MatrixGraph(variant, form, *given)
     for bag in [node for node in model.get_ops() if node.get_type_name() == BAG]:
         _pool(model, bag, graph)
     for name, made in (("cameras", graph.camera_vectors), ("warps", graph.stereo_warps)):
@@ -120,7 +120,7 @@ def _replaced(old: ov.Output, new: ov.Output) -> None:
     new.set_names(names)
 
 
-def _pool(model: ov.Model, bag: ov.Node, graph: "_Graph") -> None:
+def _pool(model: ov.Model, bag: ov.Node, graph: "MatrixGraph") -> None:
     """One bag: its features and probabilities, with the cells of the graph."""
     feat = before_the_zero(bag.input_value(0))
     depth = before_the_zero(bag.input_value(4).get_node().input_value(0))
@@ -143,7 +143,7 @@ def _pool(model: ov.Model, bag: ov.Node, graph: "_Graph") -> None:
     bev.set_names(names)
 
 
-class _Graph:
+class MatrixGraph:
     """The arithmetic of `geometry.matrices.positions` and of `geometry.inputs`, on two parameters."""
 
     def __init__(self, variant: Variant, form: Matrices, intrinsics: ov.Node, camera2ego: ov.Node) -> None:
