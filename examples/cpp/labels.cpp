@@ -37,8 +37,9 @@ int main(int count, char** given) try {
     for (size_t i = 0; i < shape[0]; ++i)
         read_image(given[4 + i], shape[1], shape[2], frames.data<uint8_t>() + i * shape[1] * shape[2] * shape[3]);
 
-    float* intrinsics = request.get_tensor("intrinsics").data<float>();   // [N, 3, 3]
-    float* camera2ego = request.get_tensor("camera2ego").data<float>();   // [N, 4, 4]
+    if (request.get_tensor("intrinsics").get_shape()[0] != shape[0]) throw std::runtime_error("streams need past frames");
+    float* intrinsics = request.get_tensor("intrinsics").data<float>();  // [N, 3, 3]
+    float* camera2ego = request.get_tensor("camera2ego").data<float>();  // [N, 4, 4]
     std::ifstream calibration(given[2]);
     for (size_t i = 0; i < shape[0]; ++i) {
         for (size_t k = 0; k < 9; ++k) calibration >> intrinsics[9 * i + k];
