@@ -76,7 +76,7 @@ def test_cells_of_matrices_are_those_of_the_reference(given_):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_distance_to_a_border_is_what_has_to_be_moved(seed: int):
-    """A point keeps its cell when it moves by less than the distance, and loses it just beyond, one way or the other."""
+    """A point keeps its cell when it moves by less, and loses it just beyond, one way or the other."""
     rng = np.random.default_rng(seed)
     found = rng.uniform(-3, 40, (1, 1, 3, 200))
     found[:, :, 2] = rng.uniform(-0.9, 1.9, 200)

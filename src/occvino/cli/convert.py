@@ -73,8 +73,8 @@ def convert(
         str,
         typer.Option(
             autocompletion=complete_words("plan", "matrices"),
-            help="What the IR takes of the cameras: plan, which occvino makes; or matrices, for programs in any language "
-            "(docs/contract.md).",
+            help="What the IR takes of the cameras: plan, which occvino makes; or matrices, for programs in any "
+            "language (docs/contract.md).",
         ),
     ] = "plan",
     device: Annotated[

@@ -91,10 +91,10 @@ def convert(
         pooling: "bag", one operator, or "columns", matrix products and gathers (`bev_pool_columns`), which has room for
             the rig and for others of the same make; for rigs like that of nuScenes when there is no rig. By default
             columns with `device="NPU"` where the grid is flat, and bags else.
-        calibration: how the IR takes it: "plan", a pooling plan that `Pipeline` makes; or "matrices", the intrinsics and
+        calibration: how the IR takes it: "plan", a pooling plan that `Pipeline` makes; or "matrices", intrinsics and
             poses themselves, for programs in any language (docs/contract.md). The images then have the size of
-            `image_input`, of the rig, or of nuScenes. Pooling is then "columns", sized for the rig, or "scatter", which
-            fits any rig and is slower; by default columns where the grid is flat and the cameras are known.
+            `image_input`, of the rig, or of nuScenes. Pooling is then "columns", sized for the rig, or "scatter",
+            which fits any rig and is slower; by default columns where the grid is flat and the cameras are known.
         device: "NPU" for an IR that is arranged as Intel's NPU compiler likes it (docs/npu.md). It runs anywhere.
         seed: of random weights.
         progress: called with a few words when a step begins.
@@ -193,7 +193,9 @@ def _matrices(
     if calibration == "plan":
         return None
     if baked:
-        raise OccvinoError("calibration='matrices' makes it an input, and bake_calibration a constant: give one of the two")
+        raise OccvinoError(
+            "calibration='matrices' makes it an input, and bake_calibration a constant: give one of the two"
+        )
     return matrices_form(pooling, variant, rig, names, image_input)
 
 

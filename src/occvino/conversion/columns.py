@@ -22,7 +22,7 @@ Pooling: TypeAlias = Literal["bag", "columns"]
 
 
 def column_sizes(
-    pooling: Pooling | None, variant: Variant, rig: Rig | None, cameras: tuple[str, ...], *, npu: bool
+    pooling: str | None, variant: Variant, rig: Rig | None, cameras: tuple[str, ...], *, npu: bool
 ) -> ColumnSizes | None:
     """How many places the column form is to have for a rig and for others of its make; None for a bag.
 
@@ -105,7 +105,7 @@ def _replace(
 
 
 def before_the_zero(joined: ov.Output) -> ov.Output:
-    """What was flattened and joined with zeros. A stream that keeps depth joins frames too, which are what is wanted."""
+    """What was flattened and joined with zeros; where a stream joins frames, those together."""
     value: Any = joined
     while (node := value.get_node()).get_type_name() in ("Concat", "Reshape", "Convert"):
         if node.get_type_name() == "Concat" and node.input_value(1).get_node().get_type_name() != "Constant":

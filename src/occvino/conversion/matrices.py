@@ -199,9 +199,7 @@ class MatrixGraph:
             direction = ops.add(ops.add(ops.multiply(r0, x), ops.multiply(r1, y)), r2)  # [B, groups, 1, lanes]
             position = ops.add(ops.multiply(depth, direction), origin)  # [B, groups, D, lanes]
             position = ops.divide(ops.subtract(position, _f32(grid.lower[axis])), _f32(grid.step[axis]))
-            here = ops.logical_and(
-                ops.greater(position, _f32(-1.0)), ops.less(position, _f32(float(grid.shape[axis])))
-            )
+            here = ops.logical_and(ops.greater(position, _f32(-1.0)), ops.less(position, _f32(float(grid.shape[axis]))))
             inside = here if inside is None else ops.logical_and(inside, here)
             if grid.shape[axis] > 1:  # one bin: truncation gives 0
                 index = ops.relu(ops.floor(position))  # of what is inside, truncation
@@ -221,7 +219,8 @@ class MatrixGraph:
         rotation, shift = self.form.transform(self.variant)
         frames = asked // self.cameras
         fixed = np.concatenate(
-            [rotation[:, 0, :2], shift[:, :1], rotation[:, 1, :2], shift[:, 1:2], [_AUGMENTATION] * self.cameras], axis=1
+            [rotation[:, 0, :2], shift[:, :1], rotation[:, 1, :2], shift[:, 1:2], [_AUGMENTATION] * self.cameras],
+            axis=1,
         )
         key = ops.slice(
             ops.reshape(self._first(self._camera2ego.output(0), self.cameras), _i64(self.cameras, 16), False),
@@ -255,7 +254,9 @@ class MatrixGraph:
         now = [self._first(value, asked) for value in self._pose[:12]]
         before = [self._first(value, asked, start=self.cameras) for value in self._pose[:12]]
         turn = _matrix([[before[4 * row + column] for row in range(3)] for column in range(3)])  # transposed: inverse
-        change = [[ops.subtract(now[4 * row + column], before[4 * row + column]) for column in range(3)] for row in range(3)]
+        change = [
+            [ops.subtract(now[4 * row + column], before[4 * row + column]) for column in range(3)] for row in range(3)
+        ]
         change = _product(turn, _matrix(change))  # R'^T (R - R')
         apart = _matrix([[ops.subtract(now[4 * row + 3], before[4 * row + 3])] for row in range(3)])  # [asked, 3, 1]
         linear = ops.add(_product(_product(to_pixel, change), from_pixel), _f32(np.eye(3)))

@@ -70,8 +70,8 @@ def computed_geometry(
         precision: what the device is asked to compute in.
 
     Returns:
-        The IR's own two inputs; the inputs of a network that takes a plan, as the graph computed them; and what they are
-        against float64.
+        The IR's own two inputs; the inputs of a network that takes a plan, as the graph computed them; and what those
+        are against float64.
     """
     variant, form, temporal = opened.variant, opened.manifest.matrices, opened.manifest.temporal
     if form is None:

@@ -148,7 +148,7 @@ def cells_of_positions(found: NDArray[np.floating[Any]], variant: Variant) -> ND
     """The cell of every point [B*D*fH*fW], numbered and truncated as in `lift.cells_of_points`."""
     shape = np.array(variant.lift_grid.shape)[:, None]
     inside = ((found > -1) & (found < shape)).all(axis=2)
-    index = np.where(inside[:, :, None], found, 0).astype(np.int32)  # [B, D, 3, fH*fW]
+    index = np.where(np.expand_dims(inside, 2), found, 0).astype(np.int32)  # [B, D, 3, fH*fW]
     dx, dy, _ = variant.lift_grid.shape
     cell = index[:, :, 0] + dx * index[:, :, 1] + dx * dy * index[:, :, 2]
     return np.where(inside, cell, np.int32(OUTSIDE)).astype(np.int32).reshape(-1)

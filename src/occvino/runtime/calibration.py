@@ -54,12 +54,14 @@ def cut_calibration(model: ov.Model) -> tuple[ov.Model, ov.Model] | None:
     """The part that computes with calibration alone, and all the rest; None if there is none. `model` stays as it is.
 
     What the first gives are inputs of the second, named `calibration/` and a number: whole numbers as they are, all
-    others rounded to f16 at its end. Outputs of the network that follow from calibration alone are outputs of the first.
+    others rounded to f16 at its end. Outputs of the network that follow from calibration alone are the first's.
     """
     rest = model.clone()
     names = {op.get_friendly_name() for op in calibration_nodes(rest) if op.get_type_name() not in _PASSIVE}
     ends = [value for op in rest.get_ordered_ops() if op.get_friendly_name() in names for value in op.outputs()]
-    results: list[ov.Node] = [op for op in rest.get_results() if op.input_value(0).get_node().get_friendly_name() in names]
+    results: list[ov.Node] = [
+        op for op in rest.get_results() if op.input_value(0).get_node().get_friendly_name() in names
+    ]
     for result in results:
         rest.remove_result(result)
     stand_ins: list[ov.Node] = []

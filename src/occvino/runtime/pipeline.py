@@ -120,9 +120,7 @@ class Pipeline:
         self._lock = Lock()
         self._baked = self.artifact.baked_rig
         manifest = self.artifact.manifest
-        self._geometry = GeometryCache(
-            self.artifact.variant, manifest.temporal, manifest.columns, manifest.matrices
-        )
+        self._geometry = GeometryCache(self.artifact.variant, manifest.temporal, manifest.columns, manifest.matrices)
         self.memory = memory_of(self.artifact, limits)
         self.parallel = self._network.parallel if self.memory is None else 1
         """How many inferences may be under way at a time."""
@@ -258,8 +256,8 @@ class Pipeline:
         found = self._network_for(inputs)(inputs, kept, seconds)
         if POINTS_LOST in found and (lost := int(found[POINTS_LOST])):
             raise RigError(
-                f"{lost} points of this rig found no place in the column pooling of {self.artifact.path}: convert again "
-                "with --rig RIG.json of this vehicle, or with --pooling scatter, which fits any"
+                f"{lost} points of this rig found no place in the column pooling of {self.artifact.path}: convert "
+                "again with --rig RIG.json of this vehicle, or with --pooling scatter, which fits any"
             )
         names = self.artifact.manifest.outputs
         return {name: found[name].copy() if name in kept else found[name] for name in names}, seconds
