@@ -10,7 +10,7 @@ import occvino
 SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
-    ("evaluation", "bench"),
+    ("evaluation", "bench", "serve"),
     ("conversion", "doctor", "training"),
     ("runtime",),
     ("viz",),

@@ -17,6 +17,7 @@ from occvino.cli.evaluate import evaluate
 from occvino.cli.info import info
 from occvino.cli.rig import rig
 from occvino.cli.run import run
+from occvino.cli.serve import serve
 from occvino.cli.signals import guarded, wait_if_ending
 from occvino.cli.synth import synth
 from occvino.cli.train import train
@@ -30,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor):
+for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor, serve):
     app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
 app.add_typer(rig, name="rig")
 
