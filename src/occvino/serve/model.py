@@ -8,6 +8,7 @@ from typing import Any
 
 from kserve import InferOutput, InferRequest, InferResponse
 from kserve.model import InferenceModel, InferenceVerb
+from numpy.typing import NDArray
 
 from occvino.errors import OccvinoError
 from occvino.runtime.occupancy import Occupancy
@@ -87,14 +88,19 @@ class OccupancyModel(InferenceModel):
         variant = self._pipeline.artifact.variant
         shape = list(variant.occupancy_grid.shape)
         labels = [{"name": LABELS, "datatype": "UINT8", "shape": shape}]
-        return labels + [{"name": INSTANCES, "datatype": "UINT16", "shape": shape}] * variant.panoptic
+        return labels + [{"name": INSTANCES, "datatype": "UINT16", "shape": shape}] * bool(variant.panoptic)
 
 
 def _outputs(found: Occupancy) -> list[InferOutput]:
-    labels = InferOutput(LABELS, list(found.labels.shape), "UINT8", data=found.labels)
-    if found.instances is None:
-        return [labels]
-    return [labels, InferOutput(INSTANCES, list(found.instances.shape), "UINT16", data=found.instances)]
+    labels = _output(LABELS, "UINT8", found.labels)
+    return [labels] if found.instances is None else [labels, _output(INSTANCES, "UINT16", found.instances)]
+
+
+def _output(name: str, kind: str, values: NDArray[Any]) -> InferOutput:
+    """As bytes, whichever form the client asked for: kserve makes numbers of them where JSON was wanted."""
+    output = InferOutput(name, list(values.shape), kind)
+    output.set_data_from_numpy(values, binary_data=True)
+    return output
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
