@@ -29,7 +29,9 @@ def extra() -> None:
     """The extra `serve` and the client of the tests, whose pins do not go together with ours (scripts/test.sh)."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        told = f"{', '.join(missing)} not installed here: scripts/test.sh runs these tests in an environment of their own"
+        told = (
+            f"{', '.join(missing)} not installed here: scripts/test.sh runs these tests in an environment of their own"
+        )
         if os.environ.get(REQUIRE):
             pytest.fail(told)
         pytest.skip(told)

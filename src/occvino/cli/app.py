@@ -32,7 +32,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-_COMMANDS = (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor, serve, export_server)
+_COMMANDS = (
+    demo,
+    convert,
+    verify,
+    run,
+    view,
+    bench,
+    info,
+    compile_,
+    synth,
+    train,
+    evaluate,
+    doctor,
+    serve,
+    export_server,
+)
 for command in _COMMANDS:
     app.command("eval" if command is evaluate else command.__name__.rstrip("_").replace("_", "-"))(command)
 app.add_typer(rig, name="rig")

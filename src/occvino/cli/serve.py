@@ -62,6 +62,8 @@ def _kserve() -> Generator[None]:
     except ModuleNotFoundError as error:
         if error.name not in ("kserve", "fastapi", "uvicorn", "grpc", "grpc_interceptor", "orjson"):
             raise
-        raise OccvinoError(f"{error.name} is not installed, and serving needs it: pip install 'occvino[serve]'") from error
+        raise OccvinoError(
+            f"{error.name} is not installed, and serving needs it: pip install 'occvino[serve]'"
+        ) from error
     finally:
         sys.argv = words

@@ -7,6 +7,7 @@ from grpc import aio
 from grpc_interceptor import AsyncExceptionToStatusInterceptor
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.utils.numpy_codec import to_np_dtype
 
 from occvino.serve.failures import RequestError, failure_of
 from occvino.serve.http import Limits
@@ -19,6 +20,9 @@ _ANSWER = 64 << 20
 class _Servicer(InferenceServicer):
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._data_plane.check(request.model_name, request.model_version)
+        for each in request.inputs:  # kserve says no more than "invalid content type"
+            if to_np_dtype(each.datatype) is None:
+                raise RequestError(400, f"{each.name} is {each.datatype[:50]}, a type that the protocol does not have")
         return await super().ModelInfer(request, context)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
