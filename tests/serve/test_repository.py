@@ -1,4 +1,4 @@
-"""The layout, by the rules of OpenVINO Model Server's documents; the server itself cannot be had in CI (docs/serving.md)."""
+"""The layout, by the rules of OpenVINO Model Server's documents; the server itself is not run (docs/serving.md)."""
 
 import hashlib
 import json
@@ -154,9 +154,9 @@ def test_a_name_that_can_be_no_folder(matrices, tmp_path, name):
 
 
 def test_npu_and_devices_that_there_are_not(matrices, tmp_path):
-    with pytest.raises(ArtifactError, match="half precision"):
+    with pytest.raises(DeviceError, match="half precision"):
         export_repository(matrices, tmp_path / "repository", device="HETERO:NPU,CPU")
-    with pytest.raises(DeviceError):
+    with pytest.raises(DeviceError, match="TPU is no device"):
         export_repository(matrices, tmp_path / "repository", device="TPU")
 
 

@@ -38,8 +38,8 @@ def serve(
     with steps() as progress:
         progress("loading")
         with _kserve():
-            from occvino.serve.http import Limits
-            from occvino.serve.server import Address, serve
+            from occvino.serve.v2.http import Limits
+            from occvino.serve.v2.server import Address, serve
         address = Address(host, port, grpc_port)
         options = {"hint": hint, "streams": streams, "cache": cache}
         pipeline = Pipeline(artifact, device, precision=hint_of(precision), exif=exif, **options)  # type: ignore[arg-type]  # each has its own type

@@ -107,8 +107,8 @@ class Contract:
 
     def _rig(self, tensors: Mapping[str, Tensor], names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> Rig:
         count = len(names)
-        intrinsics = array_of(tensors, INTRINSICS, dict.fromkeys(MATRIX_TYPES, [count, 3, 3]))
-        camera2ego = array_of(tensors, CAMERA2EGO, dict.fromkeys(MATRIX_TYPES, [count, 4, 4]))
+        intrinsics = array_of(tensors, INTRINSICS, dict.fromkeys(MATRIX_TYPES, (count, 3, 3)))
+        camera2ego = array_of(tensors, CAMERA2EGO, dict.fromkeys(MATRIX_TYPES, (count, 4, 4)))
         return rig_of_matrices(names, sizes, intrinsics, camera2ego)
 
 

@@ -8,18 +8,18 @@ Layout and keys are those of the server's documents ("Preparing a Model Reposito
 """
 
 import json
+import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
 
 from occvino.artifact import IR, IR_WEIGHTS, MANIFEST, Artifact
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, DeviceError
 from occvino.files import atomic_folder, from_json
 from occvino.runtime.devices import Settings
-from occvino.runtime.names import device_name
+from occvino.runtime.names import DEVICES, device_name
 from occvino.serve.frame import CAMERA2EGO, INTRINSICS
 
 CONFIG = "config.json"
@@ -57,11 +57,14 @@ def export_repository(
         raise ArtifactError(f"the model name {called!r} can be no folder: give another --name")
     device = device_name(device)
     if "NPU" in device:
-        raise ArtifactError(
-            f"{device}: an NPU computes in half precision, which is not enough for the geometry that the IR begins with; "
-            "`Pipeline` gives that part to the CPU, and OpenVINO Model Server has no such thing: choose CPU or GPU, or "
-            "`occvino serve --device NPU`"
+        raise DeviceError(
+            f"{device}: an NPU computes in half precision, which is not enough for the geometry that the IR begins "
+            "with; `Pipeline` gives that part to the CPU, and OpenVINO Model Server has no such thing: choose CPU or "
+            "GPU, or `occvino serve --device NPU`"
         )
+    unknown = [each for each in re.split("[:,]", device) if each.partition(".")[0] not in DEVICES]
+    if unknown:
+        raise DeviceError(f"{device}: {', '.join(unknown)} is no device: expected one of {', '.join(DEVICES)}")
     shapes = _matrix_shapes(opened)
     config = {
         "name": called,
@@ -88,7 +91,7 @@ def _plugin_config(settings: Settings) -> dict[str, Any]:
     return {key: value if isinstance(value, bool | int | float) else str(value) for key, value in found.items()}
 
 
-def _matrix_shapes(artifact: Artifact) -> dict[str, Sequence[int]]:
+def _matrix_shapes(artifact: Artifact) -> dict[str, list[int]]:
     """Shapes of the inputs of an IR that takes images and matrices.
 
     Raises:
@@ -111,8 +114,8 @@ def _way_out(artifact: Artifact) -> str:
     manifest = artifact.manifest
     if manifest.temporal != "batch":
         return (
-            f"the form {manifest.temporal!r} remembers past frames, which a server of many clients does not: convert with "
-            f"occvino convert {manifest.variant} --temporal batch --calibration matrices"
+            f"the form {manifest.temporal!r} remembers past frames, which a server of many clients does not: convert "
+            f"with occvino convert {manifest.variant} --temporal batch --calibration matrices"
         )
     return f"convert it with occvino convert {manifest.variant} --calibration matrices"
 

@@ -9,22 +9,36 @@ from numpy.typing import NDArray
 
 from occvino.errors import FrameError
 
-NUMPY = {"UINT8": np.uint8, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_}
-"""The types of the protocol that are taken; BYTES are strings of bytes of any length."""
+NUMBERS = {"UINT8": np.dtype(np.uint8), "FP32": np.dtype(np.float32), "FP64": np.dtype(np.float64)}
+"""The types of the protocol that are taken besides BYTES, strings of bytes of any length."""
 
 
 class Tensor(Protocol):
     """What the protocol calls an input, as kserve's `InferInput` has it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the input."""
+        ...
+
     @property
-    def datatype(self) -> str: ...
+    def datatype(self) -> str:
+        """In the protocol's words, as "UINT8"."""
+        ...
+
     @property
-    def shape(self) -> list[int]: ...
+    def shape(self) -> list[int]:
+        """As the client says."""
+        ...
+
     @property
-    def data(self) -> Any: ...
-    def as_numpy(self) -> NDArray[Any]: ...
+    def data(self) -> Any:
+        """A list, if the values are in the request itself; None, or an empty one, if they follow as bytes."""
+        ...
+
+    def as_numpy(self) -> NDArray[Any]:
+        """The values in that shape. Raises `ValueError` and the like if they do not fit."""
+        ...
 
 
 def tensors_of(inputs: Sequence[Tensor], known: Sequence[str]) -> dict[str, Tensor]:
@@ -82,9 +96,9 @@ def _exactly(listed: NDArray[Any], tensor: Tensor) -> NDArray[Any]:
     """Numbers of JSON in the type that they are said to have; NumPy alone would cut 1.7 to 1."""
     if listed.dtype.kind not in "iuf":
         raise ValueError(f"they hold {listed.dtype}, expected numbers")
-    wanted = NUMPY[tensor.datatype]
-    if np.issubdtype(wanted, np.integer):
-        limits = np.iinfo(wanted)
+    wanted = NUMBERS[tensor.datatype]
+    if wanted.kind == "u":
+        limits = np.iinfo(wanted.name)
         if not ((listed >= limits.min) & (listed <= limits.max) & (listed == np.floor(listed))).all():
             raise ValueError(f"they hold a value that is not a whole number from {limits.min} to {limits.max}")
     return listed.astype(wanted).reshape(tensor.shape)

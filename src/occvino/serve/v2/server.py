@@ -17,10 +17,10 @@ from grpc import aio
 from occvino.errors import OccvinoError, warn
 from occvino.runtime.pipeline import Pipeline
 from occvino.serve.failures import LOGGER
-from occvino.serve.http import Limits, application
-from occvino.serve.model import OccupancyModel
-from occvino.serve.plane import Plane
-from occvino.serve.rpc import rpc_server
+from occvino.serve.v2.http import Limits, application
+from occvino.serve.v2.model import OccupancyModel
+from occvino.serve.v2.plane import Plane
+from occvino.serve.v2.rpc import rpc_server
 
 _GRACE = 30.0
 """Seconds that requests under way have to end when the server is told to stop."""

@@ -14,7 +14,7 @@ from kserve.protocol.infer_type import RequestedOutput
 
 from occvino import __version__
 from occvino.serve.failures import RequestError
-from occvino.serve.model import VERSION, OccupancyModel
+from occvino.serve.v2.model import VERSION, OccupancyModel
 
 JSON_LENGTH = "inference-header-content-length"
 
@@ -53,7 +53,7 @@ class Plane(DataPlane):
         self.check(model_name)
         return await super().model_ready(model_name, disable_predictor_health_check)
 
-    async def infer(
+    async def infer(  # pyright: ignore[reportIncompatibleMethodOverride]  # requests of v1 never come here
         self, model_name: str, request: InferRequest, headers: Mapping[str, str] | None = None
     ) -> tuple[Any, dict[str, str]]:
         """The response to a request of either side."""
@@ -113,7 +113,10 @@ def _tensor(told: Any) -> tuple[InferInput, Any]:
         raise RequestError(400, f'the input {name} needs one of "data" and the parameter "binary_data_size"')
     if data is not None and not isinstance(data, list):
         raise RequestError(400, f'"data" of the input {name} is no list')
-    return InferInput(name, told["shape"], str(told.get("datatype")), data=data), size
+    tensor = InferInput(name, told["shape"], str(told.get("datatype")))
+    if data is not None:
+        tensor.data = data
+    return tensor, size
 
 
 def _outputs(told: Any) -> list[RequestedOutput] | None:

@@ -12,7 +12,7 @@ from kserve.protocol.rest.v2_endpoints import V2Endpoints
 from starlette.exceptions import HTTPException
 
 from occvino.serve.failures import Failure, RequestError, failure_of
-from occvino.serve.plane import JSON_LENGTH, Plane, http_request
+from occvino.serve.v2.plane import JSON_LENGTH, Plane, http_request
 
 _DRAINED = 1 << 30
 """Bytes of a body too large that are read and dropped: most clients hear the answer only when all is sent."""
@@ -121,8 +121,8 @@ async def _drain(request: Request) -> None:
 def _too_large(size: int | None, most: int) -> str:
     of = "" if size is None else f" of {size} bytes"
     return (
-        f"the body{of} is larger than the {most} bytes that are taken: send JPEG files, or smaller images with intrinsics "
-        "to match, or start the server with a larger --max-body"
+        f"the body{of} is larger than the {most} bytes that are taken: send JPEG files, or smaller images with "
+        "intrinsics to match, or start the server with a larger --max-body"
     )
 
 
