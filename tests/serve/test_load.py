@@ -41,7 +41,7 @@ def ask(server, clients, requests):
                     if not np.array_equal(found.as_numpy("labels"), labels):
                         wrong.append(f"{number}/{count}: other labels")
         except Exception as error:
-            wrong.append(f"{number}: {error!r}")
+            wrong.append(f"{number}: {type(error).__name__}: {error}")
 
     threads = [threading.Thread(target=of_one, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
