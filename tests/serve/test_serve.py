@@ -279,6 +279,28 @@ def test_a_body_that_is_no_request(server, body, headers, message):
     assert message in error
 
 
+def test_a_client_that_goes_away_leaves_nothing(artifact, client, expected, tmp_path):
+    """Forty of them, where two may be under way at a time: each gives its place back, and the log is not filled."""
+    process, served = start(artifact.path, tmp_path / "log", "--max-requests", "2")
+    host, port = served.http.split(":")
+    try:
+        for _ in range(40):
+            with socket.create_connection((host, int(port)), timeout=10) as half:
+                half.sendall(
+                    f"POST /v2/models/{NAME}/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n{{".encode()
+                )
+        with connection("http", served) as asked:
+            for _ in range(50):  # until it has heard of all
+                if post(served, b"{")[0] == 400:
+                    break
+                time.sleep(0.1)
+            found = asked.infer(NAME, inputs_of("http", client)).as_numpy("labels")
+        np.testing.assert_array_equal(found, expected[1])
+        assert served.log.read_text().count("ERROR") == 0
+    finally:
+        stop(process)
+
+
 def test_a_body_that_is_packed(server):
     status, error = post(server, b"x", {"Content-Encoding": "gzip"})
     assert (status, error) == (415, "the body is packed by gzip: send it as it is")

@@ -1,7 +1,7 @@
 """The HTTP side: the routes of the KServe v2 protocol, and how much a client may send."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from kserve import InferResponse
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from occvino.serve.failures import Failure, RequestError, failure_of
 from occvino.serve.v2.plane import JSON_LENGTH, Plane, http_request
@@ -55,7 +56,8 @@ def application(plane: Plane, limits: Limits) -> FastAPI:
         app.add_api_route(f"{path}/ready", model_ready, methods=["GET"])
         app.add_route(f"{path}/infer", infer.answer, methods=["POST"])
     app.add_exception_handler(HTTPException, _not_found)
-    app.middleware("http")(_guarded)
+    app.add_exception_handler(RequestError, _failed)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
@@ -67,6 +69,13 @@ class _Infer:
         self._under_way = 0
 
     async def answer(self, request: Request) -> Response:
+        """Every exception becomes an answer here: what the framework does of its own would tell a client the code."""
+        try:
+            return await self._labelled(request)
+        except Exception as error:
+            return _answered(failure_of(error))
+
+    async def _labelled(self, request: Request) -> Response:
         model, version = request.path_params["model_name"], request.path_params.get("model_version")
         if self._under_way >= self._limits.requests:
             await _drain(request)
@@ -82,7 +91,7 @@ class _Infer:
         finally:
             self._under_way -= 1
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request) -> bytearray:
         if coding := request.headers.get("content-encoding"):
             await _drain(request)
             raise RequestError(415, f"the body is packed by {coding[:50]}: send it as it is")
@@ -93,29 +102,35 @@ class _Infer:
             raise RequestError(413, _too_large(int(size), most))
         try:
             return await asyncio.wait_for(_read(request, most), self._limits.seconds)
+        except ClientDisconnect:
+            raise RequestError(400, "the client went away before all of the body was there") from None
         except asyncio.TimeoutError:
             raise RequestError(408, f"the body did not arrive in {self._limits.seconds:g} seconds") from None
 
 
-async def _read(request: Request, most: int) -> bytes:
-    body = bytearray()
-    stream = request.stream()
-    async for chunk in stream:
-        body += chunk
-        if len(body) > most:
-            del body
-            async for _ in stream:
-                pass
-            raise RequestError(413, _too_large(None, most))
-    return bytes(body)
+async def _read(request: Request, most: int) -> bytearray:
+    body, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > _DRAINED:
+            break
+        if size > most:
+            body.clear()  # and go on: see `_DRAINED`
+        else:
+            body += chunk
+    if size > most:
+        raise RequestError(413, _too_large(None, most))
+    return body
 
 
 async def _drain(request: Request) -> None:
+    """Read what is sent and keep nothing."""
     seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if seen > _DRAINED:
-            return
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen > _DRAINED:
+                return
 
 
 def _too_large(size: int | None, most: int) -> str:
@@ -134,12 +149,8 @@ def _written(response: InferResponse) -> Response:
     return Response(written, media_type="application/octet-stream", headers={JSON_LENGTH: str(json_length)})
 
 
-async def _guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Every exception becomes an answer here: what the framework does of its own would tell a client the code."""
-    try:
-        return await call_next(request)
-    except Exception as error:
-        return _answered(failure_of(error))
+async def _failed(request: Request, error: Exception) -> Response:
+    return _answered(failure_of(error))
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

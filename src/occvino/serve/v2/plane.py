@@ -61,7 +61,7 @@ class Plane(DataPlane):
         return await super().infer(model_name, request, None if headers is None else dict(headers))
 
 
-def http_request(body: bytes, json_length: str | None, model: str) -> InferRequest:
+def http_request(body: bytes | bytearray, json_length: str | None, model: str) -> InferRequest:
     """A request as HTTP brings it: JSON, and the tensors that say so behind it, in their order.
 
     Args:
