@@ -16,7 +16,7 @@ TIERS = (
     ("viz",),
     ("networks", "datasets", "synth"),
     ("metrics", "artifact"),
-    ("bev_pool", "bev_pool_columns", "images"),
+    ("bev_pool", "bev_pool_columns", "bev_pool_scatter", "images"),
     ("geometry",),
     ("files", "variants", "renamed", "npz"),
     ("variant", "voxel_walk", "voxel_walk_reference"),

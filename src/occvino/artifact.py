@@ -17,6 +17,7 @@ from typing import Any
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, from_json, sha256, write_text
 from occvino.geometry.columns import ColumnSizes
+from occvino.geometry.matrices import Matrices
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import Temporal
 from occvino.images.layout import ImageInput
@@ -42,6 +43,7 @@ class Manifest:
     `crop` is that of the variant (see `Variant.crop`). The published one is not written down, so that artifacts of
     releases before it existed, and readers of that time, know it too.
     `columns`: how many places the column form of pooling has (`bev_pool_columns`); None for bags, then not written.
+    `matrices`: what is fixed in an IR that takes calibration as matrices; None for a plan, then not written.
     """
 
     variant: str
@@ -61,6 +63,7 @@ class Manifest:
     parity: Mapping[str, Any] | None = None
     crop: Crop = "top"
     columns: ColumnSizes | None = None
+    matrices: Matrices | None = None
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -73,6 +76,8 @@ class Manifest:
             del written["crop"]
         if self.columns is None:
             del written["columns"]
+        if self.matrices is None:
+            del written["matrices"]
         return written
 
     def _seal(self) -> str:
@@ -98,6 +103,7 @@ class Manifest:
                 fields[name] = tuple(fields[name])
             fields["image_input"] = ImageInput.from_json(fields["image_input"])
             fields["columns"] = ColumnSizes.from_json(fields.get("columns"))
+            fields["matrices"] = Matrices.from_json(fields.get("matrices"))
             seal = fields.pop("seal")
             manifest = cls(**fields)
         except (ValueError, KeyError, TypeError) as error:
@@ -158,7 +164,8 @@ class Artifact:
         """The rig with its cameras in the order in which the network takes them.
 
         Raises:
-            ArtifactError: the rig has other cameras, or, for a baked artifact, another calibration.
+            ArtifactError: the rig has other cameras, or, for a baked artifact, another calibration; or a lens, where
+                the network takes matrices.
         """
         names = self.manifest.cameras
         if sorted(rig.names) != sorted(names):
@@ -167,6 +174,13 @@ class Artifact:
                 "rename them, or convert again with --rig"
             )
         rig = rig.select(names)
+        bent = [camera.name for camera in rig.cameras if camera.lens]
+        if bent and self.manifest.matrices:
+            raise ArtifactError(
+                f"{self.path} takes calibration as matrices, and a matrix knows no lens, which {', '.join(bent)} "
+                "have: undistort the images (--undistort, or Pipeline(undistort=True)), or convert with --calibration "
+                "plan"
+            )
         baked = self.baked_rig
         if baked and rig.calibration(self.variant).fingerprint() != baked.calibration(self.variant).fingerprint():
             raise ArtifactError(

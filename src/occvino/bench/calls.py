@@ -78,13 +78,13 @@ def _timed(pipeline: Pipeline, frame: Frame) -> tuple[dict[str, float], dict[str
 
 
 def time_plans(pipeline: Pipeline, frames: Iterable[Frame], budget: Budget) -> Times:
-    """New pooling plans, one for each frame, with what else calibration gives the network; nothing is run."""
+    """What calibration gives the network, a new pooling plan or matrices, for each frame; nothing is run."""
     rigs = (_rigs(pipeline, frame) for frame in frames)
 
     def measure() -> float:
         given = next(rigs)
         start = time.perf_counter()
-        pipeline.plan(*given)
+        pipeline.geometry_inputs(*given)
         return time.perf_counter() - start
 
     measure()

@@ -64,11 +64,19 @@ def convert(
     pooling: Annotated[
         str | None,
         typer.Option(
-            autocompletion=complete_words("bag", "columns"),
+            autocompletion=complete_words("bag", "columns", "scatter"),
             help="bag: one operator; columns: matrix products and gathers, sized for the rig. Default: columns with "
-            "--device NPU, else bag.",
+            "--device NPU, else bag. With --calibration matrices: columns or, for any rig, scatter.",
         ),
     ] = None,
+    calibration: Annotated[
+        str,
+        typer.Option(
+            autocompletion=complete_words("plan", "matrices"),
+            help="What the IR takes of the cameras: plan, which occvino makes; or matrices, for programs in any "
+            "language (docs/contract.md).",
+        ),
+    ] = "plan",
     device: Annotated[
         str | None,
         typer.Option(
@@ -124,6 +132,7 @@ def convert(
             image_input=takes,
             crop=parse_crop(crop),
             pooling=pooling,  # type: ignore[arg-type]  # checked by convert
+            calibration=calibration,  # type: ignore[arg-type]  # checked by convert
             device=device,
             progress=progress,
         )

@@ -12,10 +12,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from occvino.artifact import Artifact
+from occvino.artifact import Artifact, Manifest
 from occvino.cli.console import say
 from occvino.errors import VariantError
-from occvino.geometry.columns import ColumnSizes
 from occvino.geometry.inputs import input_names
 from occvino.geometry.temporal import state_shapes, state_slots
 from occvino.variant import Crop
@@ -240,8 +239,8 @@ def print_manifest(console: Console, artifact: Artifact) -> None:
         "cameras": ", ".join(manifest.cameras),
         "temporal": _temporal(artifact),
         "crop": _crop(manifest.crop),
-        "pooling": _pooling(manifest.columns),
-        "calibration": "baked in: runs with that one only" if manifest.baked_calibration else "an input",
+        "pooling": _pooling(manifest),
+        "calibration": _calibration(manifest),
         "outputs": ", ".join(manifest.outputs),
         "measured parity": _parity(manifest.parity),
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
@@ -297,11 +296,25 @@ def _crop(crop: Crop) -> str:
     return rows[crop] if isinstance(crop, str) else f"{crop} rows of the resized image are cut from the top"
 
 
-def _pooling(sizes: ColumnSizes | None) -> str:
-    if sizes is None:
+def _pooling(manifest: Manifest) -> str:
+    if manifest.matrices:
+        pieces = manifest.matrices.pieces
+        if pieces is None:
+            return "scatter, for any rig"
+        return f"columns, for rigs whose columns of one depth bin fall in no more than {pieces} cells"
+    if manifest.columns is None:
         return "bag"
-    places = ", ".join(f"{name} {count}" for name, count in sizes.to_dict().items())
+    places = ", ".join(f"{name} {count}" for name, count in manifest.columns.to_dict().items())
     return f"columns, for rigs that need no more places than {places}"
+
+
+def _calibration(manifest: Manifest) -> str:
+    if manifest.baked_calibration:
+        return "baked in: runs with that one only"
+    if manifest.matrices is None:
+        return "an input, as a pooling plan"
+    sizes = [f"{height}x{width}" for height, width in dict.fromkeys(manifest.matrices.image_sizes)]
+    return f"an input, as matrices, for raw images of {', '.join(sizes)}: docs/contract.md"
 
 
 def _parity(parity: Any) -> str:

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import onnx
@@ -16,6 +16,7 @@ from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact
 from occvino.conversion.columns import Pooling, column_sizes, take_columns
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
+from occvino.conversion.matrices import CalibrationForm, matrices_form, take_matrices
 from occvino.conversion.provenance import provenance
 from occvino.conversion.quantize import Calibration, to_int8
 from occvino.conversion.raw_images import take_raw_images
@@ -26,6 +27,7 @@ from occvino.geometry.columns import column_inputs
 from occvino.geometry.doubts import doubts, warn_of_doubts
 from occvino.geometry.image_transform import ImageTransform, parse_crop
 from occvino.geometry.inputs import Geometry
+from occvino.geometry.matrices import Matrices
 from occvino.geometry.mistakes import mistakes
 from occvino.geometry.rig import MAX_CAMERAS, Rig
 from occvino.geometry.temporal import Temporal, check_form
@@ -59,7 +61,8 @@ def convert(
     accuracy_budget: float | None = None,
     image_input: ImageInput | None = None,
     crop: Crop = "top",
-    pooling: Pooling | None = None,
+    pooling: Pooling | Literal["scatter"] | None = None,
+    calibration: CalibrationForm = "plan",
     device: str | None = None,
     seed: int = 0,
     progress: Callable[[str], Any] = lambda step: None,
@@ -88,6 +91,10 @@ def convert(
         pooling: "bag", one operator, or "columns", matrix products and gathers (`bev_pool_columns`), which has room for
             the rig and for others of the same make; for rigs like that of nuScenes when there is no rig. By default
             columns with `device="NPU"` where the grid is flat, and bags else.
+        calibration: how the IR takes it: "plan", a pooling plan that `Pipeline` makes; or "matrices", intrinsics and
+            poses themselves, for programs in any language (docs/contract.md). The images then have the size of
+            `image_input`, of the rig, or of nuScenes. Pooling is then "columns", sized for the rig, or "scatter",
+            which fits any rig and is slower; by default columns where the grid is flat and the cameras are known.
         device: "NPU" for an IR that is arranged as Intel's NPU compiler likes it (docs/npu.md). It runs anywhere.
         seed: of random weights.
         progress: called with a few words when a step begins.
@@ -107,17 +114,18 @@ def convert(
         image_input.check_orientation([(camera.height, camera.width) for camera in rig.cameras] if rig else [])
         ImageTransform.for_test(image_input.size, variant.input_size, variant.crop)  # refuses those too flat
     _check(variant, tap_names(variant, temporal), outputs, rig, bake_calibration)
-    calibration = None
+    npu = _for_npu(device)
+    matrices = _matrices(calibration, pooling, variant, rig, names, image_input, baked=bake_calibration)
+    quantising = None
     if precision == "int8":
         if dataset is None or bake_calibration or temporal != "batch":
             raise OccvinoError(_no_int8(dataset, bake_calibration, temporal))
-        calibration = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
+        quantising = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
     elif (dataset, calibration_frames, accuracy_budget) != (None, None, None):
         raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")
     if variant.panoptic:  # instance ids are made from these outside of the graph
         outputs = (*outputs, *(name for name in CENTRE_HEADS if name not in outputs))
-    npu = _for_npu(device)
-    columns = column_sizes(pooling, variant, rig, names, npu=npu)
+    columns = None if matrices else column_sizes(pooling, variant, rig, names, npu=npu)
     baked = Geometry.of_rigs([rig], variant).inputs if rig and bake_calibration else None
     with atomic_folder(out, may_replace=may_be_replaced) as folder:
         progress("reading the weights")
@@ -132,7 +140,7 @@ def convert(
         grid = variant.occupancy_grid
         manifest = Manifest(
             variant=variant.name,
-            precision="fp32" if calibration else precision,
+            precision="fp32" if quantising else precision,
             cameras=names,
             class_names=variant.class_names,
             grid={"lower": grid.lower, "step": grid.step, "shape": grid.shape},
@@ -145,8 +153,12 @@ def convert(
             versions=_versions(),
             files={file: sha256(folder / file) for file in written},
         )
-        if calibration:
-            manifest = to_int8(Artifact(folder, manifest), calibration, progress)
+        if quantising:
+            manifest = to_int8(Artifact(folder, manifest), quantising, progress)
+        if matrices:
+            progress("geometry inside the graph")
+            take_matrices(folder / IR, variant, matrices)
+            manifest = _rewritten(manifest, folder, matrices=matrices)
         if columns:
             progress("pooling by columns")
             take_columns(folder / IR, columns, column_inputs(baked, variant, columns) if baked else None)
@@ -163,6 +175,28 @@ def _rewritten(manifest: Manifest, folder: Path, **changes: Any) -> Manifest:
     """The manifest once the IR was written again."""
     files = {**manifest.files, **{file: sha256(folder / file) for file in (IR, IR_WEIGHTS)}}
     return replace(manifest, files=files, **changes)
+
+
+def _matrices(
+    calibration: str,
+    pooling: str | None,
+    variant: Variant,
+    rig: Rig | None,
+    names: tuple[str, ...],
+    image_input: ImageInput | None,
+    *,
+    baked: bool,
+) -> Matrices | None:
+    """What is fixed in an IR that takes matrices; None for one that takes a plan."""
+    if calibration not in get_args(CalibrationForm):
+        raise OccvinoError(f"calibration {calibration!r}: expected one of {', '.join(get_args(CalibrationForm))}")
+    if calibration == "plan":
+        return None
+    if baked:
+        raise OccvinoError(
+            "calibration='matrices' makes it an input, and bake_calibration a constant: give one of the two"
+        )
+    return matrices_form(pooling, variant, rig, names, image_input)
 
 
 def _for_npu(device: str | None) -> bool:

@@ -22,7 +22,7 @@ Pooling: TypeAlias = Literal["bag", "columns"]
 
 
 def column_sizes(
-    pooling: Pooling | None, variant: Variant, rig: Rig | None, cameras: tuple[str, ...], *, npu: bool
+    pooling: str | None, variant: Variant, rig: Rig | None, cameras: tuple[str, ...], *, npu: bool
 ) -> ColumnSizes | None:
     """How many places the column form is to have for a rig and for others of its make; None for a bag.
 
@@ -44,11 +44,11 @@ def column_sizes(
         return None
     if rig is None and cameras != variant.camera_names:
         raise OccvinoError("pooling by columns is sized for a rig, and these are not nuScenes' cameras: give the rig")
-    rig = rig or _usual_rig().select(cameras)
+    rig = rig or usual_rig().select(cameras)
     return sizes_needed(Geometry.of_rigs([rig] * variant.frames, variant).inputs, variant).with_margin()
 
 
-def _usual_rig() -> Rig:
+def usual_rig() -> Rig:
     """Six cameras placed as on the vehicles of nuScenes."""
     mounts = make_rig(np.random.default_rng(0), 1600).mounts
     return Rig(tuple(mount.camera(np.eye(4)) for mount in mounts))
@@ -75,8 +75,8 @@ def _replace(
     model: ov.Model, bag: ov.Node, sizes: ColumnSizes, baked: Mapping[str, NDArray[np.generic]] | None
 ) -> None:
     """One bag. Its table is features and a row of zeros; its weights are gathered from probabilities and a zero."""
-    feat = _before_the_zero(bag.input_value(0))
-    depth = _before_the_zero(bag.input_value(4).get_node().input_value(0))
+    feat = before_the_zero(bag.input_value(0))
+    depth = before_the_zero(bag.input_value(4).get_node().input_value(0))
     if len(feat.get_shape()) != 4 or len(depth.get_shape()) != 4:
         raise OccvinoError(f"{bag.get_friendly_name()} does not pool as the IRs of `occvino convert` do")
     (n, bins, rows, width), cells = depth.get_shape(), bag.get_output_shape(0)[0]
@@ -104,9 +104,11 @@ def _replace(
     model.validate_nodes_and_infer_types()
 
 
-def _before_the_zero(joined: ov.Output) -> ov.Output:
-    """What was flattened and joined with zeros."""
+def before_the_zero(joined: ov.Output) -> ov.Output:
+    """What was flattened and joined with zeros; where a stream joins frames, those together."""
     value: Any = joined
-    while value.get_node().get_type_name() in ("Concat", "Reshape", "Convert"):
-        value = value.get_node().input_value(0)
+    while (node := value.get_node()).get_type_name() in ("Concat", "Reshape", "Convert"):
+        if node.get_type_name() == "Concat" and node.input_value(1).get_node().get_type_name() != "Constant":
+            break
+        value = node.input_value(0)
     return value

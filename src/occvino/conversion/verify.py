@@ -17,6 +17,7 @@ from occvino.conversion.provenance import rebuild
 from occvino.conversion.references import half_floors, noise_floors, run_onnx, run_torch
 from occvino.conversion.tolerances import TOLERANCES, Arrays, Error, Tolerance
 from occvino.conversion.torch_stream import TorchStream
+from occvino.conversion.verify_matrices import Computed, computed_geometry
 from occvino.errors import FrameError, OccvinoError, warn
 from occvino.files import OutputError, to_json
 from occvino.geometry.columns import column_inputs
@@ -83,6 +84,7 @@ class Report:
     a camera as in nuScenes has there. A frame with few points in the grid proves little, however well it agrees.
 
     `half`: what emulated f16 does to the network (`conversion.half`), where it was asked for; it is not judged.
+    `computed`: of an IR that takes matrices, its geometry against float64; torch and ONNX are given what it made.
 
     `batch_labels`: of a streaming artifact, the share of the IR's labels that equal those of PyTorch with all frames at
     once. The exact form must have the same labels; for the fast form the share is only reported.
@@ -100,6 +102,7 @@ class Report:
     temporal: Temporal = "batch"
     resized: Resized | None = None
     half: tuple[HalfRun, ...] = ()
+    computed: Computed | None = None
 
     @property
     def first_divergence(self) -> str | None:
@@ -109,6 +112,8 @@ class Report:
         """
         if self.resized and not self.resized.ok:
             return "images (IR)"
+        if self.computed and not self.computed.ok:
+            return "geometry (IR, against float64)"
         for tap in self.taps:
             if not np.isfinite(tap.scale):
                 return f"{tap.name} (PyTorch's own values are not finite)"
@@ -229,6 +234,7 @@ class Expected:
     batch: Arrays | None = None
     resized: Resized | None = None
     half: tuple[HalfRun, ...] = ()
+    computed: Computed | None = None
 
 
 def expect(
@@ -258,10 +264,12 @@ def expect(
         resized = _resized(opened.path / IR, raw, device, precision)
         against_pillow = Resized.between(resized, by_pillow)
     inputs: dict[str, NDArray[Any]] = {"images": resized, **geometry.inputs}
+    matrices, by_graph, computed = computed_geometry(opened, rigs, device, precision)
     batch: Arrays | None = None
     if temporal != "batch":
-        batch = run_torch(model, inputs, "batch")
+        batch = run_torch(model, inputs | by_graph if temporal == "exact" else inputs, "batch")
         inputs = _last_of_stream(model, temporal, resized, rigs[: 1 + len(past)])
+    inputs |= by_graph
     taps = run_torch(model, inputs, temporal)
     floors: dict[str, dict[str, Error]] = {}
     if variant.stereo:
@@ -279,13 +287,15 @@ def expect(
     if opened.manifest.columns and not opened.manifest.baked_calibration:
         to_ir |= column_inputs(given, variant, opened.manifest.columns)
         to_ir = {name: value for name, value in to_ir.items() if name not in PLAN_INPUTS}
+    if matrices:
+        to_ir = {name: value for name, value in to_ir.items() if name not in by_graph} | matrices
     if raw is not None:
         to_ir["frames"] = raw[: len(to_ir.pop("images"))]
     progress("ONNX Runtime")
     from_onnx = run_onnx(opened.checked(ONNX), given, tap_names(variant, temporal))
     kept = geometry.plan.kept / geometry.plan.points
     points = shares_in_grid(rigs[0], variant)
-    return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow, half)
+    return Expected(to_ir, taps, from_onnx, floors, kept, points, batch, against_pillow, half, computed)
 
 
 def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precision: str | None = "fp32") -> Report:
@@ -308,6 +318,7 @@ def judge(opened: Artifact, expected: Expected, *, device: str = "CPU", precisio
         temporal=opened.manifest.temporal,
         resized=expected.resized,
         half=expected.half,
+        computed=expected.computed,
     )
 
 

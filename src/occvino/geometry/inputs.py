@@ -16,6 +16,7 @@ from occvino.geometry.calibration import Calibration
 from occvino.geometry.columns import ColumnSizes, column_inputs
 from occvino.geometry.doubts import doubts, told_doubts, told_mistakes, warn_of_doubts
 from occvino.geometry.lift import PoolingPlan, cameras_per_frame, without_ray
+from occvino.geometry.matrices import Matrices, matrix_inputs
 from occvino.geometry.mistakes import mistakes
 from occvino.geometry.rig import Rig
 from occvino.geometry.temporal import MISSING, Temporal, state_inputs
@@ -80,12 +81,37 @@ class GeometryCache:
     It warns of each doubt about a camera once, however often that camera moves.
     """
 
-    def __init__(self, variant: Variant, temporal: Temporal = "batch", columns: ColumnSizes | None = None) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        temporal: Temporal = "batch",
+        columns: ColumnSizes | None = None,
+        matrices: Matrices | None = None,
+    ) -> None:
         self._variant = variant
         self._temporal: Temporal = temporal
         self._columns = columns
+        self._matrices = matrices
         self._last: tuple[bytes, Geometry] | None = None
+        self._mounted: bytes | None = None
         self._told: set[tuple[str, str]] = set()
+
+    def inputs(self, rigs: Sequence[Rig]) -> dict[str, NDArray[np.generic]]:
+        """What the network is given: a plan and what goes with it, or matrices.
+
+        Of matrices no plan is made, except one, to look for doubts, where cameras were mounted otherwise than before.
+        Arguments and errors are those of `Geometry.of_rigs`; a rig has a lens, and the network takes matrices.
+        """
+        if self._matrices is None:
+            return self(rigs).inputs
+        calibration = joint_calibration(rigs, self._variant)
+        found = matrix_inputs(calibration, self._variant, self._matrices)
+        newest = calibration.first(len(rigs[0]))
+        mounted = newest.sensor2ego.tobytes() + newest.intrinsics.tobytes()
+        if mounted != self._mounted:
+            self(rigs)
+            self._mounted = mounted
+        return {**found}
 
     def __call__(self, rigs: Sequence[Rig]) -> Geometry:
         """Arguments and errors are those of `Geometry.of_rigs`."""

@@ -12,9 +12,10 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from occvino.artifact import IR, Artifact
-from occvino.errors import ArtifactError
+from occvino.errors import ArtifactError, RigError
 from occvino.geometry.inputs import GeometryCache
 from occvino.geometry.lift import PoolingPlan
+from occvino.geometry.matrices import POINTS_LOST
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
 from occvino.images.exif import Exif, exif_of
@@ -45,6 +46,9 @@ class Pipeline:
 
     An artifact of a temporal model in a streaming form remembers, in `memory`, what later calls need of this one
     (docs/temporal.md). Call it with the frames of a scene in order, and `reset` it where another scene begins.
+
+    An artifact that takes calibration as matrices (`convert(..., calibration="matrices")`) is given those of the rig;
+    a plan is made where cameras were mounted anew, to look for doubts about them.
 
     An artifact that takes raw images (`convert(..., image_input=...)`) resizes them itself. Where a camera of the
     rig has another size, Pillow resizes all images on the host, for a copy of the network without that part, with a
@@ -116,7 +120,7 @@ class Pipeline:
         self._lock = Lock()
         self._baked = self.artifact.baked_rig
         manifest = self.artifact.manifest
-        self._geometry = GeometryCache(self.artifact.variant, manifest.temporal, manifest.columns)
+        self._geometry = GeometryCache(self.artifact.variant, manifest.temporal, manifest.columns, manifest.matrices)
         self.memory = memory_of(self.artifact, limits)
         self.parallel = self._network.parallel if self.memory is None else 1
         """How many inferences may be under way at a time."""
@@ -223,7 +227,7 @@ class Pipeline:
         rigs = [self.artifact.match(rig) for _, rig in seen]
         inputs: dict[str, NDArray[np.generic]] = {**image_inputs(seen, rigs, variant, takes, pool, self._exif)}
         if self.memory is None and self._baked is None:
-            inputs |= self._geometry(rigs).inputs
+            inputs |= self._geometry.inputs(rigs)
         return Prepared(frame, inputs, rigs[0], earlier)
 
     def _network_for(self, inputs: dict[str, NDArray[np.generic]]) -> Network:
@@ -250,6 +254,11 @@ class Pipeline:
         """Copies of the outputs, and the seconds of each stage; what a stream keeps is written to `state`."""
         kept, seconds = state or {}, dict[str, float]()
         found = self._network_for(inputs)(inputs, kept, seconds)
+        if POINTS_LOST in found and (lost := int(found[POINTS_LOST])):
+            raise RigError(
+                f"{lost} points of this rig found no place in the column pooling of {self.artifact.path}: convert "
+                "again with --rig RIG.json of this vehicle, or with --pooling scatter, which fits any"
+            )
         names = self.artifact.manifest.outputs
         return {name: found[name].copy() if name in kept else found[name] for name in names}, seconds
 
@@ -273,7 +282,7 @@ class Pipeline:
     ) -> tuple[Recalled, dict[str, NDArray[np.generic]]]:
         """What the memory gives for a frame, and all inputs of the network for it."""
         recalled = memory.recall(prepared.rig, prepared.frame.scene, prepared.frame.time, follows=follows)
-        return recalled, {**prepared.inputs, **self._geometry(recalled.rigs).inputs, **recalled.inputs}
+        return recalled, {**prepared.inputs, **self._geometry.inputs(recalled.rigs), **recalled.inputs}
 
     def finish(self, prepared: Prepared, inferred: Inferred) -> Occupancy:
         """Make the result of what `infer` gave. Depends on no other frame: several threads may finish at a time."""
@@ -285,6 +294,14 @@ class Pipeline:
     def running(self) -> Running:
         """What really runs, read back from the compiled model now: AUTO may go over to another device after a while."""
         return replace(self._network.running, jpeg_decoder=jpeg_decoder())
+
+    def geometry_inputs(self, *rigs: Rig) -> dict[str, NDArray[np.generic]]:
+        """What the network is given of the rigs of all frames, newest first; from the cache as `plan`.
+
+        Raises:
+            RigError: another number of rigs than the network takes frames.
+        """
+        return self._geometry.inputs(rigs)
 
     def plan(self, *rigs: Rig) -> PoolingPlan:
         """The pooling plan of the rigs of all frames, newest first, from the cache if they are those of the last call.
