@@ -8,13 +8,14 @@ it. Labels are compared in every call. Needs `tritonclient[http,grpc]`.
 import argparse
 import importlib
 import io
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,24 @@ def turns(count: int, run: Callable[[int], None]) -> Callable[[], None]:
     return lambda: run(next(numbers) % count)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Of a process so far, all its threads; Linux alone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def costs(contestants: Mapping[str, Callable[[], Any]], server: int, rounds: int) -> None:
+    """CPU time a frame of both processes together, which another load of the machine changes little."""
+    spent = dict.fromkeys(contestants, 0.0)
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            before = cpu_seconds(server) + cpu_seconds(os.getpid())
+            run()
+            spent[name] += cpu_seconds(server) + cpu_seconds(os.getpid()) - before
+    for name, seconds in spent.items():
+        print(f"{name:34}{1e3 * seconds / rounds:9.0f} ms of CPU time a frame", flush=True)
+
+
 def together(connect: Callable[[], Client], count: int, form: str, seconds: float) -> float:
     """Frames a second of all clients, for so long."""
     done, end, start = [0] * count, time.perf_counter() + seconds, time.perf_counter()
@@ -157,6 +176,7 @@ def main() -> None:
                 name, client = f"{kind}, {form}", clients[kind]
                 contestants[name] = turns(len(frames), lambda i, client=client, form=form: client.call(i, form))
             show(f"one client, ms a frame, {form}", take_turns(contestants, rounds=args.rounds, warmup=3))
+            costs(contestants, process.pid, args.rounds)
         print("\nframes a second, all clients together; each line in turn")
         for form in ("files", "pixels"):
             print(f"{'stream of this process, ' + form:34}{streamed(pipeline, frames, form, args.seconds):9.2f}")

@@ -16,8 +16,10 @@ from occvino.artifact import IR, IR_WEIGHTS, MANIFEST, Artifact, Manifest
 from occvino.cli.app import app
 from occvino.errors import ArtifactError, DeviceError
 from occvino.files import OutputError, sha256
+from occvino.runtime import Pipeline
 from occvino.runtime.devices import Settings
 from occvino.serve.repository import export_repository
+from tests.serve.conftest import matrices as matrices_of
 
 KEYS = {"name", "base_path", "batch_size", "shape", "layout", "model_version_policy", "nireq", "target_device",
         "allow_cache", "plugin_config"}  # fmt: skip
@@ -147,6 +149,25 @@ def test_an_artifact_with_a_plan_is_refused(request, tmp_path):
     nano = request.getfixturevalue("nano")
     with pytest.raises(ArtifactError, match="occvino convert occvino-nano --calibration matrices"):
         export_repository(nano, tmp_path / "repository")
+
+
+def test_a_converted_model_labels_a_frame_from_the_repository(tmp_path, rig, images):
+    """As the server does: the IR of the version folder, nothing but images and matrices, no line of ours in between."""
+    pytest.importorskip("torch", reason="without torch nothing is converted here")
+    from occvino.conversion import convert
+    from occvino.images.layout import ImageInput
+
+    size = ImageInput((rig.cameras[0].height, rig.cameras[0].width))
+    artifact = convert("occvino-nano", None, tmp_path / "m", precision="fp32", calibration="matrices", image_input=size)
+    export_repository(artifact, tmp_path / "repository")
+    model = check_rules(tmp_path / "repository")
+    network = ov.Core().compile_model(tmp_path / "repository" / "occvino-nano" / "1" / "model.xml", "CPU")
+    assert set(model["shape"]) == {"frames", "intrinsics", "camera2ego"}
+    ours = rig.select(artifact.manifest.cameras)
+    intrinsics, camera2ego = matrices_of(ours)
+    frames = np.stack([images[name] for name in ours.names])
+    found = network({"frames": frames, "intrinsics": intrinsics, "camera2ego": camera2ego})["labels"]
+    np.testing.assert_array_equal(found, Pipeline(artifact)(images, rig).labels)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", ".hidden", "a\\b"])
