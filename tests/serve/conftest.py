@@ -1,6 +1,7 @@
 """A server in a process of its own, and what to send to it."""
 
 import importlib.util
+import io
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from occvino.artifact import Artifact
 from occvino.datasets.shipped import shipped_scene
@@ -77,10 +79,6 @@ def matrices(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
 
 def make_client(number: int) -> Client:
     """Another frame or another mounting for each number."""
-    import io
-
-    from PIL import Image
-
     scene = shipped_scene()
     sample = scene[number % len(scene)]
     rig = turned(sample.rig, 3.0 * number)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from occvino.runtime import Pipeline
-from tests.serve.conftest import NAME, make_client
+from tests.serve.conftest import NAME, make_client, start, stop
 from tests.serve.test_serve import KINDS, connection, inputs_of, resident
 
 pytestmark = pytest.mark.usefixtures("extra")
@@ -69,8 +69,6 @@ def test_500_requests_and_memory_stays_flat(server, clients):
 
 def test_too_many_at_a_time_are_told_to_wait(artifact, clients, tmp_path):
     """A server that takes one request at a time: the others get 503 or RESOURCE_EXHAUSTED, and no wrong labels."""
-    from tests.serve.conftest import start, stop
-
     process, served = start(artifact.path, tmp_path / "log", "--max-requests", "1")
     try:
         wrong = ask(served, clients, CLIENTS)

@@ -2,10 +2,15 @@
 
 import http.client
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
+import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,8 +233,8 @@ def post(server, body, headers=(), path=f"/v2/models/{NAME}/infer"):
 
 def resident(server):
     """MiB of memory of the server."""
-    with open(f"/proc/{server.pid}/status") as file:  # noqa: PTH123
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def test_a_body_of_100_mb_is_refused_and_not_kept(server):
@@ -321,17 +326,20 @@ def test_paths_that_there_are_not(server):
 
 
 def test_only_this_machine_reaches_it(server):
+    """By what the kernel says of the two ports: no other address has them."""
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            if state == "0A":
+                listening.append(local)
     for address in (server.http, server.grpc):
-        assert address.startswith("127.0.0.1:")
-    own = socket.gethostbyname(socket.gethostname())
-    if own.startswith("127."):
-        pytest.skip("this machine has no other address")
-    for address in (server.http, server.grpc):
-        with pytest.raises(OSError):  # noqa: PT011
-            socket.create_connection((own, int(address.split(":")[1])), timeout=5)
+        port = int(address.split(":")[1])
+        found = [local for local in listening if int(local.split(":")[1], 16) == port]
+        assert found == [f"0100007F:{port:04X}"]
 
 
-def test_a_bug_is_told_without_the_code(artifact, client, tmp_path):
+def test_a_bug_is_told_without_the_code(artifact, client, tmp_path, monkeypatch):
     """A server whose geometry breaks: the log has the trace, the client a number to look for."""
     from tritonclient.utils import InferenceServerException
 
@@ -340,16 +348,8 @@ def test_a_bug_is_told_without_the_code(artifact, client, tmp_path):
         "def broken(*_): raise KeyError('/secret/path')\n"
         "frame.rig_of_matrices = broken\n"
     )
-    import os
-
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *([before] if before else [])])
-    try:
-        process, served = start(artifact.path, tmp_path / "log")
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before:
-            os.environ["PYTHONPATH"] = before
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    process, served = start(artifact.path, tmp_path / "log")
     try:
         for kind, status in (("http", "500"), ("grpc", "StatusCode.INTERNAL")):
             with connection(kind, served) as asked, pytest.raises(InferenceServerException) as failed:
@@ -365,8 +365,6 @@ def test_a_bug_is_told_without_the_code(artifact, client, tmp_path):
 
 
 def test_a_request_under_way_is_answered_when_the_server_stops(artifact, client, expected, tmp_path):
-    import threading
-
     process, served = start(artifact.path, tmp_path / "log")
     answers = []
 
@@ -384,9 +382,6 @@ def test_a_request_under_way_is_answered_when_the_server_stops(artifact, client,
 
 
 def test_a_port_in_use_is_an_error(artifact, server):
-    import subprocess
-    import sys
-
     for option, address in (("--port", server.http), ("--grpc-port", server.grpc)):
         other = "--grpc-port" if option == "--port" else "--port"
         command = ["serve", str(artifact.path), option, address.split(":")[1], other, "0"]
