@@ -28,3 +28,18 @@ pyright
 pytest -rs --durations=10 -n 2 --dist loadfile
 pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu"
 pytest -rs --durations=10 -n 2 --dist loadfile -m "gpu or npu"
+
+# The server's pins do not go together with ours (constraints-serve.txt): an environment of its own, with the wheel in it
+# and without torch, as in the Dockerfile.
+python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/serve .
+occvino convert occvino-nano --image-size 396x704 --out build/serve/nano
+[ -x .venv-serve/bin/python ] || "$(find_python)" -m venv .venv-serve
+pins=()
+if .venv-serve/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then pins=(-c constraints-serve.txt); fi
+wheel=$(ls build/serve/occvino-*.whl)
+.venv-serve/bin/python -m pip install --quiet --disable-pip-version-check "${pins[@]}" \
+    "${wheel}[serve,fast,synth]" "tritonclient[http,grpc]" pytest hypothesis
+.venv-serve/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$wheel"
+pyright --pythonpath .venv-serve/bin/python -p scripts/pyright-serve.json
+export OCCVINO_REQUIRE_SERVE=1 OCCVINO_SERVE_ARTIFACT="$PWD/build/serve/nano"
+.venv-serve/bin/python -m pytest -rs --durations=5 -m "not by_hand" tests/serve

@@ -11,7 +11,7 @@ SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("__main__",),
     ("cli",),
-    ("evaluation", "bench"),
+    ("evaluation", "bench", "serve"),
     ("conversion", "doctor", "training"),
     ("runtime",),
     ("viz",),

@@ -15,9 +15,11 @@ from occvino.cli.convert import convert
 from occvino.cli.demo import demo
 from occvino.cli.doctor import doctor
 from occvino.cli.evaluate import evaluate
+from occvino.cli.export_server import export_server
 from occvino.cli.info import info
 from occvino.cli.rig import rig
 from occvino.cli.run import run
+from occvino.cli.serve import serve
 from occvino.cli.signals import guarded, wait_if_ending
 from occvino.cli.synth import synth
 from occvino.cli.train import train
@@ -32,8 +34,25 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor, bugreport):
-    app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
+_COMMANDS = (
+    demo,
+    convert,
+    verify,
+    run,
+    view,
+    bench,
+    info,
+    compile_,
+    synth,
+    train,
+    evaluate,
+    doctor,
+    serve,
+    export_server,
+    bugreport,
+)
+for command in _COMMANDS:
+    app.command("eval" if command is evaluate else command.__name__.rstrip("_").replace("_", "-"))(command)
 app.add_typer(rig, name="rig")
 
 _EXTRA = ("torch", "onnx", "onnxscript", "onnxruntime", "nncf", "safetensors")
