@@ -10,7 +10,8 @@ import occvino
 SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("cli",),
-    ("evaluation", "bench"),
+    ("evaluation", "bench", "scale"),
+    ("labelling",),
     ("conversion", "doctor", "training"),
     ("runtime",),
     ("viz",),

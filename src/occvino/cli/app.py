@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from occvino import __version__
+from occvino.cli.batch import batch
 from occvino.cli.bench import bench
 from occvino.cli.compile import compile_
 from occvino.cli.console import err, say
@@ -30,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, convert, verify, run, view, bench, info, compile_, synth, train, evaluate, doctor):
+for command in (demo, convert, verify, run, batch, view, bench, info, compile_, synth, train, evaluate, doctor):
     app.command("eval" if command is evaluate else command.__name__.rstrip("_"))(command)
 app.add_typer(rig, name="rig")
 

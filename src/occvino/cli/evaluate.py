@@ -67,7 +67,7 @@ def evaluate(
     from occvino.evaluation.predictions import Predictions
     from occvino.evaluation.report import write_report
     from occvino.evaluation.score import score
-    from occvino.evaluation.stored import check_output, made_by
+    from occvino.labelling.stored import check_output, made_by
     from occvino.runtime import Pipeline
 
     check_output(out, dataset=dataset)

@@ -13,9 +13,9 @@ from occvino.cli.console import err, say
 from occvino.cli.options import Infos, OptionalDevice, OptionalRig, Version, open_dataset
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
-from occvino.evaluation.frames import frames_of, frames_of_folders
 from occvino.evaluation.view import dataset_frames, run_and_view, saved_frames
 from occvino.geometry.rig import Rig
+from occvino.labelling.frames import frames_of, frames_of_folders
 from occvino.runtime import Frame, Pipeline
 from occvino.viz import save_picture
 from occvino.viz.film import film_frame, write_gif, write_mp4

@@ -19,11 +19,11 @@ from occvino.datasets.occ3d import SHAPE
 from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
-from occvino.evaluation.frames import frames_of
-from occvino.evaluation.stored import Stored, frame_mark, mark
 from occvino.files import OutputError, atomic_file
 from occvino.geometry.rig import Rig
 from occvino.images.identity import identity
+from occvino.labelling.frames import frames_of
+from occvino.labelling.stored import Stored, frame_mark, mark
 from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.predictions import SavedLabels, load_labels
-from occvino.evaluation.stored import same_frame
+from occvino.labelling.stored import same_frame
 from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variant import OCC3D_CLASSES
 

@@ -10,13 +10,13 @@ import pytest
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import SCENE
-from occvino.evaluation.frames import frames_of_folders
 from occvino.evaluation.predictions import Predictions
-from occvino.evaluation.resume import label
-from occvino.evaluation.stored import Stored, same_frame
 from occvino.files import OutputError
+from occvino.labelling.frames import frames_of_folders
+from occvino.labelling.resume import label
+from occvino.labelling.stored import Stored, same_frame
 from occvino.runtime import Occupancy, Pipeline
-from tests.evaluation.test_frames import folder, tell  # noqa: F401  # a fixture
+from tests.labelling.test_frames import folder, tell  # noqa: F401  # a fixture
 from tests.small import known
 
 

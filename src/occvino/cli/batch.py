@@ -1,0 +1,132 @@
+"""The command `occvino batch`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from occvino.cli.batch_progress import reporting
+from occvino.cli.complete import complete_words
+from occvino.cli.console import err, print_json, say
+from occvino.cli.options import (
+    ArtifactPath,
+    Cache,
+    Device,
+    Exif,
+    HashImages,
+    Hint,
+    Infos,
+    Json,
+    MappingName,
+    Precision,
+    Streams,
+    Undistort,
+    Version,
+    hint_of,
+    open_dataset,
+)
+from occvino.errors import OccvinoError
+
+if TYPE_CHECKING:
+    from occvino.scale.batch import Batch
+
+_SHOWN = 10
+"""Failures that are printed; the manifest has all of them."""
+
+
+def batch(
+    artifact: ArtifactPath,
+    dataset: Annotated[str, typer.Option(help="nuScenes folder: all of its key frames.")],
+    out: Annotated[Path, typer.Option(help="Folder for labels and manifest; a stopped run goes on there.")],
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            autocompletion=complete_words("npz", "parquet", "occ3d"),
+            help="npz: a file a frame. parquet: shards. occ3d: Occ3D's submission.",
+        ),
+    ] = "npz",
+    limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
+    max_failures: Annotated[
+        int | None, typer.Option(help="Stop once more frames than this failed; without it, none stops the run.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the network. By default all.")] = None,
+    device: Device = "CPU",
+    precision: Precision = "default",
+    hint: Hint = None,
+    streams: Streams = None,
+    cache: Cache = None,
+    mapping: MappingName = "official",
+    exif: Exif = "warn",
+    undistort: Undistort = False,
+    version: Version = None,
+    infos: Infos = None,
+    hash_images: HashImages = False,
+    as_json: Json = False,
+) -> None:
+    """Label a whole data set, and go on where a stopped run was.
+
+    A frame that fails is listed in OUT/manifest.jsonl and does not stop the run. Exit code 1 if some failed.
+
+    Example: occvino batch m0 --dataset nuscenes --out labels
+    """
+    from occvino.artifact import Artifact
+    from occvino.datasets.sample import warn_of_missing_images
+    from occvino.labelling.stored import check_output, made_by
+    from occvino.scale.batch import Batch
+    from occvino.scale.engines import run_here
+    from occvino.scale.forms import form_of
+    from occvino.scale.plan import name_of
+    from occvino.scale.source import LocalSource
+    from occvino.scale.work import Setup
+    from occvino.scale.worker import Worker
+
+    form = form_of(format_)
+    for option, number, least in (
+        ("--limit", limit, 1),
+        ("--max-failures", max_failures, 0),
+        ("--threads", threads, 1),
+    ):
+        if number is not None and number < least:
+            raise OccvinoError(f"{option} {number}: expected {least} or more")
+    check_output(out, dataset=Path(dataset))
+    opened = Artifact.open(artifact)
+    samples = open_dataset(Path(dataset), version, infos)
+    chosen = list(samples)[:limit]
+    warn_of_missing_images(chosen)
+    options: dict[str, Any] = {"device": device, "precision": hint_of(precision), "hint": hint, "streams": streams}
+    options |= {"threads": threads, "cache": cache, "mapping": mapping, "exif": exif, "undistort": undistort}
+    worker = Worker(Setup(artifact, form, options))
+    values = made_by(opened, worker.computes, mapping=mapping, contents=hash_images, exif=exif, undistort=undistort)
+    run = Batch(LocalSource(samples, contents=hash_images), opened, out, values, form=form)
+    runs_on = str(worker.pipeline.running)
+    with reporting(quiet=as_json) as report:
+        report.checking(len(samples))
+        tally = run.begin([name_of(frame) for frame in chosen], report.looked)
+        report.labelling(tally, runs_on)
+        for _ in run.run(run_here(worker, run.units()), max_failures):
+            report.step()
+    run.close()
+    _tell(run, runs_on, as_json=as_json)
+    raise typer.Exit(1 if tally.failed else 0)
+
+
+def _tell(run: "Batch", runs_on: str, *, as_json: bool) -> None:
+    from occvino.scale.manifest import MANIFEST
+
+    tally = run.tally
+    if as_json:
+        failed = [{"frame": name, "error": error} for name, error in tally.failures]
+        counts = {"frames": tally.wanted, "kept": tally.kept, "labelled": tally.done, "left": tally.left}
+        print_json({"runs_on": runs_on, **counts, "failed": failed, "stopped": tally.stopped, "out": str(run.out)})
+        return
+    for name, error in tally.failures[:_SHOWN]:
+        err.print(f"failed: {name}: {error}", markup=False, highlight=False, soft_wrap=True)
+    if len(tally.failures) > _SHOWN:
+        more = f"... and {len(tally.failures) - _SHOWN} more failed: {run.out / MANIFEST} lists them"
+        err.print(more, markup=False, highlight=False, soft_wrap=True)
+    if tally.stopped:
+        err.print(f"stopped after {tally.failed} failures (--max-failures)", markup=False, highlight=False)
+    kept = f", {tally.kept} of them by an earlier run" if tally.kept else ""
+    left = f"; {tally.left} are left" if tally.left else ""
+    say(f"{tally.kept + tally.done} of {tally.wanted} frames labelled in {run.out}{kept}{left}")

@@ -1,0 +1,63 @@
+"""The forms in which labels are stored, as bytes of one frame.
+
+npz       what `occvino run` writes: `labels`, `class_names`, `grid`, and `instances` of a panoptic model
+occ3d     Occ3D's submission: one array `arr_0` u8 [200, 200, 16], as `np.savez_compressed(path, labels)` writes it
+parquet   labels, then instances, as little-endian bytes in C order, compressed by zstd; shards are made of them
+
+Source of the submission's layout: `format_results` of FlashOCC and BEVDet, `<sample token>.npz`.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occvino.errors import OccvinoError
+from occvino.labelling.stored import mark
+from occvino.runtime import Occupancy
+from occvino.scale.extra import needed
+
+Form: TypeAlias = Literal["npz", "parquet", "occ3d"]
+FORMS: tuple[Form, ...] = get_args(Form)
+LEVEL = 3
+"""Of zstd: higher ones are several times slower for a tenth of the bytes."""
+
+
+def form_of(name: str) -> Form:
+    """The form of that name.
+
+    Raises:
+        OccvinoError: there is no such form.
+    """
+    for form in FORMS:
+        if form == name:
+            return form
+    raise OccvinoError(f"there is no format {name!r}: choose one of {', '.join(FORMS)}")
+
+
+def digest(labels: NDArray[np.uint8], instances: NDArray[np.uint16] | None = None) -> str:
+    """Hash of what a frame was labelled with, the same in every form: sha256 of `raw`."""
+    return hashlib.sha256(raw(labels, instances)).hexdigest()
+
+
+def raw(labels: NDArray[np.uint8], instances: NDArray[np.uint16] | None = None) -> bytes:
+    """Labels u8, then instance ids u16, little-endian in C order."""
+    more = b"" if instances is None else np.ascontiguousarray(instances, "<u2").tobytes()
+    return np.ascontiguousarray(labels).tobytes() + more
+
+
+def encode(form: Form, found: Occupancy, frame: str) -> bytes:
+    """What is stored of a frame. `frame`: its mark, which archives carry as their comment."""
+    if form == "parquet":
+        return needed("pyarrow", form).compress(raw(found.labels, found.instances), "zstd", asbytes=True)
+    file = io.BytesIO()
+    if form == "occ3d":
+        np.savez_compressed(file, found.labels)
+    else:
+        extras: Mapping[str, Any] = {} if found.instances is None else {"instances": found.instances}
+        Occupancy(found.labels, found.class_names, found.grid, dict(extras)).write(file)
+    mark(file, frame)
+    return file.getvalue()

@@ -1,0 +1,52 @@
+"""Labels the frames of units, one after another; the same whether in this process or in one of many."""
+
+import contextlib
+from collections.abc import Iterator
+
+from occvino.errors import DeviceError, OccvinoError
+from occvino.runtime import Failure, Occupancy, Pipeline
+from occvino.runtime.memory import Limits
+from occvino.scale.forms import digest, encode, form_of
+from occvino.scale.work import Result, Setup, Task, Unit
+
+
+class Worker:
+    """A network that was opened once.
+
+    Streams go by the data set's scenes alone, as in `occvino eval`: they make no cuts of their own.
+
+    Raises:
+        ArtifactError, DeviceError: as `Pipeline`.
+        DeviceError: this machine computes in something else than the first one, so that its labels would differ.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.pipeline = Pipeline(setup.artifact, limits=Limits.none(), **setup.options)
+        self._form = form_of(setup.form)
+        computes = self.pipeline.running.computes
+        if setup.computes not in (None, computes):
+            raise DeviceError(
+                f"a worker computes in {computes}, the one that began in {setup.computes}: labels would depend on "
+                "which machine made them; choose what all of them have with --precision fp32"
+            )
+
+    @property
+    def computes(self) -> str:
+        """The devices and what they compute in, in words."""
+        return self.pipeline.running.computes
+
+    def label(self, unit: Unit) -> Iterator[Result]:
+        """Results of the wanted frames, in order. A frame that fails is a result with an error."""
+        for row in unit.rows:
+            self.pipeline.reset()
+            with contextlib.closing(self.pipeline.stream(task.frame for task in row)) as stream:
+                for task, found in zip(row, stream, strict=True):
+                    if task.wanted:
+                        yield self._result(task, found)
+
+    def _result(self, task: Task, found: Occupancy | Failure) -> Result:
+        if isinstance(found, Failure):
+            kind = "" if isinstance(found.error, OccvinoError) else f"{type(found.error).__name__}: "
+            return Result(task.name, task.mark, error=f"{kind}{found.error}")
+        payload = encode(self._form, found, task.mark)
+        return Result(task.name, task.mark, payload, digest(found.labels, found.instances))
