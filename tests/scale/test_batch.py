@@ -86,8 +86,7 @@ def test_too_many_failures_stop_the_run_and_what_was_done_stays(network, own, tm
 def test_what_changed_or_was_damaged_is_labelled_anew(network, own, tmp_path):
     out = tmp_path / "out"
     batch(network, own, out, *EXACT)
-    first, second = read_manifest(out).values().__iter__(), None
-    first, second = next(first), next(first)
+    first, second, *_ = read_manifest(out).values()
     path = out / first.file
     path.write_bytes(path.read_bytes()[:-200])
     image = NuScenes(own)[1].images[0]

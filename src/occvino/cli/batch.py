@@ -46,6 +46,7 @@ def batch(
             help="npz: a file a frame. parquet: shards. occ3d: Occ3D's submission.",
         ),
     ] = "npz",
+    shard: Annotated[int, typer.Option(help="Frames a file of the format parquet.")] = 1000,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     max_failures: Annotated[
         int | None, typer.Option(help="Stop once more frames than this failed; without it, none stops the run.")
@@ -98,7 +99,7 @@ def batch(
     options |= {"threads": threads, "cache": cache, "mapping": mapping, "exif": exif, "undistort": undistort}
     worker = Worker(Setup(artifact, form, options))
     values = made_by(opened, worker.computes, mapping=mapping, contents=hash_images, exif=exif, undistort=undistort)
-    run = Batch(LocalSource(samples, contents=hash_images), opened, out, values, form=form)
+    run = Batch(LocalSource(samples, contents=hash_images), opened, out, values, form=form, shard=shard)
     runs_on = str(worker.pipeline.running)
     with reporting(quiet=as_json) as report:
         report.checking(len(samples))

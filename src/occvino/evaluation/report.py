@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from occvino import __version__
 from occvino.datasets.nuscenes import NuScenes
 from occvino.evaluation.breakdown import Breakdown, FrameScore
-from occvino.evaluation.predictions import SavedLabels
+from occvino.evaluation.predictions import LabelsOf
 from occvino.evaluation.score import Score
 from occvino.files import write_text
 from occvino.images.open import opened
@@ -55,7 +55,7 @@ def write_report(
     runs_on: str,
     score: Score,
     parts: Breakdown,
-    predictions: SavedLabels,
+    predictions: LabelsOf,
     dataset: NuScenes,
     other: tuple[str, Score] | None = None,
 ) -> None:
@@ -92,7 +92,7 @@ def write_report(
     write_text(folder / "index.html", page)
 
 
-def _picture(path: Path, dataset: NuScenes, predictions: SavedLabels, frame: FrameScore) -> None:
+def _picture(path: Path, dataset: NuScenes, predictions: LabelsOf, frame: FrameScore) -> None:
     sample = dataset[frame.index]
     grid = get_variant("flashocc-r50-M0").occupancy_grid
     images = {name: opened(image) for name, image in sample.image_files().items()}

@@ -91,9 +91,9 @@ def _members(path: Path) -> list[str]:
         return archive.namelist()
 
 
-def same_frame(first: Path, second: Path) -> bool:
-    """Whether two files of labels are of one frame, as far as they say so; past frames do not count."""
-    told = [(marked(path) or "").removeprefix(_MARK).split()[:1] for path in (first, second)]
+def same_frame(first: str, second: str) -> bool:
+    """Whether two marks of labels are of one frame, as far as they say so; past frames do not count."""
+    told = [frame.removeprefix(_MARK).split()[:1] for frame in (first, second)]
     kinds = {own.partition("-")[0] for names in told for own in names}
     return told[0] == told[1] or [] in told or len(kinds) > 1
 

@@ -15,6 +15,7 @@ from occvino.scale.alone import alone_in
 from occvino.scale.forms import Form
 from occvino.scale.manifest import MANIFEST, Entry, Manifest, read_manifest
 from occvino.scale.plan import marks_of, name_of, units_of
+from occvino.scale.shards import Shards
 from occvino.scale.source import Source
 from occvino.scale.store import Files, Kept, Store
 from occvino.scale.work import Result, Unit
@@ -71,7 +72,7 @@ class Batch:
         self._source, self._artifact = source, artifact
         self._stored = Stored(out, {**made_by, "format of labels": form}, stamp=STAMP, alone=True)
         self._alone = alone_in(out / STAMP)
-        self._store = _store(self._stored, artifact, form, shard)
+        self._store = _store(self._stored, artifact, str(made_by.get("artifact")), form, shard)
         self._manifest = Manifest(out)
         self._marks = marks_of(source, artifact)
         self._missing: list[str] = []
@@ -87,8 +88,10 @@ class Batch:
             OutputError: a file cannot be read or written, or one that occvino did not write is in the way.
         """
         known = self._known()
-        entries = {name: known.get(name, entry) for name, entry in _pending(self._source.dataset).items()}
-        for name, kept in self._store.keep(self._marks, looked):
+        entries = _pending(self._source.dataset)
+        failed = {name: known[name] for name in entries if name in known and known[name].state == "failed"}
+        entries |= {name: replace(entries[name], state="failed", error=failed[name].error) for name in failed}
+        for name, kept in self._store.keep(self._marks, entries, looked):
             told = known[name].sha256 if name in known else None
             if told in (None, kept.sha256):
                 entries[name] = _done(entries[name], kept, self._marks[name])
@@ -138,7 +141,7 @@ class Batch:
 
     def _write(self, entry: Entry, result: Result) -> Entry:
         if result.error is None:
-            self._moved(self._store.put(entry, result), result)
+            self._moved(self._store.put(entry, result))
             self.tally.done += 1
         else:
             self._manifest.add(replace(_blank(entry), state="failed", error=result.error))
@@ -146,11 +149,10 @@ class Batch:
             self.tally.failures.append((result.name, result.error))
         return self._manifest.entries[result.name]
 
-    def _moved(self, places: Iterable[tuple[str, Kept]], result: Result | None = None) -> None:
+    def _moved(self, places: Iterator[list[tuple[str, Kept]]]) -> None:
         entries = self._manifest.entries
-        found = [_done(entries[name], kept, self._marks[name]) for name, kept in places]
-        if found:
-            self._manifest.add(*found)
+        for moved in places:
+            self._manifest.add(*(_done(entries[name], kept, self._marks[name]) for name, kept in moved))
 
     def _known(self) -> dict[str, Entry]:
         try:
@@ -161,8 +163,8 @@ class Batch:
             return {}
 
 
-def _store(stored: Stored, artifact: Artifact, form: Form, shard: int) -> Store:
-    return Files(stored, form)
+def _store(stored: Stored, artifact: Artifact, model: str, form: Form, shard: int) -> Store:
+    return Shards(stored, artifact.variant, model, shard) if form == "parquet" else Files(stored, form)
 
 
 def _pending(frames: Iterable[Sample]) -> dict[str, Entry]:

@@ -2,7 +2,7 @@
 
 npz       what `occvino run` writes: `labels`, `class_names`, `grid`, and `instances` of a panoptic model
 occ3d     Occ3D's submission: one array `arr_0` u8 [200, 200, 16], as `np.savez_compressed(path, labels)` writes it
-parquet   labels, then instances, as little-endian bytes in C order, compressed by zstd; shards are made of them
+parquet   as npz until there are enough for a shard (`scale.shards`)
 
 Source of the submission's layout: `format_results` of FlashOCC and BEVDet, `<sample token>.npz`.
 """
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from occvino.errors import OccvinoError
 from occvino.labelling.stored import mark
 from occvino.runtime import Occupancy
-from occvino.scale.extra import needed
 
 Form: TypeAlias = Literal["npz", "parquet", "occ3d"]
 FORMS: tuple[Form, ...] = get_args(Form)
-LEVEL = 3
-"""Of zstd: higher ones are several times slower for a tenth of the bytes."""
 
 
 def form_of(name: str) -> Form:
@@ -39,20 +36,18 @@ def form_of(name: str) -> Form:
 
 
 def digest(labels: NDArray[np.uint8], instances: NDArray[np.uint16] | None = None) -> str:
-    """Hash of what a frame was labelled with, the same in every form: sha256 of `raw`."""
-    return hashlib.sha256(raw(labels, instances)).hexdigest()
+    """Hash of what a frame was labelled with, the same in every form.
 
-
-def raw(labels: NDArray[np.uint8], instances: NDArray[np.uint16] | None = None) -> bytes:
-    """Labels u8, then instance ids u16, little-endian in C order."""
-    more = b"" if instances is None else np.ascontiguousarray(instances, "<u2").tobytes()
-    return np.ascontiguousarray(labels).tobytes() + more
+    sha256 of the labels u8, then the instance ids u16, little-endian in C order.
+    """
+    found = hashlib.sha256(np.ascontiguousarray(labels))
+    if instances is not None:
+        found.update(np.ascontiguousarray(instances, "<u2"))
+    return found.hexdigest()
 
 
 def encode(form: Form, found: Occupancy, frame: str) -> bytes:
     """What is stored of a frame. `frame`: its mark, which archives carry as their comment."""
-    if form == "parquet":
-        return needed("pyarrow", form).compress(raw(found.labels, found.instances), "zstd", asbytes=True)
     file = io.BytesIO()
     if form == "occ3d":
         np.savez_compressed(file, found.labels)

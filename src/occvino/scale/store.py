@@ -3,8 +3,9 @@
 What is there is found again by looking at it: a file is of a frame if it says so, and whole if its check sums fit.
 """
 
+import contextlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, atomic_file
-from occvino.labelling.stored import Stored
+from occvino.labelling.stored import Stored, marked
 from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 from occvino.runtime.stream import usual_workers
@@ -49,23 +50,29 @@ class Kept:
 class Store(Protocol):
     """Where labels go. One process writes."""
 
-    def keep(self, wanted: Mapping[str, str], looked: Callable[[], Any]) -> Iterator[tuple[str, Kept]]:
-        """Which of these frames have their labels already, by name; the value is the mark that they must have.
+    def keep(
+        self, wanted: Mapping[str, str], entries: Mapping[str, Entry], looked: Callable[[], Any]
+    ) -> Iterator[tuple[str, Kept]]:
+        """Which frames have their labels already, by name.
 
-        What is damaged, or of something else, is cleared away as far as it would be in the way. `looked` is called
-        once a frame.
+        What is damaged, or of something else, is cleared away as far as it would be in the way.
+
+        Args:
+            wanted: the mark that the labels of each frame must have, by its name.
+            entries: of the same frames.
+            looked: called once for each that was looked at.
         """
         ...
 
-    def put(self, entry: Entry, result: Result) -> Iterable[tuple[str, Kept]]:
-        """Store the labels of a frame; gives it, and others whose place changed by that, once they are on disk.
+    def put(self, entry: Entry, result: Result) -> Iterator[list[tuple[str, Kept]]]:
+        """Store the labels of a frame; gives it once it is on disk, then others whose place changed by that.
 
         Raises:
             OutputError: the disk is full, or the folder cannot be written to.
         """
         ...
 
-    def close(self) -> Iterable[tuple[str, Kept]]:
+    def close(self) -> Iterator[list[tuple[str, Kept]]]:
         """Finish what is open; gives frames whose place changed.
 
         Raises:
@@ -80,12 +87,23 @@ class Files:
     Args:
         stored: the folder, and what makes the labels in it.
         form: "npz" or "occ3d".
+        under: a folder in the folder.
     """
 
-    def __init__(self, stored: Stored, form: Form) -> None:
-        self._stored, self._form = stored, form
+    def __init__(self, stored: Stored, form: Form, under: str = "") -> None:
+        self._stored, self._form, self._under = stored, form, under
 
-    def keep(self, wanted: Mapping[str, str], looked: Callable[[], Any]) -> Iterator[tuple[str, Kept]]:
+    def path(self, name: str) -> Path:
+        """File of a frame."""
+        return self._stored.folder / self._file(name)
+
+    def mark(self, name: str) -> str:
+        """Which frame the labels of a file say that they are of; "" where there is none."""
+        return marked(self.path(name)) or ""
+
+    def keep(
+        self, wanted: Mapping[str, str], entries: Mapping[str, Entry], looked: Callable[[], Any]
+    ) -> Iterator[tuple[str, Kept]]:
         """See `Store.keep`."""
         with ThreadPoolExecutor(usual_workers()) as pool:
             for name, kept in zip(wanted, pool.map(self._look, wanted, wanted.values()), strict=True):
@@ -93,31 +111,36 @@ class Files:
                 if kept is not None:
                     yield name, kept
 
-    def put(self, entry: Entry, result: Result) -> Iterable[tuple[str, Kept]]:
+    def put(self, entry: Entry, result: Result) -> Iterator[list[tuple[str, Kept]]]:
         """See `Store.put`."""
-        file = file_of(self._form, entry.frame)
-        with atomic_file(self._stored.folder / file) as temporary:
+        with atomic_file(self.path(entry.frame)) as temporary:
             temporary.write_bytes(result.payload)
-        return [(entry.frame, Kept(file, result.sha256, len(result.payload)))]
+        yield [(entry.frame, Kept(self._file(entry.frame), result.sha256, len(result.payload)))]
 
-    def close(self) -> Iterable[tuple[str, Kept]]:
+    def close(self) -> Iterator[list[tuple[str, Kept]]]:
         """See `Store.close`."""
-        return ()
+        yield from ()
+
+    def remove(self, name: str) -> None:
+        """Remove the file of a frame, if there is one, and the folders that it leaves empty."""
+        path = self.path(name)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            for folder in path.relative_to(self._stored.folder).parents[:-1]:
+                (self._stored.folder / folder).rmdir()
+
+    def _file(self, name: str) -> str:
+        inside = f"{name.partition('/')[2]}.npz" if self._form == "occ3d" else f"{name}/labels.npz"
+        return "/".join(part for part in ("occ3d" * (self._form == "occ3d"), self._under, inside) if part)
 
     def _look(self, name: str, mark: str) -> Kept | None:
-        file = file_of(self._form, name)
-        path = self._stored.folder / file
+        file, path = self._file(name), self.path(name)
         if not mark or not path.exists() or not self._stored.keeps(name, path, mark):
             return None
         try:
             return Kept(file, load(path, self._form).sha256, path.stat().st_size)
         except OutputError:
             return None
-
-
-def file_of(form: Form, name: str) -> str:
-    """File of the frame `<scene>/<token>` under the folder."""
-    return f"occ3d/{name.partition('/')[2]}.npz" if form == "occ3d" else f"{name}/labels.npz"
 
 
 def load(path: Path, form: Form) -> Labels:
