@@ -1,11 +1,14 @@
 """The command `occvino batch`."""
 
+import contextlib
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from occvino.cli.batch_progress import reporting
+from occvino.cli.batch_progress import Report, reporting
 from occvino.cli.complete import complete_words
 from occvino.cli.console import err, print_json, say
 from occvino.cli.options import (
@@ -29,6 +32,7 @@ from occvino.errors import OccvinoError
 
 if TYPE_CHECKING:
     from occvino.scale.batch import Batch
+    from occvino.scale.work import Result
 
 _SHOWN = 10
 """Failures that are printed; the manifest has all of them."""
@@ -46,12 +50,24 @@ def batch(
             help="npz: a file a frame. parquet: shards. occ3d: Occ3D's submission.",
         ),
     ] = "npz",
+    engine: Annotated[
+        str,
+        typer.Option(autocompletion=complete_words("local", "ray"), help="local: this process. ray: actors of Ray."),
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster, as HOST:6379 or auto; this machine alone when left out.")
+    ] = None,
+    actors: Annotated[
+        int | None, typer.Option(help="Actors on each machine; as many as its cores have room for.")
+    ] = None,
     shard: Annotated[int, typer.Option(help="Frames a file of the format parquet.")] = 1000,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     max_failures: Annotated[
         int | None, typer.Option(help="Stop once more frames than this failed; without it, none stops the run.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of the network. By default all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the network: by default all, and 4 of an actor.")
+    ] = None,
     device: Device = "CPU",
     precision: Precision = "default",
     hint: Hint = None,
@@ -75,12 +91,12 @@ def batch(
     from occvino.datasets.sample import warn_of_missing_images
     from occvino.labelling.stored import check_output, made_by
     from occvino.scale.batch import Batch
-    from occvino.scale.engines import run_here
     from occvino.scale.forms import form_of
+    from occvino.scale.on_ray import cluster, pool_of, run_on_ray, unit_size
     from occvino.scale.plan import name_of
     from occvino.scale.source import LocalSource
     from occvino.scale.work import Setup
-    from occvino.scale.worker import Worker
+    from occvino.scale.worker import Worker, run_here
 
     form = form_of(format_)
     for option, number, least in (
@@ -97,19 +113,31 @@ def batch(
     warn_of_missing_images(chosen)
     options: dict[str, Any] = {"device": device, "precision": hint_of(precision), "hint": hint, "streams": streams}
     options |= {"threads": threads, "cache": cache, "mapping": mapping, "exif": exif, "undistort": undistort}
-    worker = Worker(Setup(artifact, form, options))
+    worker = Worker(setup := Setup(artifact.absolute(), form, options))
     values = made_by(opened, worker.computes, mapping=mapping, contents=hash_images, exif=exif, undistort=undistort)
     run = Batch(LocalSource(samples, contents=hash_images), opened, out, values, form=form, shard=shard)
-    runs_on = str(worker.pipeline.running)
-    with reporting(quiet=as_json) as report:
+    setup, runs_on = replace(setup, computes=worker.computes), str(worker.pipeline.running)
+    with reporting(quiet=as_json) as report, contextlib.closing(run):
         report.checking(len(samples))
         tally = run.begin([name_of(frame) for frame in chosen], report.looked)
-        report.labelling(tally, runs_on)
-        for _ in run.run(run_here(worker, run.units()), max_failures):
-            report.step()
-    run.close()
+        if engine == "local":
+            report.labelling(tally, runs_on)
+            _follow(run, run_here(worker, run.units()), max_failures, report)
+        elif tally.left:
+            del worker  # its memory is the actors' now
+            with cluster(address) as cores:
+                pool = pool_of(cores, actors=actors, threads=threads)
+                runs_on = f"{pool}: {setup.computes}"
+                report.labelling(tally, runs_on)
+                units = run.units(unit_size(tally.left, pool))
+                _follow(run, run_on_ray(setup, pool, units, ship=address is not None), max_failures, report)
     _tell(run, runs_on, as_json=as_json)
     raise typer.Exit(1 if tally.failed else 0)
+
+
+def _follow(run: "Batch", results: "Generator[Result]", max_failures: int | None, report: Report) -> None:
+    for _ in run.run(results, max_failures):
+        report.step()
 
 
 def _tell(run: "Batch", runs_on: str, *, as_json: bool) -> None:

@@ -1,10 +1,10 @@
 """A data set labelled into a folder, in one run or in several."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from occvino.artifact import Artifact
 from occvino.datasets.sample import Sample
@@ -21,8 +21,6 @@ from occvino.scale.store import Files, Kept, Store
 from occvino.scale.work import Result, Unit
 
 STAMP = "batch.json"
-Engine: TypeAlias = Callable[[Sequence[Unit]], Generator[Result]]
-"""Gives the results of units: those of one unit in order, units in any."""
 
 
 @dataclass

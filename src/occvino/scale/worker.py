@@ -1,7 +1,7 @@
 """Labels the frames of units, one after another; the same whether in this process or in one of many."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 from occvino.errors import DeviceError, OccvinoError
 from occvino.runtime import Failure, Occupancy, Pipeline
@@ -50,3 +50,9 @@ class Worker:
             return Result(task.name, task.mark, error=f"{kind}{found.error}")
         payload = encode(self._form, found, task.mark)
         return Result(task.name, task.mark, payload, digest(found.labels, found.instances))
+
+
+def run_here(worker: Worker, units: Sequence[Unit]) -> Generator[Result]:
+    """Results of units in this process: images, plans and inference of successive frames overlap (`Pipeline.stream`)."""
+    for unit in units:
+        yield from worker.label(unit)
