@@ -57,17 +57,13 @@ def batch(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster, as HOST:6379 or auto; this machine alone when left out.")
     ] = None,
-    actors: Annotated[
-        int | None, typer.Option(help="Actors on each machine; as many as its cores have room for.")
-    ] = None,
+    actors: Annotated[int | None, typer.Option(help="Actors on each machine; by default as many as have room.")] = None,
     shard: Annotated[int, typer.Option(help="Frames a file of the format parquet.")] = 1000,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     max_failures: Annotated[
         int | None, typer.Option(help="Stop once more frames than this failed; without it, none stops the run.")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads of the network: by default all, and 4 of an actor.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads: by default all, and 4 of an actor.")] = None,
     device: Device = "CPU",
     precision: Precision = "default",
     hint: Hint = None,

@@ -1,8 +1,8 @@
 """Units of a batch on Ray: actors that open the network once, on this machine or on a cluster that is there.
 
-Ray Data feeds a pool of actors, starts a new one where one died, and gives its unit to another. What a frame's labels are
-does not depend on who made them, and only the process that began the run writes files: a worker that is killed leaves
-nothing half written.
+Ray Data feeds a pool of actors, starts a new one where one died, and gives its unit to another. What a frame's labels
+are does not depend on who made them, and only the process that began the run writes files: a worker that is killed
+leaves nothing half written.
 """
 
 import contextlib
@@ -18,10 +18,9 @@ from typing import Any
 
 from occvino.errors import OccvinoError
 from occvino.scale.extra import needed
+from occvino.scale.watch import Watch
 from occvino.scale.work import Result, Setup, Unit
 
-RETRIES = 3
-"""How often a unit is tried again where its actor died: what kills actors should not do so for ever."""
 SIZE = 32
 """Frames of a unit, where it is no scene: what is done again if an actor dies."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
@@ -81,8 +80,8 @@ def pool_of(cores: Sequence[int], *, actors: int | None = None, threads: int | N
 def cluster(address: str | None = None) -> Generator[list[int]]:
     """Ray on this machine, or a connection to the cluster at an address, until the end of the block.
 
-    Gives the cores of each machine. Ray that is started here listens on 127.0.0.1 alone, has no dashboard and reports to
-    nobody.
+    Gives the cores of each machine. Ray that is started here listens on 127.0.0.1 alone, has no dashboard and reports
+    to nobody.
 
     Raises:
         OccvinoError: Ray is not installed, or there is no cluster at that address.
@@ -112,7 +111,7 @@ def cluster(address: str | None = None) -> Generator[list[int]]:
 def run_on_ray(setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = False) -> Generator[Result]:
     """Results of the units, each as soon as it is there.
 
-    A frame whose workers died again and again is a result with an error.
+    A frame that its worker died of, again and again, is a result with an error (see `scale.watch`).
 
     Args:
         setup: how an actor opens the network.
@@ -129,22 +128,16 @@ def run_on_ray(setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = 
     _calm(data)
     setup = replace(setup, options={**setup.options, "threads": pool.threads})
     files = ray.put(_files_of(setup.artifact)) if ship else None
-    items = [{"unit": pickle.dumps(unit)} for unit in units]
+    watch = ray.remote(Watch).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    items = [{"number": number, "unit": pickle.dumps(unit)} for number, unit in enumerate(units)]
     results = data.from_items(items, override_num_blocks=len(items)).map_batches(
         Actor,
         batch_size=1,
-        fn_constructor_args=(setup, files),
+        fn_constructor_args=(setup, watch, files),
         compute=data.ActorPoolStrategy(size=min(pool.actors, len(units)), max_tasks_in_flight_per_actor=2),
         num_cpus=pool.threads,
-        ray_remote_args_fn=lambda: {"max_restarts": -1, "max_task_retries": RETRIES},
     )
-    left = {name for unit in units for name in unit.names}
-    for result in _taken(results):
-        left.discard(result.name)
-        yield result
-    for name in sorted(left):
-        told = f"the worker that labelled it died {RETRIES + 1} times (killed, or out of memory)"
-        yield Result(name, "", error=told)
+    yield from _taken(results)
 
 
 def unit_size(frames: int, pool: Pool) -> int:
@@ -174,7 +167,6 @@ def _calm(data: Any) -> None:
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # a block a frame: each is on disk as soon as it is labelled
     context.target_min_block_size = 1
-    context.max_errored_blocks = -1  # a unit that kills its workers does not end the run
     context.execution_no_progress_timeout_s = -1
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
@@ -186,7 +178,8 @@ def _files_of(artifact: Path) -> dict[str, bytes]:
 class Actor:
     """A worker in a process of Ray's. What it cannot do it tells as a result: a stack trace of Ray's helps nobody."""
 
-    def __init__(self, setup: Setup, files: Any = None) -> None:
+    def __init__(self, setup: Setup, watch: Any, files: Any = None) -> None:
+        self._watch = watch
         self._doubts: list[str] = []
         warnings.showwarning = lambda message, *_, **__: self._doubts.append(str(message))  # type: ignore[assignment]
         self._scratch = contextlib.ExitStack()
@@ -209,13 +202,17 @@ class Actor:
         if self._worker is None:
             yield {"result": [pickle.dumps(self._error)]}
             return
+        get, number = needed("ray", "").get, int(batch["number"][0])
         unit: Unit = pickle.loads(batch["unit"][0])
         left = list(unit.names)
+        suspects = get(self._watch.begin.remote(number))
+        look = None if suspects is None else lambda name: get(self._watch.at.remote(number, name))
         try:
-            for result in self._worker.label(unit):
+            for result in self._worker.label(unit, suspects or (), look):
                 left.remove(result.name)
                 doubts, self._doubts[:] = tuple(dict.fromkeys(self._doubts)), []
                 yield {"result": [pickle.dumps(replace(result, warnings=doubts))]}
         except Exception as error:  # none of a frame: what a frame raises is a result
             for name in left:
                 yield {"result": [pickle.dumps(Result(name, "", error=f"{type(error).__name__}: {error}"))]}
+        get(self._watch.end.remote(number))

@@ -1,10 +1,11 @@
 """Labels the frames of units, one after another; the same whether in this process or in one of many."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
 
 from occvino.errors import DeviceError, OccvinoError
-from occvino.runtime import Failure, Occupancy, Pipeline
+from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.runtime.memory import Limits
 from occvino.scale.forms import digest, encode, form_of
 from occvino.scale.work import Result, Setup, Task, Unit
@@ -35,11 +36,20 @@ class Worker:
         """The devices and what they compute in, in words."""
         return self.pipeline.running.computes
 
-    def label(self, unit: Unit) -> Iterator[Result]:
-        """Results of the wanted frames, in order. A frame that fails is a result with an error."""
+    def label(
+        self, unit: Unit, given_up: Sequence[str] = (), look: Callable[[str], Any] | None = None
+    ) -> Iterator[Result]:
+        """Results of the wanted frames, in order. A frame that fails is a result with an error.
+
+        Args:
+            unit: what to do.
+            given_up: frames that workers died of: they fail, and are not run.
+            look: called before each frame that is run, which then are run one at a time.
+        """
         for row in unit.rows:
             self.pipeline.reset()
-            with contextlib.closing(self.pipeline.stream(task.frame for task in row)) as stream:
+            frames = _frames(row, given_up, look)
+            with contextlib.closing(self.pipeline.stream(frames, window=1 if look else None)) as stream:
                 for task, found in zip(row, stream, strict=True):
                     if task.wanted:
                         yield self._result(task, found)
@@ -52,7 +62,21 @@ class Worker:
         return Result(task.name, task.mark, payload, digest(found.labels, found.instances))
 
 
+def _frames(
+    row: Sequence[Task], given_up: Sequence[str], look: Callable[[str], Any] | None
+) -> Iterator[Frame | OccvinoError]:
+    for task in row:
+        if task.name in given_up:
+            yield OccvinoError(
+                "the worker died of it, more than once: killed, out of memory, or a file that crashes it"
+            )
+            continue
+        if look is not None:
+            look(task.name)
+        yield task.frame
+
+
 def run_here(worker: Worker, units: Sequence[Unit]) -> Generator[Result]:
-    """Results of units in this process: images, plans and inference of successive frames overlap (`Pipeline.stream`)."""
+    """Results of units in this process: images, plans and inference of successive frames overlap."""
     for unit in units:
         yield from worker.label(unit)
