@@ -32,6 +32,7 @@ from occvino.errors import OccvinoError
 
 if TYPE_CHECKING:
     from occvino.scale.batch import Batch
+    from occvino.scale.source import Source
     from occvino.scale.work import Result
 
 _SHOWN = 10
@@ -40,7 +41,7 @@ _SHOWN = 10
 
 def batch(
     artifact: ArtifactPath,
-    dataset: Annotated[str, typer.Option(help="nuScenes folder: all of its key frames.")],
+    dataset: Annotated[str, typer.Option(help="nuScenes folder, or its URL (s3://, gs://): all of its key frames.")],
     out: Annotated[Path, typer.Option(help="Folder for labels and manifest; a stopped run goes on there.")],
     format_: Annotated[
         str,
@@ -90,31 +91,36 @@ def batch(
     from occvino.scale.forms import form_of
     from occvino.scale.on_ray import cluster, pool_of, run_on_ray, unit_size
     from occvino.scale.plan import name_of
-    from occvino.scale.source import LocalSource
+    from occvino.scale.remote import is_url
     from occvino.scale.work import Setup
     from occvino.scale.worker import Worker, run_here
 
     form = form_of(format_)
-    for option, number, least in (
-        ("--limit", limit, 1),
-        ("--max-failures", max_failures, 0),
-        ("--threads", threads, 1),
-    ):
-        if number is not None and number < least:
-            raise OccvinoError(f"{option} {number}: expected {least} or more")
-    check_output(out, dataset=Path(dataset))
+    if engine not in ("local", "ray"):
+        raise OccvinoError(f"there is no engine {engine!r}: choose local or ray")
+    if engine == "local" and (address or actors):
+        raise OccvinoError(f"--{'address' if address else 'actors'} goes with --engine ray")
+    numbers = {"--shard": shard, "--limit": limit, "--actors": actors, "--threads": threads}
+    for option, number in numbers.items():
+        if number is not None and number < 1:
+            raise OccvinoError(f"{option} {number}: expected 1 or more")
+    if max_failures is not None and max_failures < 0:
+        raise OccvinoError(f"--max-failures {max_failures}: expected 0 or more")
+    check_output(out, dataset=None if is_url(dataset) else Path(dataset))
     opened = Artifact.open(artifact)
-    samples = open_dataset(Path(dataset), version, infos)
-    chosen = list(samples)[:limit]
-    warn_of_missing_images(chosen)
     options: dict[str, Any] = {"device": device, "precision": hint_of(precision), "hint": hint, "streams": streams}
     options |= {"threads": threads, "cache": cache, "mapping": mapping, "exif": exif, "undistort": undistort}
-    worker = Worker(setup := Setup(artifact.absolute(), form, options))
-    values = made_by(opened, worker.computes, mapping=mapping, contents=hash_images, exif=exif, undistort=undistort)
-    run = Batch(LocalSource(samples, contents=hash_images), opened, out, values, form=form, shard=shard)
-    setup, runs_on = replace(setup, computes=worker.computes), str(worker.pipeline.running)
-    with reporting(quiet=as_json) as report, contextlib.closing(run):
-        report.checking(len(samples))
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(_source(dataset, version, infos, contents=hash_images))
+        chosen = list(source.dataset)[:limit]
+        if not is_url(dataset):
+            warn_of_missing_images(chosen)
+        worker = Worker(setup := Setup(artifact.absolute(), form, options))
+        setup, runs_on = replace(setup, computes=worker.computes), str(worker.pipeline.running)
+        values = made_by(opened, worker.computes, mapping=mapping, contents=hash_images, exif=exif, undistort=undistort)
+        run = stack.enter_context(contextlib.closing(Batch(source, opened, out, values, form=form, shard=shard)))
+        report = stack.enter_context(reporting(quiet=as_json))
+        report.checking(len(source.dataset))
         tally = run.begin([name_of(frame) for frame in chosen], report.looked)
         if engine == "local":
             report.labelling(tally, runs_on)
@@ -129,6 +135,18 @@ def batch(
                 _follow(run, run_on_ray(setup, pool, units, ship=address is not None), max_failures, report)
     _tell(run, runs_on, as_json=as_json)
     raise typer.Exit(1 if tally.failed else 0)
+
+
+@contextlib.contextmanager
+def _source(dataset: str, version: str | None, infos: Path | None, *, contents: bool) -> "Generator[Source]":
+    from occvino.scale.remote import is_url, opened_at
+    from occvino.scale.source import LocalSource
+
+    if is_url(dataset):
+        with opened_at(dataset, version, infos, contents=contents) as source:
+            yield source
+    else:
+        yield LocalSource(open_dataset(Path(dataset), version, infos), contents=contents)
 
 
 def _follow(run: "Batch", results: "Generator[Result]", max_failures: int | None, report: Report) -> None:

@@ -8,6 +8,7 @@ from occvino.errors import DeviceError, OccvinoError
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.runtime.memory import Limits
 from occvino.scale.forms import digest, encode, form_of
+from occvino.scale.remote import AHEAD, fetched
 from occvino.scale.work import Result, Setup, Task, Unit
 
 
@@ -48,7 +49,7 @@ class Worker:
         """
         for row in unit.rows:
             self.pipeline.reset()
-            frames = _frames(row, given_up, look)
+            frames = fetched(_frames(row, given_up, look), ahead=0 if look else AHEAD)
             with contextlib.closing(self.pipeline.stream(frames, window=1 if look else None)) as stream:
                 for task, found in zip(row, stream, strict=True):
                     if task.wanted:
