@@ -40,9 +40,9 @@ def digest(labels: NDArray[np.uint8], instances: NDArray[np.uint16] | None = Non
 
     sha256 of the labels u8, then the instance ids u16, little-endian in C order.
     """
-    found = hashlib.sha256(np.ascontiguousarray(labels))
+    found = hashlib.sha256(np.ascontiguousarray(labels).data)
     if instances is not None:
-        found.update(np.ascontiguousarray(instances, "<u2"))
+        found.update(np.ascontiguousarray(instances, "<u2").data)
     return found.hexdigest()
 
 

@@ -108,7 +108,9 @@ def cluster(address: str | None = None) -> Generator[list[int]]:
         ray.shutdown()
 
 
-def run_on_ray(setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = False) -> Generator[Result]:
+def run_on_ray(
+    setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = False, actor: type | None = None
+) -> Generator[Result]:
     """Results of the units, each as soon as it is there.
 
     A frame that its worker died of, again and again, is a result with an error (see `scale.watch`).
@@ -118,6 +120,7 @@ def run_on_ray(setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = 
         pool: how many actors, of how many threads.
         units: what is to be done.
         ship: send the artifact's files along, for machines that do not see its folder.
+        actor: another class of the same kind as `Actor`, to measure what Ray costs by itself.
 
     Raises:
         OccvinoError: an actor cannot open the network; or Ray ended.
@@ -131,7 +134,7 @@ def run_on_ray(setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = 
     watch = ray.remote(Watch).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
     items = [{"number": number, "unit": pickle.dumps(unit)} for number, unit in enumerate(units)]
     results = data.from_items(items, override_num_blocks=len(items)).map_batches(
-        Actor,
+        actor or Actor,
         batch_size=1,
         fn_constructor_args=(setup, watch, files),
         compute=data.ActorPoolStrategy(size=min(pool.actors, len(units)), max_tasks_in_flight_per_actor=2),

@@ -91,7 +91,8 @@ class Files:
     """
 
     def __init__(self, stored: Stored, form: Form, under: str = "") -> None:
-        self._stored, self._form, self._under = stored, form, under
+        self._stored, self._under = stored, under
+        self._form: Form = form
 
     def path(self, name: str) -> Path:
         """File of a frame."""

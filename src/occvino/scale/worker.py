@@ -7,7 +7,7 @@ from typing import Any
 from occvino.errors import DeviceError, OccvinoError
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.runtime.memory import Limits
-from occvino.scale.forms import digest, encode, form_of
+from occvino.scale.forms import Form, digest, encode, form_of
 from occvino.scale.remote import AHEAD, fetched
 from occvino.scale.work import Result, Setup, Task, Unit
 
@@ -24,7 +24,7 @@ class Worker:
 
     def __init__(self, setup: Setup) -> None:
         self.pipeline = Pipeline(setup.artifact, limits=Limits.none(), **setup.options)
-        self._form = form_of(setup.form)
+        self._form: Form = form_of(setup.form)
         computes = self.pipeline.running.computes
         if setup.computes not in (None, computes):
             raise DeviceError(
