@@ -11,7 +11,8 @@ SOURCE = Path(occvino.__file__).parent
 TIERS = (
     ("__main__",),
     ("cli",),
-    ("evaluation", "bench", "serve"),
+    ("evaluation", "bench", "serve", "scale"),
+    ("labelling",),
     ("conversion", "doctor", "training"),
     ("runtime",),
     ("viz",),

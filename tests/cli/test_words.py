@@ -48,6 +48,7 @@ def test_help_lists_each_command_on_one_line():
         "convert",
         "verify",
         "run",
+        "batch",
         "view",
         "bench",
         "info",

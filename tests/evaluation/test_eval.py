@@ -183,7 +183,7 @@ def test_labels_of_something_else_are_not_mixed_in(labels, tmp_path):
     with pytest.raises(OutputError, match=r"runs_on: PyTorch, CPU, fp32 there, a GPU now"):
         Predictions(labels["torch"].folder, {"runs_on": "a GPU"})
     (tmp_path / "mine.txt").write_text("not yours")
-    with pytest.raises(OutputError, match="is not an evaluation"):
+    with pytest.raises(OutputError, match="holds other things, and no eval.json of an earlier run"):
         Predictions(tmp_path, {"runs_on": "a GPU"})
     assert (tmp_path / "mine.txt").read_text() == "not yours"
 

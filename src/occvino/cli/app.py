@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from occvino import __version__
+from occvino.cli.batch import batch
 from occvino.cli.bench import bench
 from occvino.cli.bugreport import bugreport
 from occvino.cli.compile import compile_
@@ -39,6 +40,7 @@ _COMMANDS = (
     convert,
     verify,
     run,
+    batch,
     view,
     bench,
     info,

@@ -1,14 +1,13 @@
 """The command `occvino eval`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from occvino.cli.console import err, print_json, say
 from occvino.cli.console import out as screen
 from occvino.cli.options import (
-    ArtifactPath,
     Device,
     Exif,
     HashImages,
@@ -20,18 +19,20 @@ from occvino.cli.options import (
     hint_of,
     open_dataset,
 )
+from occvino.cli.score_batch import beside_of, score_batch
 from occvino.cli.tables import print_score
-from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
-
-if TYPE_CHECKING:
-    from occvino.evaluation.score import Score
 
 
 def evaluate(
-    artifact: ArtifactPath,
     dataset: Annotated[Path, typer.Option(help="nuScenes folder with Occ3D's gts.")],
-    out: Annotated[Path, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")],
+    artifact: Annotated[Path | None, typer.Argument(help="Folder made by `occvino convert`.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the labels; an interrupted run goes on from what is there.")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Score what `occvino batch` wrote to this folder, instead of an artifact.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Label only this many frames, from the first.")] = None,
     masked: Annotated[
         bool, typer.Option("--masked/--unmasked", help="Count voxels that a camera sees (FlashOCC), or all of them.")
@@ -67,9 +68,22 @@ def evaluate(
     from occvino.evaluation.predictions import Predictions
     from occvino.evaluation.report import write_report
     from occvino.evaluation.score import score
-    from occvino.evaluation.stored import check_output, made_by
+    from occvino.labelling.stored import check_output, made_by
     from occvino.runtime import Pipeline
 
+    if predictions is not None:
+        changed = {"ARTIFACT": artifact, "--out": out, "--checkpoint": checkpoint, "--hash-images": hash_images}
+        changed |= {"--engine": engine != "openvino", "--device": device != "CPU", "--exif": exif != "warn"}
+        changed |= {"--precision": precision != "default", "--mapping": mapping != "official"}
+        if given := [name for name, value in changed.items() if value]:
+            raise OccvinoError(f"--predictions scores labels that are there, nothing is run: leave {given[0]} out")
+        frames = open_dataset(dataset, version, infos)
+        score_batch(predictions, frames, limit, masked=masked, rays=rays, against=against, report=report, json=as_json)
+        return
+    if artifact is None or out is None:
+        raise OccvinoError(
+            "give an artifact and --out, to label and score; or --predictions, to score what `occvino batch` wrote"
+        )
     check_output(out, dataset=dataset)
     opened = Artifact.open(artifact)
     if limit is not None and limit < 1:
@@ -86,32 +100,24 @@ def evaluate(
     )
     computes = labeller.running.computes if isinstance(labeller, Pipeline) else runs_on
     values = made_by(opened, computes, engine=engine, mapping=mapping, contents=hash_images, exif=exif)
-    predictions = Predictions(out, values)
+    labels = Predictions(out, values)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
         takes, rig = opened.variant.frames, opened.baked_rig
-        labelled = predictions.fill(frames, range(count), labeller, rig=rig, takes=takes, contents=hash_images)
+        labelled = labels.fill(frames, range(count), labeller, rig=rig, takes=takes, contents=hash_images)
         for _ in progress.track(labelled, total=count, description=f"labelling on {runs_on}"):
             pass
         indices = progress.track(range(count), description="scoring")
-        found = score(predictions, frames, indices, masked=masked, rays=rays, against=against)
+        found = score(labels, frames, indices, masked=masked, rays=rays, against=against)
         if report is not None:
-            beside = _beside(against, frames, count, masked=masked) if against is not None else None
-            parts = break_down(predictions, frames, progress.track(range(count), description="report"), masked=masked)
-            write_report(report, artifact.name, runs_on, found, parts, predictions, frames, beside)
-    if predictions.kept and not as_json:
-        err.print(f"{predictions.kept} of {count} frames were labelled by an earlier run", highlight=False)
+            beside = beside_of(against, frames, range(count), masked=masked) if against is not None else None
+            parts = break_down(labels, frames, progress.track(range(count), description="report"), masked=masked)
+            write_report(report, artifact.name, runs_on, found, parts, labels, frames, beside)
+    if labels.kept and not as_json:
+        err.print(f"{labels.kept} of {count} frames were labelled by an earlier run", highlight=False)
     if as_json:
-        print_json({"runs_on": runs_on, "kept": predictions.kept, **found.to_dict()})
+        print_json({"runs_on": runs_on, "kept": labels.kept, **found.to_dict()})
     else:
         print_score(screen, found, f"{artifact.name}: {runs_on}", baked=opened.manifest.baked_calibration)
         if report is not None:
             say(f"wrote {report / 'index.html'}")
-
-
-def _beside(against: Path, dataset: NuScenes, count: int, *, masked: bool) -> "tuple[str, Score]":
-    """Name and figures of the run that this one is compared with."""
-    from occvino.evaluation.predictions import SavedLabels
-    from occvino.evaluation.score import score
-
-    return against.name, score(SavedLabels(against), dataset, range(count), masked=masked)

@@ -50,13 +50,13 @@ from occvino.cli.watch import watching
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import warn_of_missing_images
 from occvino.errors import OccvinoError, warn
-from occvino.evaluation.frames import frames_of, frames_of_folders
-from occvino.evaluation.resume import STAMP, Labelled, Watch, label
-from occvino.evaluation.stored import Stored, check_output, made_by
 from occvino.files import atomic_file
 from occvino.geometry.doubts import shares_in_grid
 from occvino.geometry.rig import Rig
 from occvino.images.decode import jpeg_decoder
+from occvino.labelling.frames import frames_of, frames_of_folders
+from occvino.labelling.resume import STAMP, Labelled, Watch, label
+from occvino.labelling.stored import Stored, check_output, made_by
 from occvino.runtime import Frame, Pipeline
 from occvino.runtime.names import device_name
 from occvino.variants import get_variant

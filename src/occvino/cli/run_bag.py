@@ -18,8 +18,8 @@ from occvino.datasets.bags.source import open_bag
 from occvino.datasets.bags.stream import BagStream
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.bag_run import LabelledMoment, check_takes_bags, label_bag, look_of
-from occvino.evaluation.resume import STAMP, Watch
-from occvino.evaluation.stored import Stored, made_by
+from occvino.labelling.resume import STAMP, Watch
+from occvino.labelling.stored import Stored, made_by
 from occvino.runtime import Pipeline
 
 

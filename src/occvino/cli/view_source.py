@@ -12,11 +12,11 @@ from occvino.datasets.bags.stream import BagStream
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
 from occvino.evaluation.bag_run import check_takes_bags
-from occvino.evaluation.frames import frames_of, frames_of_folders
-from occvino.evaluation.resume import STAMP
 from occvino.evaluation.view import dataset_frames, run_and_view, run_and_view_bag, saved_bag_frames, saved_frames
 from occvino.files import from_json
 from occvino.geometry.rig import Rig
+from occvino.labelling.frames import frames_of, frames_of_folders
+from occvino.labelling.resume import STAMP
 from occvino.runtime import Frame, Pipeline
 from occvino.viz.frame import ViewFrame
 

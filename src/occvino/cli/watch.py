@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from occvino.errors import OccvinoError
-from occvino.evaluation.resume import Watch
+from occvino.labelling.resume import Watch
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from occvino.datasets.bags.messages import BagError
 from occvino.datasets.bags.result_bag import Look, ResultBag
 from occvino.datasets.bags.stream import BagFrame, BagStream
 from occvino.errors import OccvinoError
-from occvino.evaluation.resume import Watch
 from occvino.files import atomic_file
 from occvino.geometry.rig import Rig
+from occvino.labelling.resume import Watch
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 from occvino.viz.palette import COLOURS, GROUND
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occvino.datasets.nuscenes import NuScenes
-from occvino.evaluation.predictions import SavedLabels
+from occvino.evaluation.predictions import LabelsOf
 from occvino.metrics import MIoU
 from occvino.variant import OCC3D_CLASSES
 from occvino.variants import get_variant
@@ -48,9 +48,7 @@ class Breakdown:
         return sorted(self.frames, key=lambda frame: frame.miou)[:count]
 
 
-def break_down(
-    predictions: SavedLabels, dataset: NuScenes, indices: Iterable[int], *, masked: bool = True
-) -> Breakdown:
+def break_down(predictions: LabelsOf, dataset: NuScenes, indices: Iterable[int], *, masked: bool = True) -> Breakdown:
     """Count the labels of some frames again, part by part.
 
     Args:

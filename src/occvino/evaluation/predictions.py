@@ -9,7 +9,7 @@ A frame that has its labels is not run again, so an interrupted evaluation goes 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,33 @@ from occvino.datasets.occ3d import SHAPE
 from occvino.datasets.sample import Sample
 from occvino.errors import OccvinoError
 from occvino.evaluation.engines import Labeller, label_all
-from occvino.evaluation.frames import frames_of
-from occvino.evaluation.stored import Stored, frame_mark, mark
 from occvino.files import OutputError, atomic_file
 from occvino.geometry.rig import Rig
 from occvino.images.identity import identity
+from occvino.labelling.frames import frames_of
+from occvino.labelling.stored import Stored, frame_mark, mark, marked
 from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 
 STAMP = "eval.json"
+
+
+class LabelsOf(Protocol):
+    """Labels of frames, whatever wrote them: `SavedLabels`, or what `occvino batch` wrote."""
+
+    folder: Path
+
+    def load(self, frame: Sample) -> NDArray[np.uint8]:
+        """Labels of a frame, [200, 200, 16]."""
+        ...
+
+    def load_instances(self, frame: Sample) -> NDArray[np.uint16] | None:
+        """Instance ids of a frame, [200, 200, 16]; None if the model finds none."""
+        ...
+
+    def mark(self, frame: Sample) -> str:
+        """Which frame they are of (`labelling.stored.frame_mark`); "" if they do not say so."""
+        ...
 
 
 class SavedLabels:
@@ -55,6 +73,10 @@ class SavedLabels:
             OutputError: the file is missing or damaged.
         """
         return _read(self.path(frame))[1]
+
+    def mark(self, frame: Sample) -> str:
+        """Which frame they are of; "" if the file does not say so, or is not there."""
+        return marked(self.path(frame)) or ""
 
 
 class Predictions(Stored, SavedLabels):

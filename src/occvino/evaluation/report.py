@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from occvino import __version__
 from occvino.datasets.nuscenes import NuScenes
 from occvino.evaluation.breakdown import Breakdown, FrameScore
-from occvino.evaluation.predictions import SavedLabels
+from occvino.evaluation.predictions import LabelsOf
 from occvino.evaluation.score import Score
 from occvino.files import write_text
 from occvino.images.open import opened
@@ -58,7 +58,7 @@ def write_report(
     runs_on: str,
     score: Score,
     parts: Breakdown,
-    predictions: SavedLabels,
+    predictions: LabelsOf,
     dataset: NuScenes,
     other: tuple[str, Score] | None = None,
 ) -> None:
@@ -95,7 +95,7 @@ def write_report(
     write_text(folder / "index.html", page)
 
 
-def _look(path: Path, dataset: NuScenes, predictions: SavedLabels, frame: FrameScore) -> None:
+def _look(path: Path, dataset: NuScenes, predictions: LabelsOf, frame: FrameScore) -> None:
     """A picture, and a page in 3D."""
     sample = dataset[frame.index]
     truth, labels = sample.load_labels(), predictions.load(sample)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError, warn
-from occvino.evaluation.predictions import SavedLabels, load_labels
-from occvino.evaluation.stored import same_frame
+from occvino.evaluation.predictions import LabelsOf, load_labels
+from occvino.labelling.stored import marked, same_frame
 from occvino.metrics import MIoU, RayIoU, RayPQ
 from occvino.variant import OCC3D_CLASSES
 
@@ -45,7 +45,7 @@ class Score:
 
 
 def score(
-    predictions: SavedLabels,
+    predictions: LabelsOf,
     dataset: NuScenes,
     indices: Iterable[int],
     *,
@@ -85,7 +85,7 @@ def score(
         if against is not None:
             path = against / frame.scene / frame.token / "labels.npz"
             other = load_labels(path)
-            of_others += not same_frame(path, predictions.path(frame))
+            of_others += not same_frame(marked(path) or "", predictions.mark(frame))
             equal.append(float((labels == other).mean()))
     if not metric.frames:
         raise OccvinoError("there is no frame to score")

@@ -13,11 +13,11 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.sample import Sample
 from occvino.errors import ArtifactError, OccvinoError, warn
 from occvino.evaluation.bag_run import frame_of_bag
-from occvino.evaluation.frames import RIG, in_order
 from occvino.evaluation.predictions import load_labels
 from occvino.files import from_json
 from occvino.geometry.rig import Rig
 from occvino.images.find import by_camera
+from occvino.labelling.frames import RIG, in_order
 from occvino.metrics import MIoU
 from occvino.npz import read_npz
 from occvino.runtime import Frame, Occupancy, Pipeline

@@ -1,6 +1,7 @@
 """What a frame is, as a hash: by it, labels that are stored know what they were made of."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,23 @@ def identity(images: Images, rig: Rig, *place: object, contents: bool = False) -
         FrameError: a camera has no image, or its file cannot be read.
     """
     found = by_camera(images, rig)
+    told = [_image(found[name], contents) for name in rig.names]
+    return identity_of(told, rig, *place, kind="content" if contents else "time")
+
+
+def identity_of(told: Iterable[str], rig: Rig, *place: object, kind: str) -> str:
+    """The same, where something else tells what the images are.
+
+    Args:
+        told: words that change when the image of a camera does, in rig order.
+        rig: that took them.
+        place: what else tells the frame from others.
+        kind: by what the images are known, one word.
+    """
     digest = hashlib.sha256(repr(place).encode("utf-8", "backslashreplace") + rig.fingerprint())
-    for name in rig.names:
-        digest.update(_image(found[name], contents).encode("utf-8", "backslashreplace") + b"\n")
-    return f"{'content' if contents else 'time'}-{digest.hexdigest()}"
+    for words in told:
+        digest.update(words.encode("utf-8", "backslashreplace") + b"\n")
+    return f"{kind}-{digest.hexdigest()}"
 
 
 def _image(image: ImageLike, contents: bool) -> str:

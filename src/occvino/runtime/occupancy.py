@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,15 +63,19 @@ class Occupancy:
 
     def save(self, path: str | Path) -> None:
         """Write a compressed `.npz`: `labels`, `class_names`, `grid` (lower, upper, step) [3, 3], and the extras."""
-        axes = (self.grid.x, self.grid.y, self.grid.z)
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                labels=self.labels,
-                class_names=np.array(self.class_names),
-                grid=np.array([[axis.lower, axis.upper, axis.step] for axis in axes]),
-                **self.extras,  # type: ignore[arg-type]  # pyright takes any of them for allow_pickle
-            )
+            self.write(stream)
+
+    def write(self, stream: IO[bytes]) -> None:
+        """The same, to an open file."""
+        axes = (self.grid.x, self.grid.y, self.grid.z)
+        np.savez_compressed(
+            stream,
+            labels=self.labels,
+            class_names=np.array(self.class_names),
+            grid=np.array([[axis.lower, axis.upper, axis.step] for axis in axes]),
+            **self.extras,  # type: ignore[arg-type]  # pyright takes any of them for allow_pickle
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> "Occupancy":

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from occvino.errors import OccvinoError, RigError, warn
 from occvino.files import from_json
 from occvino.geometry.rig import Rig
 from occvino.geometry.seconds import other_unit
+from occvino.images.find import Images
 from occvino.images.inputs import ImagesAndRig
 from occvino.runtime import Frame
 
@@ -19,7 +20,13 @@ RIG = "rig.json"
 
 
 def frames_of(
-    dataset: NuScenes, indices: Iterable[int], *, rig: Rig | None = None, takes: int = 1, remembers: bool = False
+    dataset: NuScenes,
+    indices: Iterable[int],
+    *,
+    rig: Rig | None = None,
+    takes: int = 1,
+    remembers: bool = False,
+    images: Callable[[Sample], Images] = Sample.image_files,
 ) -> Iterator[Frame]:
     """Frames of a data set, each with its scene and time.
 
@@ -29,6 +36,7 @@ def frames_of(
         rig: to use for all of them instead of their own, for an artifact whose calibration is baked in.
         takes: how many frames the network takes, the current one among them.
         remembers: the network keeps past frames itself, and is given them only where `indices` skip some.
+        images: of a sample, where they are somewhere else than its files.
     """
     ran: Sample | None = None
     for index in indices:
@@ -37,9 +45,9 @@ def frames_of(
         if remembers:  # the memory knows what stands in at the start of a scene
             known = ran is not None and before[:1] == (ran,)
             before = () if known else tuple(other for other in before if other is not frame)
-        past: list[ImagesAndRig] = [(other.image_files(), other.rig) for other in before]
+        past: list[ImagesAndRig] = [(images(other), other.rig) for other in before]
         ran = frame
-        yield Frame(frame.image_files(), rig or frame.rig, past, scene=frame.scene, time=frame.timestamp / 1e6)
+        yield Frame(images(frame), rig or frame.rig, past, scene=frame.scene, time=frame.timestamp / 1e6)
 
 
 def frames_of_folders(

@@ -10,13 +10,13 @@ import pytest
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import SCENE
-from occvino.evaluation.frames import frames_of_folders
 from occvino.evaluation.predictions import Predictions
-from occvino.evaluation.resume import label
-from occvino.evaluation.stored import Stored, same_frame
 from occvino.files import OutputError
+from occvino.labelling.frames import frames_of_folders
+from occvino.labelling.resume import label
+from occvino.labelling.stored import Stored, marked, same_frame
 from occvino.runtime import Occupancy, Pipeline
-from tests.evaluation.test_frames import folder, tell  # noqa: F401  # a fixture
+from tests.labelling.test_frames import folder, tell  # noqa: F401  # a fixture
 from tests.small import known
 
 
@@ -134,7 +134,7 @@ def test_a_comparison_tells_labels_of_other_frames(scene, tmp_path):
     fill(tmp_path / "d", scene, 1, contents=True)
     paths = {name: sorted((tmp_path / name).rglob("labels.npz")) for name in "abcd"}
     for name, others in (("b", 0), ("c", 1), ("d", 0)):  # those of "d" do not say the same thing
-        assert sum(not same_frame(*pair) for pair in zip(paths["a"], paths[name], strict=True)) == others
+        assert sum(not same_frame(*map(marked, pair)) for pair in zip(paths["a"], paths[name], strict=True)) == others
 
 
 @pytest.mark.parametrize("form", ["small-4d exact", "small-4d batch", "small-stereo exact"])

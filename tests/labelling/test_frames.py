@@ -8,9 +8,9 @@ from PIL import Image
 
 from occvino.conversion import convert
 from occvino.errors import RigError
-from occvino.evaluation.frames import frames_of_folders, in_order
-from occvino.evaluation.resume import label
-from occvino.evaluation.stored import Stored
+from occvino.labelling.frames import frames_of_folders, in_order
+from occvino.labelling.resume import label
+from occvino.labelling.stored import Stored
 from occvino.runtime import Frame, Occupancy, Pipeline
 from tests.sequences import sequence
 from tests.small import known

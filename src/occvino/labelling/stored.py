@@ -12,14 +12,14 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from occvino import __version__
 from occvino.artifact import Artifact, refuse_inside
 from occvino.errors import warn
 from occvino.files import OutputError, from_json, write_text, writing
 
-STAMPS = ("eval.json", "run.json")
+STAMPS = ("eval.json", "run.json", "batch.json")
 FORMAT = 2
 """Of the stamp. Format 1, which had no number, did not know which data its labels were of."""
 _MARK = "occvino frame"
@@ -71,9 +71,9 @@ def frame_mark(own: str, others: Iterable[str] = ()) -> str:
     return f"{_MARK} {own} {hashlib.sha256(' '.join((own, *others)).encode()).hexdigest()}"
 
 
-def mark(path: Path, frame: str) -> None:
+def mark(file: Path | IO[bytes], frame: str) -> None:
     """Write into an `.npz` file which frame its labels are of; `frame` comes from `frame_mark`."""
-    with zipfile.ZipFile(path, "a") as archive:
+    with zipfile.ZipFile(file, "a") as archive:
         archive.comment = frame.encode()
 
 
@@ -91,9 +91,9 @@ def _members(path: Path) -> list[str]:
         return archive.namelist()
 
 
-def same_frame(first: Path, second: Path) -> bool:
-    """Whether two files of labels are of one frame, as far as they say so; past frames do not count."""
-    told = [(marked(path) or "").removeprefix(_MARK).split()[:1] for path in (first, second)]
+def same_frame(first: str, second: str) -> bool:
+    """Whether two marks of labels are of one frame, as far as they say so; past frames do not count."""
+    told = [frame.removeprefix(_MARK).split()[:1] for frame in (first, second)]
     kinds = {own.partition("-")[0] for names in told for own in names}
     return told[0] == told[1] or [] in told or len(kinds) > 1
 
@@ -125,7 +125,9 @@ class Stored:
             if self.folder.exists() and not self.folder.is_dir():
                 raise OutputError(f"{folder} exists and is no folder: choose another one")
             if self.folder.exists() and alone and any(self.folder.iterdir()):
-                raise OutputError(f"{folder} exists and is not an evaluation: choose another folder")
+                raise OutputError(
+                    f"{folder} exists and holds other things, and no {stamp} of an earlier run: choose another folder"
+                )
         for other in STAMPS:
             if (self.folder / other).is_file():
                 raise OutputError(f"{folder} holds labels of another command, which {other} tells of: choose another")

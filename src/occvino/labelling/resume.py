@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from occvino.errors import FrameError, OccvinoError
-from occvino.evaluation.stored import Stored, frame_mark, mark
 from occvino.files import atomic_file
 from occvino.images.identity import identity
+from occvino.labelling.stored import Stored, frame_mark, mark
 from occvino.runtime import Failure, Frame, Occupancy, Pipeline
 
 STAMP = "run.json"
@@ -64,7 +64,7 @@ def label(
     }
     stored.tell()
     told = 0
-    for run in _runs(missing, before):
+    for run in rows(missing, before):
         pipeline.reset()
         yield from (Labelled(name, kept=True) for name in names[told : run[0]])
         with contextlib.closing(pipeline.stream(every[index] for index in run)) as results:
@@ -125,7 +125,7 @@ def _marks(
     return marks
 
 
-def _runs(missing: set[int], before: Sequence[range]) -> list[list[int]]:
+def rows(missing: set[int], before: Sequence[range]) -> list[list[int]]:
     """The frames to run, in rows without a gap: those that are missing, and what a stream must see before them."""
     wanted = sorted(missing.union(*(before[index] for index in missing)))
     breaks = [0, *(place for place, (a, b) in enumerate(pairwise(wanted), 1) if b != a + 1), len(wanted)]

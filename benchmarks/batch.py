@@ -1,0 +1,159 @@
+"""What `occvino batch` takes: frames a second of each engine on the same frames in turn, Ray's share, bytes a frame.
+
+occvino synth set --scenes 6 --frames 8 --seed 5
+python -m benchmarks.batch set       # benchmarks/results/batch.json
+python -m benchmarks.batch page      # the tables of docs/batch.md
+"""
+
+import json
+import os
+import pickle
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from occvino.conversion import convert
+from occvino.datasets.nuscenes import NuScenes
+from occvino.machine import cpu_name
+from occvino.networks.checkpoint import shipped_weights
+from occvino.scale.batch import Batch
+from occvino.scale.forms import FORMS
+from occvino.scale.on_ray import Pool, cluster, run_on_ray, unit_size
+from occvino.scale.source import LocalSource
+from occvino.scale.work import Result, Setup
+from occvino.scale.worker import Worker, run_here
+
+RESULTS = Path(__file__).parent / "results" / "batch.json"
+PAGE = Path(__file__).parents[1] / "docs" / "batch.md"
+ROUNDS = 3
+POOLS = {"ray, 1 actor of 2 threads": Pool(1, 2, 1, 2), "ray, 2 actors of 1 thread": Pool(2, 1, 1, 2)}
+
+
+class Nothing:
+    """An actor that gives a payload of the usual size for every frame at once: what is left is Ray."""
+
+    def __init__(self, *_):
+        self._payload = os.urandom(10_000)
+
+    def __call__(self, batch):
+        for name in pickle.loads(batch["unit"][0]).names:
+            yield {"result": [pickle.dumps(Result(name, "", self._payload, "0" * 64))]}
+
+
+def timed(results):
+    """Frames a second from the first result to the last, and the seconds until the first."""
+    started = time.perf_counter()
+    times = [time.perf_counter() for _ in results]
+    return {"frames_per_s": (len(times) - 1) / (times[-1] - times[0]), "first_s": times[0] - started}
+
+
+def units(folder, artifact, source, size=None):
+    run = Batch(source, artifact, folder, {})
+    run.begin()
+    made = run.units(size)
+    run.close()
+    return made
+
+
+def measure(dataset):
+    source = LocalSource(NuScenes(dataset))
+    frames = len(source.dataset)
+    found = {"cpu": cpu_name(), "cores": os.cpu_count(), "frames": frames, "model": "occvino-nano", "rounds": {}}
+    images = [path for frame in source.dataset for path in frame.images]
+    found["jpeg_bytes_a_frame"] = sum(path.stat().st_size for path in images) / frames
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        artifact = convert("occvino-nano", shipped_weights("occvino-nano"), folder / "nano")
+        setup = Setup(artifact.path, "npz")
+        worker = Worker(setup)
+        all_at_once = units(folder / "plan", artifact, source)
+        with cluster():
+            for number in range(ROUNDS):
+                rows = {"local, 2 threads": timed(run_here(worker, all_at_once))}
+                for name, pool in POOLS.items():
+                    parts = units(folder / f"{number}{pool.actors}", artifact, source, unit_size(frames, pool))
+                    rows[name] = timed(run_on_ray(setup, pool, parts))
+                for name, row in rows.items():
+                    found["rounds"].setdefault(name, []).append(row)
+                    print(name, row, flush=True)
+            many = [unit for unit in units(folder / "many", artifact, source, 24) for _ in range(20)]
+            empty = timed(run_on_ray(setup, Pool(1, 1, 1, 2), many, actor=Nothing))
+            found["ray_alone_frames_per_s"] = empty["frames_per_s"]
+        for form in FORMS:
+            found[form] = stored(worker, artifact, source, folder / form, form)
+            print(form, found[form], flush=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def stored(worker, artifact, source, folder, form):
+    """Bytes a frame on disk, and frames a second that one process writes, manifest and all."""
+    worker = Worker(Setup(artifact.path, form))
+    made = list(run_here(worker, units(folder / "plan", artifact, source)))
+    run = Batch(source, artifact, folder / "out", {}, form=form, shard=len(made))
+    run.begin()
+    started = time.perf_counter()
+    list(run.run(result for result in made))
+    seconds = time.perf_counter() - started
+    run.close()
+    told = {"manifest.jsonl", "batch.json"}
+    files = [path for path in (folder / "out").rglob("*") if path.is_file() and path.name not in told]
+    size = sum(path.stat().st_size for path in files) / len(made)
+    manifest = (folder / "out" / "manifest.jsonl").stat().st_size / len(made)
+    return {"bytes_a_frame": size, "manifest_bytes_a_frame": manifest, "written_a_second": len(made) / seconds}
+
+
+def rates(found):
+    return {name: median(row["frames_per_s"] for row in rows) for name, rows in found["rounds"].items()}
+
+
+def measured_table(found):
+    yield f"{found['frames']} synthetic frames of six images 704x396, {found['model']}, {found['cpu']}, "
+    yield f"{found['cores']} cores; median and range of {ROUNDS} rounds in turn."
+    yield "\n| engine | frames/s | slowest to fastest | seconds to the first frame |\n| --- | ---: | ---: | ---: |"
+    for name, rows in found["rounds"].items():
+        values = [row["frames_per_s"] for row in rows]
+        first = median(row["first_s"] for row in rows)
+        yield f"| {name} | {median(values):.2f} | {min(values):.2f} to {max(values):.2f} | {first:.1f} |"
+    alone = found["ray_alone_frames_per_s"]
+    yield f"\nRay by itself, with an actor that does nothing: {1000 / alone:.2f} ms a frame ({alone:.0f} frames/s)."
+    yield "\n| format | bytes a frame | frames/s that one process writes |\n| --- | ---: | ---: |"
+    for form in FORMS:
+        yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['written_a_second']:.0f} |"
+    yield f"\nThe manifest adds {found['npz']['manifest_bytes_a_frame']:.0f} bytes a frame to each."
+
+
+def plan_table(found):
+    """On paper: nodes like this machine, with as many frames a second as the better pool had here."""
+    here, alone = max(rate for name, rate in rates(found).items() if "ray" in name), found["ray_alone_frames_per_s"]
+    yield "| frames | nodes | hours | npz | parquet | images read | saturates first |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+    for frames in (28_130, 1000 * 3600 * 2):
+        for nodes in (1, 10, 100):
+            limits = {
+                "the nodes' cores": here * nodes,
+                "the driver: what it takes from Ray": alone,
+                "the driver: its writing": found["parquet"]["written_a_second"],
+            }
+            first = min(limits, key=limits.__getitem__)
+            rate = limits[first]
+            sizes = [frames * (found[form]["bytes_a_frame"] + 500) / 1e9 for form in ("npz", "parquet")]
+            read = rate * found["jpeg_bytes_a_frame"] / 1e6
+            hours = frames / rate / 3600
+            yield (
+                f"| {frames:,} | {nodes} | {hours:,.2f} | {sizes[0]:.2f} GB | {sizes[1]:.2f} GB | {read:.1f} MB/s | {first} |"
+            )
+
+
+def page():
+    found, text = json.loads(RESULTS.read_text()), PAGE.read_text()
+    for name, made in {"measured": measured_table(found), "plan": plan_table(found)}.items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + "\n".join(made).replace(", \n", ", ") + end + rest.partition(end)[2]
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    page() if sys.argv[1] == "page" else measure(sys.argv[1])
