@@ -22,6 +22,7 @@ from occvino.doctor.calls import clone, replace_leaves, tensors_out
 from occvino.doctor.case import Case, agrees, worst
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.places import Place, is_user_file, user_place
+from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe, range_replaced
 from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for, tracing
 from occvino.doctor.solver import closed_form_exists
 from occvino.doctor.state import state_kept
@@ -93,6 +94,7 @@ class Patches:
         self._module, self._original = module, module.forward
         self._constants: dict[tuple[str, str, int], list[Any]] = {}
         self._functions: dict[type, Callable[..., Any]] = {}
+        self._calls: set[CallRecipe] = set()
         self._original_runs = self._arrays = self._scatters = False
 
         @functools.wraps(documented)
@@ -154,7 +156,12 @@ class Patches:
 
     def _patched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scatters = scatter.rebound(self._module, scatter.replaced) if self._scatters else nullcontext()
-        with self._poolers(), scatters, _Recipes(self._constants, self._arrays):
+        with (
+            self._poolers(),
+            scatters,
+            range_replaced(RANGE in self._calls),
+            _Recipes(self._constants, self._arrays, self._calls),
+        ):
             output = self._original(*args, **kwargs)
         return replace_leaves(output, lambda _, leaf: leaf.tensor if isinstance(leaf, TensorArray) else leaf)
 
@@ -177,6 +184,7 @@ class Patches:
         steps: list[tuple[Place, str]] = []
         self._constants.clear()
         self._functions.clear()
+        self._calls.clear()
         self._arrays = self._scatters = False
         for event in case.base.events:
             said = "" if {event.kind, event.name} & set(without) else self._chosen(event)
@@ -200,6 +208,9 @@ class Patches:
         if event.kind == "scatter" and not event.trouble:
             self._scatters = True
             return f"{event.name} in operators of PyTorch's own"
+        if event.kind == "call":
+            self._calls.add(event.value)
+            return f"{event.name} by other operators"
         recipes = recipes_for(event.name) if event.kind == "function" else []
         if recipes:
             self._functions[event.value] = _dispatching(recipes)
@@ -230,9 +241,9 @@ class Patches:
 class _Recipes(TorchFunctionMode):
     """Closed forms for solvers, recorded constants for numbers, tensors for NumPy arrays."""
 
-    def __init__(self, constants: dict[tuple[str, str, int], list[Any]], arrays: bool) -> None:
+    def __init__(self, constants: dict[tuple[str, str, int], list[Any]], arrays: bool, calls: set[CallRecipe]) -> None:
         super().__init__()
-        self.arrays = arrays
+        self.arrays, self.calls = arrays, calls
         self.left = {key: deque(values) for key, values in constants.items()}
 
     def __torch_function__(
@@ -241,6 +252,9 @@ class _Recipes(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _INVERSES and int(args[0].shape[-1]) in (2, 3, 4):
             return closed_form_inverse(args[0])
+        recipe = call_recipe(func, args, kwargs or {}) if self.calls else None
+        if recipe in self.calls:
+            return recipe.replacement(*args, **(kwargs or {}))
         if name in _NUMBERS and self.left:
             place = user_place()
             values = self.left.get((_NUMBERS[name], place.file, place.line)) if place else None

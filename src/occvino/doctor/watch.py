@@ -25,6 +25,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from occvino.doctor.calls import leaves, replace_leaves
 from occvino.doctor.places import Place, user_place
+from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe
 from occvino.doctor.scatter import PACKAGE, obstacle, rebound
 from occvino.doctor.state import state_kept
 
@@ -64,8 +65,8 @@ class Event:
     """One observation.
 
     Args:
-        kind: item, number, index, bool, len, tolist, numpy, solver, function, scatter, custom-op, buffer, state,
-            random.
+        kind: item, number, index, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
+            state, random. A call is one that has a `CallRecipe`, which is its value.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
@@ -83,6 +84,14 @@ class Event:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Applied:
+    """A call of a custom `autograd.Function`: what it was given, and what it gave."""
+
+    args: tuple[Any, ...]
+    output: Any
+
+
 @dataclass
 class Observation:
     """What one run of the module showed.
@@ -92,6 +101,7 @@ class Observation:
         operators: where each operator, such as `aten::linalg_inv_ex`, was first called, in order.
         sizes: lines that read a size of a tensor, in order.
         returned_at: the line of the `return` of the module's own `forward`.
+        applied: of each custom function, its first call.
         overflow: the first operator whose result leaves the FP16 range while its arguments are inside.
         wide: the first operator whose int64 result does not fit 32 bits.
     """
@@ -101,6 +111,7 @@ class Observation:
     operators: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
     sizes: list[Place] = field(default_factory=list[Place])
     returned_at: Place | None = None
+    applied: dict[Any, Applied] = field(default_factory=dict[Any, Applied])
     overflow: Event | None = None
     wide: Event | None = None
 
@@ -153,6 +164,9 @@ class _Functions(TorchFunctionMode):
             if name in _ESCAPES:
                 self._note_inside(name)
             return func(*args, **kwargs)
+        recipe = call_recipe(func, args, kwargs)
+        if recipe is not None:
+            self._add_call(recipe, args)
         if name in SOLVERS:
             return self._solve(func, args, kwargs, user_place(), describe(args[0]))
         before = len(self.seen.events)
@@ -179,6 +193,12 @@ class _Functions(TorchFunctionMode):
         if place is not None:
             event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
             self.seen.events.append(event)
+
+    def _add_call(self, recipe: CallRecipe, args: tuple[Any, ...]) -> None:
+        place = user_place()
+        if place is not None:
+            subject = describe(args[0]) if args else recipe.name
+            self.seen.events.append(Event("call", recipe.name, place, subject, recipe))
 
     def _add_size(self) -> None:
         place = user_place()
@@ -242,6 +262,8 @@ class _Operators(TorchDispatchMode):
         places = self.seen.operators.setdefault(name, [])
         if place not in places:
             places.append(place)
+        if name == "aten::range":  # no function mode sees torch.range
+            self.seen.events.append(Event("call", RANGE.name, place, describe(result), RANGE))
         if func.namespace not in _BUILT_IN:
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
@@ -286,13 +308,15 @@ def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Ge
     apply_code = torch.autograd.Function.apply.__func__.__code__  # pyright: ignore
     forward_code = code_of_forward(module)
 
-    def hook(frame: FrameType, event: str, _: Any) -> None:
+    def hook(frame: FrameType, event: str, given: Any) -> None:
         if frame.f_code is apply_code and event in ("call", "return"):
             functions.inside_function += 1 if event == "call" else -1
             place = user_place()
+            cls: Any = frame.f_locals["cls"]
             if event == "call" and functions.inside_function == 1 and place is not None:
-                cls: Any = frame.f_locals["cls"]
                 seen.events.append(Event("function", cls.__name__, place, cls.__qualname__, cls))
+            if event == "return" and functions.inside_function == 0:
+                seen.applied.setdefault(cls, Applied(frame.f_locals["args"], given))
         elif frame.f_code is forward_code and event == "return":
             seen.returned_at = Place.of(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
