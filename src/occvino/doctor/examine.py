@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from occvino.doctor import devices as device_check
-from occvino.doctor import calls_check, frozen, leaving, modules, operators, parity, signature, solver
+from occvino.doctor import frozen, leaving, modules, operators, parity, recipe_check, signature, solver
 from occvino.doctor.case import Case
 from occvino.doctor.findings import DoctorError, Finding, Fix, Severity, ordered
 from occvino.doctor.patch import patch, patches_of
@@ -66,7 +66,7 @@ def diagnose(
 def _examine(case: Case) -> list[Finding]:
     found = [*signature.check(case), *leaving.check(case), *solver.check(case)]
     found += frozen.check(case)  # makes and compares the graphs that the checks below look at
-    found += [*operators.check(case), *calls_check.check(case), *device_check.check(case), *parity.check(case)]
+    found += [*operators.check(case), *recipe_check.check(case), *device_check.check(case), *parity.check(case)]
     found = operators.add_failures(case, found)  # after all: most failures are at the line of a finding
     return _with_patch_tried(case, [_weighed(case, finding) for finding in found])
 

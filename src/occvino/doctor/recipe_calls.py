@@ -1,7 +1,7 @@
 """The table of calls that a route refuses or gets wrong, and what to call instead.
 
-A call is known by the function's name and by what it is given, as PyTorch's function mode sees both. Which routes refuse
-it was tried with PyTorch 2.13 and OpenVINO 2026.4 (tests/doctor/test_recipe_calls.py tries the replacements).
+A call is known by the function's name and by what it is given, as PyTorch's function mode sees both. Which routes
+refuse it was tried with PyTorch 2.13 and OpenVINO 2026.4 (tests/doctor/test_recipe_calls.py tries the replacements).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ CALLS = (
     ),
     CallRecipe(
         "an assignment by index", ("__setitem__",), assigning.assignable, assigning.assign,
-        "OpenVINO refuses an assignment that has a mask or index tensors beside slices, or gets it wrong without a word",
+        "OpenVINO refuses masks and index tensors beside slices in an assignment, or gets them wrong without a word",
         EVERY,
         "occvino.doctor.recipe_assign.assign(out, (slice(None), mask), values)   # out[:, mask] = values\n"
         "out = torch.where(mask, dense, out)   # where a value for every row is at hand: static shapes",

@@ -29,10 +29,7 @@ def grid_sample_3d(
     points = grid.reshape(grid.shape[0], -1, 3)  # [N, P, 3]
     at = [_pixel(points[..., axis], size, padding_mode, bool(align_corners)) for axis, size in enumerate(sizes)]
     flat = volume.flatten(2)  # [N, C, D*H*W]
-    if mode == "nearest":
-        sampled = _voxel(flat, [p.round() for p in at], sizes)
-    else:
-        sampled = _corners(flat, at, sizes)
+    sampled = _voxel(flat, [p.round() for p in at], sizes) if mode == "nearest" else _corners(flat, at, sizes)
     return sampled.reshape(*volume.shape[:2], *grid.shape[1:-1])
 
 
@@ -107,7 +104,7 @@ def roi_align(
     sampling_ratio: int,
     aligned: bool = False,
 ) -> Tensor:  # [K, C, pooled_height, pooled_width]
-    """torchvision's `roi_align` with a fixed number of samples a bin (Mask R-CNN, section 3).
+    """Torchvision's `roi_align` with a fixed number of samples a bin (Mask R-CNN, section 3).
 
     Raises:
         ValueError: `sampling_ratio` is not positive: then the number of samples depends on the boxes.

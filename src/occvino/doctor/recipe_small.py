@@ -103,7 +103,7 @@ def unique_rows(
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:  # [P, 4], [P] -> [kept]
-    """torchvision's `nms`: boxes from the best score down, each of which drops those that overlap it too much.
+    """Torchvision's `nms`: boxes from the best score down, each of which drops those that overlap it too much.
 
     One step a box: the graph grows with their number, so keep the best few hundred first.
     """
