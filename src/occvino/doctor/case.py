@@ -116,6 +116,15 @@ class Case:
         """Every route."""
         return [self.attempt(route) for route in self.routes]
 
+    def good(self, route: Route) -> bool:
+        """The route gave a graph, and nothing was found against it so far."""
+        return not self.attempt(route).failure and self.verdicts.get(route, "agrees").startswith("agrees")
+
+    def reaches_openvino(self) -> bool:
+        """Whether a route gives OpenVINO a good graph; where none to OpenVINO is tried, whether any route is good."""
+        to_openvino = [route for route in self.routes if "openvino" in route.value]
+        return any(self.good(route) for route in to_openvino or self.routes)
+
     def fail(self, route: Route, why: str) -> None:
         """A graph that was made is of no use."""
         self._attempts[route] = replace(self._attempts[route], failure=why)

@@ -8,7 +8,7 @@ import re
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.recipes import recipes_for
+from occvino.doctor.recipe_functions import function_recipe
 from occvino.doctor.routes import Attempt, Route
 from occvino.doctor.scatter import SIZE_READ, SNIPPET
 from occvino.doctor.watch import Event
@@ -51,13 +51,15 @@ def _functions(case: Case) -> list[Finding]:
     found: list[Finding] = []
     events = {(event.name, event.place): event for event in case.base.of("function")}
     for event in events.values():
-        recipes = recipes_for(event.name)
+        recipe = function_recipe(event, case.base)
         symbolic = any(
             "symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch.")
         )
-        if recipes:
-            said = f"{event.name} is the custom function of {recipes[0].origin}: neither ONNX nor OpenVINO knows it"
-            found.append(_finding("pooler", Severity.ERROR, event, said, Fix(recipes[0].snippet)))
+        if recipe is not None and recipe.kind == "pooler":
+            found.append(_finding("pooler", Severity.ERROR, event, recipe.said, Fix(recipe.snippet)))
+        elif recipe is not None and _tuples_fail(case):
+            severity = Severity.NOTE if case.reaches_openvino() else Severity.ERROR
+            found.append(_finding("function", severity, event, recipe.said, Fix(recipe.snippet)))
         elif symbolic:
             said = (
                 "the legacy exporter writes what `symbolic` says, dynamo=True ignores it and traces `forward`: "
@@ -171,6 +173,10 @@ def _operator(attempt: Attempt) -> str:
 
 def _fails_inside(case: Case, event: Event) -> bool:
     return any(attempt.failure and _inside(attempt.place, event) for attempt in case.attempts())
+
+
+def _tuples_fail(case: Case) -> bool:
+    return any("Tuples are not supported" in attempt.failure for attempt in case.attempts())
 
 
 def _inside(place: Place | None, event: Event) -> bool:

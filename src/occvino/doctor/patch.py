@@ -23,7 +23,8 @@ from occvino.doctor.case import Case, agrees, worst
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.places import Place, is_user_file, user_place
 from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe, range_replaced
-from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for, tracing
+from occvino.doctor.recipe_functions import function_recipe
+from occvino.doctor.recipes import closed_form_inverse, tracing
 from occvino.doctor.solver import closed_form_exists
 from occvino.doctor.state import state_kept
 from occvino.doctor.watch import Call, Event
@@ -187,12 +188,12 @@ class Patches:
         self._calls.clear()
         self._arrays = self._scatters = False
         for event in case.base.events:
-            said = "" if {event.kind, event.name} & set(without) else self._chosen(event)
+            said = "" if {event.kind, event.name} & set(without) else self._chosen(event, case)
             if said:
                 steps.append((event.place, said))
         self.steps = list(dict.fromkeys(steps))
 
-    def _chosen(self, event: Event) -> str:
+    def _chosen(self, event: Event, case: Case) -> str:
         """What is done about one event; empty for nothing."""
         if event.kind == "solver" and event.name.split(".")[-1] in ("inverse", "inv") and closed_form_exists(event):
             return f"{event.name} in closed form"
@@ -211,10 +212,10 @@ class Patches:
         if event.kind == "call":
             self._calls.add(event.value)
             return f"{event.name} by other operators"
-        recipes = recipes_for(event.name) if event.kind == "function" else []
-        if recipes:
-            self._functions[event.value] = _dispatching(recipes)
-            return f"{event.name} by {recipes[0].origin.split(' ')[0]} of occvino"
+        recipe = function_recipe(event, case.base) if event.kind == "function" else None
+        if recipe is not None:
+            self._functions[event.value] = recipe.replacement
+            return recipe.step
         return ""
 
     @contextmanager
@@ -322,18 +323,6 @@ def _given_up(case: Case, certain: tuple[str, ...]) -> Iterator[tuple[str, ...]]
     for count in range(len(doubtful) + 1):
         for names in itertools.combinations(doubtful, count):
             yield (*certain, *names)
-
-
-def _dispatching(recipes: list[Recipe]) -> Callable[..., Any]:
-    """The replacement whose number of arguments fits, chosen at each call."""
-
-    def replacement(*args: Any) -> Any:
-        for recipe in recipes:
-            if recipe.arguments[0] <= len(args) <= recipe.arguments[1]:
-                return recipe.replacement(*args)
-        raise DoctorError(f"{recipes[0].function} with {len(args)} arguments is not a version that occvino knows")
-
-    return replacement
 
 
 def _is_same_method(value: Any, bound: Any) -> bool:

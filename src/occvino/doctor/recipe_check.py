@@ -20,16 +20,14 @@ def check(case: Case) -> list[Finding]:
 
 
 def _finding(case: Case, place: Place, recipe: CallRecipe, events: list[Event]) -> Finding | None:
-    bad = [route for route in case.routes if _refuses(recipe, route) and not _good(case, route)]
+    bad = [route for route in case.routes if _refuses(recipe, route) and not case.good(route)]
     if not bad or any(event.place == place for event in case.base.of("solver")):  # that line has a finding
         return None
-    good = [route for route in case.routes if _good(case, route)]
-    to_openvino = [route for route in case.routes if "openvino" in route.value]
-    enough = good if not to_openvino else [route for route in to_openvino if route in good]
+    good = [route for route in case.routes if case.good(route)]
     taken = f"{', '.join(route.value for route in good)} takes the module" if good else "no route takes the module"
     return Finding(
         "operators/replaceable",
-        Severity.NOTE if enough else Severity.ERROR,
+        Severity.NOTE if case.reaches_openvino() else Severity.ERROR,
         place,
         events[0].subject,
         f"{recipe.name}: {recipe.why}; {taken}",
@@ -41,7 +39,3 @@ def _finding(case: Case, place: Place, recipe: CallRecipe, events: list[Event]) 
 def _refuses(recipe: CallRecipe, route: Route) -> bool:
     """Of a route that the table does not name, what happened here decides."""
     return route.value in recipe.refused or route.value not in EVERY
-
-
-def _good(case: Case, route: Route) -> bool:
-    return not case.attempt(route).failure and case.verdicts.get(route, "agrees").startswith("agrees")
