@@ -190,7 +190,7 @@ CALLS = (
     CallRecipe(
         "torch.unique(dim=0)", ("unique",), _rows, small.unique_rows,
         "OpenVINO's own conversion has no rule for unique along an axis", _CONVERT,
-        "key = (cells[:, 0] * 100 + cells[:, 1]) * 100 + cells[:, 2]   # one number a row, below 2**31\n"
+        "key = (voxels[:, 0] * 100 + voxels[:, 1]) * 100 + voxels[:, 2]   # one number a row, below 2**31\n"
         "key, inverse = torch.unique(key, return_inverse=True)",
     ),
     CallRecipe(
