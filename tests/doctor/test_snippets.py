@@ -95,7 +95,8 @@ def user():
     x, ranks = torch.rand(4, 8), torch.tensor([0, 0, 1, 3])
     shapes, index = torch.tensor([[2, 2]]), torch.tensor([0, 2, 1, 1])
     return dict(
-        module=torch.nn.Linear(8, 8).eval(), args=(x,), kwargs={}, x=x, a=x, y=x, period=5, b=x, voxels=torch.ones(4, 3, dtype=torch.int64), model=None, input=x, table=x,
+        module=torch.nn.Linear(8, 8).eval(), args=(x,), kwargs={}, x=x, a=x, b=x, y=x,
+        period=5, voxels=torch.ones(4, 3, dtype=torch.int64), model=None, input=x, table=x,
         values=torch.rand(4, 8), index=index, out=torch.zeros(4, 8), scores=torch.rand(4), labels=x,
         self=SimpleNamespace(),
         grid_size=torch.tensor([4, 4, 1]), condition=x > 0.5, kept=x > 0.5, weights=torch.rand(4, 8),
