@@ -124,6 +124,27 @@ def flatten(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any
     return flat
 
 
+def input_positions(model: Any, names: Sequence[str]) -> list[int]:
+    """Which input of the flat module each input of its OpenVINO model is.
+
+    A frontend may drop an input that nothing depends on, and give one several names, of which `any_name` is any.
+
+    Raises:
+        DoctorError: an input of the model is none of the module's.
+    """
+    if len(model.inputs) == len(names):
+        return list(range(len(names)))
+    positions: list[int] = []
+    for port in model.inputs:
+        known = [at for at, name in enumerate(names) if name in port.get_names()]
+        if len(known) != 1:
+            raise DoctorError(
+                f"the model has an input named {sorted(port.get_names())}; the module's are {', '.join(names)}"
+            )
+        positions += known
+    return positions
+
+
 def as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """A flat module's output as a tuple, however many there are."""
     return (output,) if isinstance(output, Tensor) else tuple(output)
