@@ -49,6 +49,9 @@ def obstacles(case: Case, attempt: Attempt) -> Iterator[Obstacle]:
         if inside(attempt.place, event):
             yield Obstacle(attempt.route, operator, attempt.failure, event.place)
             return
+    if not operator:  # a name that only the run of the module gives a meaning
+        ran = {name.split("::")[-1].strip("_") for name in case.base.operators}
+        operator = next((word for word in re.findall(r"\w{5,}", attempt.failure) if word.strip("_") in ran), "")
     calls = _calls_of(case, operator, attempt.failure) if operator else []
     place = attempt.place or next(iter(calls), None) or _opaque(case, attempt.failure)
     yield Obstacle(attempt.route, operator, attempt.failure, place, tuple(calls[1:]) if attempt.place is None else ())

@@ -16,6 +16,7 @@ from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.decisions import Crossing, crossings_of
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.flatten import FlatModule
+from occvino.doctor.metadata import metadata_of
 from occvino.doctor.places import Place
 from occvino.doctor.routes import ALL_ROUTES, Attempt, Axes, Route, attempt
 from occvino.doctor.vary import variants_of
@@ -84,7 +85,9 @@ class Case:
                 f"{type(module).__name__} returned no tensor, array or number, only "
                 f"{type(self.base.output).__name__}: there is nothing to compare"
             )
-        self.flat = FlatModule(module, args, kwargs)
+        with self.timed("metadata"):
+            self.metadata = metadata_of(module, args, kwargs)
+        self.flat = FlatModule(module, args, kwargs, self.metadata.lifted)
 
     @contextmanager
     def timed(self, step: str) -> Generator[None, None, None]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from occvino.doctor import devices as device_check
-from occvino.doctor import frozen, leaving, modules, operators, parity, signature, solver
+from occvino.doctor import decisions, frozen, leaving, modules, operators, parity, signature, solver
 from occvino.doctor.answer import answer
 from occvino.doctor.case import Case, is_reached
 from occvino.doctor.findings import Answer, DoctorError, Finding, Fix, Severity, ordered
@@ -81,7 +81,13 @@ def _weighed(case: Case, finding: Finding) -> Finding:
     """
     pitfall, kind = finding.code.split("/")
     followed = bool(case.routes) and all(is_reached(case.verdicts[route]) for route in case.routes)
-    if pitfall != "leaving" or not followed:
+    if pitfall != "leaving":
+        return finding
+    frozen_branch = [f"{route.value} {said}" for route, said in case.verdicts.items() if said.startswith("freezes a b")]
+    if frozen_branch and kind in decisions.KINDS:
+        severity = Severity.ERROR if case.reached is None else finding.severity
+        return replace(finding.with_evidence(*frozen_branch), severity=severity)
+    if not followed:
         return finding
     crossing = next((c for c in case.crossings if (c.kind, c.place) == (kind, finding.place)), None)
     changed = leaving.CHANGES in finding.evidence or kind == "size"

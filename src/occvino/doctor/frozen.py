@@ -53,7 +53,23 @@ def check(case: Case) -> list[Finding]:
         for index, miss in _misses(case, route):
             misses.setdefault(index, []).append(miss)
         case.release(route)
-    return [*_findings(case, misses), *_variations(case)]
+    return [*_findings(case, misses), *_held(case), *_variations(case)]
+
+
+def _held(case: Case) -> list[Finding]:
+    """Calibration in metadata that no flat module can take as an input."""
+    return [
+        Finding(
+            "frozen/metadata",
+            Severity.ERROR,
+            held.place or case.forward_place(),
+            held.path,
+            f"the outputs depend on {held.path}, which is no tensor: every graph holds the example's value for ever",
+            (f"as an input of the flat module: {held.reason}",),
+            Fix("def forward(self, x, lidar2img): ...   # a tensor, computed with torch from here on"),
+        )
+        for held in case.metadata.held
+    ]
 
 
 def reach(case: Case) -> Route | None:

@@ -39,7 +39,7 @@ def table(case: Case) -> ParityTable | None:
     give_back()
     tapped = ModuleTaps(case.module)
     with state_kept(case.module), tapped.hooked():
-        flat = FlatModule(tapped, case.args, case.kwargs)
+        flat = FlatModule(tapped, case.args, case.kwargs, case.flat.lifted)
         with torch.no_grad(), case.timed("parity"), tapped.planning():
             expected = as_tuple(flat(*clone(flat.example)))
         if all(tap.module == OUTPUT for tap in tapped.taps):

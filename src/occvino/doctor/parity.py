@@ -67,7 +67,7 @@ def check(case: Case) -> list[Finding]:
 
 def _divergence(case: Case, route: Route) -> Finding:
     tapped = Tapped(case.module)
-    flat = FlatModule(tapped, case.args, case.kwargs)
+    flat = FlatModule(tapped, case.args, case.kwargs, case.flat.lifted)
     with torch.no_grad(), state_kept(case.module), tapped.hooked():
         expected = tuple(tensors_out(flat(*clone(flat.example))).values())
         taps = list(tapped.taps)

@@ -21,7 +21,8 @@ class Refusal:
     @property
     def name(self) -> str:
         """The operator without its namespace and overload: `grid_sampler`."""
-        return re.split(r"::|\.", self.operator)[1] if re.search(r"::|\.", self.operator) else self.operator
+        plain = re.sub(r"-\d+$", "", self.operator)  # an operator of ONNX, with its version
+        return re.split(r"::|\.", plain)[1] if re.search(r"::|\.", plain) else plain
 
     def __str__(self) -> str:
         return f"{self.operator}: {self.reason or 'no conversion rule'}"
