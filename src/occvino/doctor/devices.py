@@ -7,7 +7,7 @@ from typing import Any
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.routes import Route, quiet, summary
+from occvino.doctor.routes import quiet, summary
 from occvino.runtime.npu_rules import COMPILER, MAX_RANK, check_npu_rules
 
 
@@ -31,9 +31,7 @@ def check(case: Case) -> list[Finding]:
 
 def _graph(case: Case) -> Any:
     """The OpenVINO graph that was made, by whichever route."""
-    return next(
-        (a.graph for a in case.attempts() if a.route in (Route.OPENVINO, Route.VIA_ONNX) and a.graph is not None), None
-    )
+    return next((a.graph for a in case.attempts() if a.route.is_openvino and a.graph is not None), None)
 
 
 def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:

@@ -48,18 +48,23 @@ def median(x: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     return torch.return_types.median(picked if keepdim else [part.squeeze(dim) for part in picked])  # pyright: ignore
 
 
+def inverse(matrix: Tensor) -> Tensor:
+    """The closed form in double precision: in single, its last place moves points into other cells."""
+    return closed_form_inverse(matrix.double()).to(matrix.dtype)
+
+
 def inverse_ex(matrix: Tensor, *, check_errors: bool = False) -> Any:
     """`torch.linalg.inv_ex` in closed form; the second value says that nothing went wrong."""
     info = torch.zeros(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
-    return torch.return_types.linalg_inv_ex([closed_form_inverse(matrix), info])  # pyright: ignore
+    return torch.return_types.linalg_inv_ex([inverse(matrix), info])  # pyright: ignore
 
 
 def solve(matrix: Tensor, other: Tensor, *, left: bool = True) -> Tensor:
     """`torch.linalg.solve` of small systems: the closed form of the inverse, times the right side."""
-    inverse = closed_form_inverse(matrix)
+    inverted = inverse(matrix)
     if other.dim() == 1 or (other.dim() == matrix.dim() - 1 and other.shape == matrix.shape[:-1]):
-        return (inverse @ other.unsqueeze(-1)).squeeze(-1)
-    return inverse @ other if left else other @ inverse
+        return (inverted @ other.unsqueeze(-1)).squeeze(-1)
+    return inverted @ other if left else other @ inverted
 
 
 def unique_consecutive(
