@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -50,6 +50,8 @@ class Case:
         devices: OpenVINO devices asked for.
         variations: other calls, as (args, kwargs), that the module must take.
         routes: ways out of PyTorch to try.
+        quick: stop at the first route that gives OpenVINO a good graph.
+        progress: is told of each step as it begins.
 
     Raises:
         DoctorError: the module fails on its own example.
@@ -64,9 +66,12 @@ class Case:
         devices: Sequence[str] = ("CPU",),
         variations: Sequence[Call] = (),
         routes: Sequence[Route] = ALL_ROUTES,
+        quick: bool = False,
+        progress: Callable[[str], Any] = lambda step: None,
     ) -> None:
         self.module, self.args, self.kwargs = module, args, kwargs
         self.devices, self.variations, self.routes = tuple(devices), tuple(variations), tuple(routes)
+        self.quick, self._progress, self._step = quick, progress, ""
         self.verdicts: dict[Route, str] = {}
         self.ties: list[Place] = []
         self.seconds: dict[str, float] = {}
@@ -91,7 +96,10 @@ class Case:
 
     @contextmanager
     def timed(self, step: str) -> Generator[None, None, None]:
-        """Add the time spent inside to a step of the report."""
+        """Add the time spent inside to a step of the report, and say that it begins."""
+        if step != self._step:
+            self._step = step
+            self._progress(step)
         start = time.perf_counter()
         try:
             yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from occvino.doctor import devices as device_check
 from occvino.doctor.answer import answer
 from occvino.doctor.case import Case, is_reached
 from occvino.doctor.findings import Answer, DoctorError, Finding, Fix, Severity, ordered
+from occvino.doctor.only import chosen
 from occvino.doctor.patch import patch, patches_of
 from occvino.doctor.report import Report
 from occvino.doctor.routes import ALL_ROUTES, Route
@@ -29,6 +30,9 @@ def diagnose(
     variations: Sequence[Call] | None = None,
     routes: Sequence[Route] = ALL_ROUTES,
     compare_modules: bool = True,
+    only: Sequence[str] = (),
+    quick: bool = False,
+    progress: Callable[[str], Any] = lambda step: None,
 ) -> Report:
     """What will break between PyTorch, ONNX and OpenVINO, where in the module's source, and what to write instead.
 
@@ -44,20 +48,32 @@ def diagnose(
             another number of cameras.
         routes: ways out of PyTorch to try; all of them unless time is short.
         compare_modules: compare what each submodule gives, which takes another export to each engine.
+        only: names of pitfalls and of routes: nothing else is looked for or tried. Without a pitfall that looks at a
+            graph (frozen, operators, parity) and without a route, nothing is exported.
+        quick: only the routes to OpenVINO, and no further than the first that agrees; no comparison of modules. What is
+            said of it is as true as without; what the ONNX exporters would say is not asked.
+        progress: called with each step as it begins, as "export dynamo".
 
     Raises:
-        DoctorError: the module fails on its own example, or there is no tensor to compare.
+        DoctorError: the module fails on its own example, there is no tensor to compare, or `only` names what is
+            neither a pitfall nor a route.
     """
+    pitfalls, routes = chosen(only, routes)
+    if quick:
+        routes = tuple(route for route in routes if route.is_openvino)
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DoctorError(f"diagnose takes a torch.nn.Module, not a {type(module).__name__}")
     modes = {child: child.training for child in module.modules()}
     module.eval()
     try:
         asked = [device_name(device) for device in devices]
-        case = Case(module, args, kwargs or {}, devices=asked, variations=variations or (), routes=routes)
+        case = Case(
+            module, args, kwargs or {}, devices=asked, variations=variations or (), routes=routes, quick=quick,
+            progress=progress,
+        )  # fmt: skip
         examined, said = _examine(case)
-        found = [*_training(case, modes[module]), *examined]
-        table = modules.table(case) if compare_modules else None
+        found = [f for f in (*_training(case, modes[module]), *examined) if f.code.split("/")[0] in pitfalls]
+        table = modules.table(case) if compare_modules and not quick and not only else None
     finally:
         for child, training in modes.items():
             child.training = training

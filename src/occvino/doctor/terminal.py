@@ -18,7 +18,7 @@ from occvino.doctor.findings import (
     ParityTable,
     Severity,
 )
-from occvino.doctor.words import TITLES, headline, verdict_of_fix, where
+from occvino.doctor.words import TITLES, headline, took, verdict_of_fix, where
 
 _ROWS = 20
 """Rows of the comparison in a terminal."""
@@ -38,7 +38,8 @@ def renderable(findings: Findings) -> RenderableType:
         parts += [Text(""), _routes(findings)]
     if findings.parity:
         parts += [Text(""), _parity(findings.parity)]
-    return Group(*parts, Text(""), Text(headline(findings), style="bold green" if findings.clean else "bold red"))
+    time = Text(took(findings), style="dim")
+    return Group(*parts, Text(""), time, Text(headline(findings), style="bold green" if findings.clean else "bold red"))
 
 
 def _answer(answer: Answer) -> RenderableType:
