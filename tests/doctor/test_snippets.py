@@ -32,7 +32,20 @@ def snippets() -> list[str]:
                 if isinstance(getattr(module, name, None), str):
                     found.add(getattr(module, name))
             found |= {given.value} if isinstance(given, ast.Constant) else set()
-        for name in ("_SNIPPET", "_PATCH", "SNIPPET", "SUM", "ATTENTION", "_INLINE", "_CLOSED", "_HOST", "_UNKNOWN"):
+        for name in (
+            "_SNIPPET",
+            "_PATCH",
+            "SNIPPET",
+            "SUM",
+            "ATTENTION",
+            "_INLINE",
+            "_CLOSED",
+            "_HOST",
+            "_UNKNOWN",
+            "_MASK",
+            "_FOLD",
+            "ELSEWHERE",
+        ):
             found |= {getattr(module, name)} if isinstance(getattr(module, name, None), str) else set()
     return sorted(text.replace("{names}", "a, b").replace("{device}", "GPU") for text in found if text)
 

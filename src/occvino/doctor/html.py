@@ -42,7 +42,8 @@ def page(findings: Findings) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>occvino doctor: {escape(findings.module)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>occvino doctor: {escape(findings.module)}</h1>"
-        f'<p class="sum">{escape(headline(findings))}; {escape(took(findings))}</p>{_answer(findings.answer)}{_routes(findings)}{sections}'
+        f'<p class="sum">{escape(headline(findings))}; {escape(took(findings))}</p>'
+        f"{_answer(findings.answer)}{_routes(findings)}{sections}"
         f"{_parity(findings.parity)}</body></html>\n"
     )
 
