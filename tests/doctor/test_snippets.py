@@ -14,6 +14,11 @@ import occvino.doctor
 from occvino.doctor import Fix, leaving, operators, parity, recipe_calls, recipes
 
 SOURCE = Path(occvino.doctor.__file__).parent
+NAMES = (
+    *("_SNIPPET", "_PATCH", "SNIPPET", "SUM", "ATTENTION", "_INLINE"),
+    *("_CLOSED", "_HOST", "_UNKNOWN", "_MASK", "_FOLD", "ELSEWHERE"),
+)
+"""What modules call texts that they print."""
 CHAIN = re.compile(r"(?<![\w.'])(?:occvino|openvino|torch|F)(?:\.[A-Za-z_]\w*)+")
 
 
@@ -32,20 +37,7 @@ def snippets() -> list[str]:
                 if isinstance(getattr(module, name, None), str):
                     found.add(getattr(module, name))
             found |= {given.value} if isinstance(given, ast.Constant) else set()
-        for name in (
-            "_SNIPPET",
-            "_PATCH",
-            "SNIPPET",
-            "SUM",
-            "ATTENTION",
-            "_INLINE",
-            "_CLOSED",
-            "_HOST",
-            "_UNKNOWN",
-            "_MASK",
-            "_FOLD",
-            "ELSEWHERE",
-        ):
+        for name in NAMES:
             found |= {getattr(module, name)} if isinstance(getattr(module, name, None), str) else set()
     return sorted(text.replace("{names}", "a, b").replace("{device}", "GPU") for text in found if text)
 
@@ -113,7 +105,7 @@ def user():
         values=torch.rand(4, 8), index=index, out=torch.zeros(4, 8), scores=torch.rand(4), labels=x,
         self=SimpleNamespace(),
         grid_size=torch.tensor([4, 4, 1]), condition=x > 0.5, kept=x > 0.5, weights=torch.rand(4, 8),
-        mask=torch.arange(8) < 4,
+        mask=torch.arange(8) < 4, B=1, N=1,
         dense=x, matrix=torch.rand(2, 3, 3) + torch.eye(3) * 2, vectors=torch.rand(2, 3, 1), theta=torch.rand(1, 2, 3),
         size=(1, 2, 4, 4), boxes=torch.rand(4, 4), rois=torch.rand(2, 5), ranks=ranks, cells=4,
         grid=torch.rand(1, 2, 2, 2, 3), cell=index, dim_size=4, C=8, Function=Inverse, value=torch.rand(1, 4, 2, 3),

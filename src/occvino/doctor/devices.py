@@ -23,9 +23,10 @@ def check(case: Case) -> list[Finding]:
     found: list[Finding] = []
     for device in case.devices:
         kind = device.split(".")[0].split(":")[0]
-        if compiler_of(device) and not any(name.split(".")[0] == kind for name in present):
+        here = any(name.split(".")[0] == kind for name in present)
+        if compiler_of(device) and ("." in device or not here):
             found += ask(case, graph, device, _place_of)
-        elif not any(name.split(".")[0] == kind for name in present):
+        elif not here:
             found += _by_rules(case, graph) if kind == "NPU" else [_absent(device, present)]
         else:
             found += _by_plugin(case, graph, device)
