@@ -20,6 +20,15 @@ def doctor(
         list[str] | None,
         typer.Option(metavar="DEVICE", autocompletion=complete_device, help="OpenVINO device to ask. Repeatable."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only routes to OpenVINO, no further than the first that agrees.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Only this pitfall (signature, leaving, ...) or route (openvino, ...). Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Find what keeps any PyTorch module from OpenVINO.
 
@@ -37,8 +46,11 @@ def doctor(
     with steps(quiet=as_json) as progress:
         progress(f"importing {target}")
         module, args, kwargs, variations = load(target)
-        progress(f"examining {type(module).__name__}: running, varying its inputs, exporting in four ways")
-        findings = examine.diagnose(module, args, kwargs, devices=device or ["CPU"], variations=variations)
+        progress(f"examining {type(module).__name__}: running it and varying its inputs")
+        findings = examine.diagnose(
+            module, args, kwargs, devices=device or ["CPU"], variations=variations, only=only or (), quick=quick,
+            progress=progress,
+        )  # fmt: skip
     if html is not None:
         write_text(html, findings.to_html())
     if as_json:

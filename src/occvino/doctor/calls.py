@@ -48,6 +48,7 @@ def tensors_out(output: Any) -> dict[Path, Tensor]:
     """Tensors of an output by path; NumPy arrays and numbers as tensors, anything else left out."""
     found: dict[Path, Tensor] = {}
     for path, leaf in leaves(output, "output"):
+        leaf = getattr(leaf, "tensor", leaf) if type(leaf).__name__ == "TensorArray" else leaf
         if isinstance(leaf, Tensor):
             found[path] = leaf
         elif isinstance(leaf, np.ndarray | np.generic | bool | int | float):

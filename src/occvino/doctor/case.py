@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,18 +11,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from occvino.doctor.calls import clone, error, tensors_out
+from occvino.doctor.agreement import AGREES, Judgement, agrees, judge
+from occvino.doctor.calls import clone, tensors_out
+from occvino.doctor.decisions import Crossing, crossings_of
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.flatten import FlatModule
+from occvino.doctor.metadata import metadata_of
 from occvino.doctor.places import Place
 from occvino.doctor.routes import ALL_ROUTES, Attempt, Axes, Route, attempt
 from occvino.doctor.vary import variants_of
 from occvino.doctor.watch import Call, Event, Observation, code_of_forward, observe
-
-TOLERANCE = 1e-3
-"""Largest error, of the largest value of an output, that is taken for rounding."""
-LABEL_TOLERANCE = 0.01
-"""Share of an integer output's elements that may differ: ties and bin borders fall either way."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,8 @@ class Case:
         devices: OpenVINO devices asked for.
         variations: other calls, as (args, kwargs), that the module must take.
         routes: ways out of PyTorch to try.
+        quick: stop at the first route that gives OpenVINO a good graph.
+        progress: is told of each step as it begins.
 
     Raises:
         DoctorError: the module fails on its own example.
@@ -66,10 +66,14 @@ class Case:
         devices: Sequence[str] = ("CPU",),
         variations: Sequence[Call] = (),
         routes: Sequence[Route] = ALL_ROUTES,
+        quick: bool = False,
+        progress: Callable[[str], Any] = lambda step: None,
     ) -> None:
         self.module, self.args, self.kwargs = module, args, kwargs
         self.devices, self.variations, self.routes = tuple(devices), tuple(variations), tuple(routes)
+        self.quick, self._progress, self._step = quick, progress, ""
         self.verdicts: dict[Route, str] = {}
+        self.ties: list[Place] = []
         self.seconds: dict[str, float] = {}
         self._attempts: dict[Route, Attempt] = {}
         with self.timed("run"):
@@ -86,11 +90,16 @@ class Case:
                 f"{type(module).__name__} returned no tensor, array or number, only "
                 f"{type(self.base.output).__name__}: there is nothing to compare"
             )
-        self.flat = FlatModule(module, args, kwargs)
+        with self.timed("metadata"):
+            self.metadata = metadata_of(module, args, kwargs)
+        self.flat = FlatModule(module, args, kwargs, self.metadata.lifted)
 
     @contextmanager
     def timed(self, step: str) -> Generator[None, None, None]:
-        """Add the time spent inside to a step of the report."""
+        """Add the time spent inside to a step of the report, and say that it begins."""
+        if step != self._step:
+            self._step = step
+            self._progress(step)
         start = time.perf_counter()
         try:
             yield
@@ -100,12 +109,21 @@ class Case:
     def attempt(self, route: Route) -> Attempt:
         """The graph of a route, made when first asked."""
         if route not in self._attempts:
-            dynamo = self._attempts.get(Route.DYNAMO)
-            if route is Route.VIA_ONNX and dynamo is not None and dynamo.run is None and dynamo.graph is None:
-                return self._attempts.setdefault(route, Attempt(route, failure=dynamo.failure, place=dynamo.place))
+            source = self._attempts.get(route.reads) if route.reads else None
+            if source is not None and source.run is None and source.graph is None:
+                return self._attempts.setdefault(route, replace(source, route=route))
             with self.timed(f"export {route.value}"):
-                self._attempts[route] = attempt(route, self.flat, file=dynamo.graph if dynamo else None)
+                self._attempts[route] = attempt(route, self.flat, file=source.graph if source else None)
         return self._attempts[route]
+
+    @property
+    def reached(self) -> Route | None:
+        """The first route whose OpenVINO model agrees on changed inputs."""
+        return next((r for r, said in self.verdicts.items() if r.is_openvino and is_reached(said)), None)
+
+    def skip(self, route: Route) -> None:
+        """A route that need not be tried: the checks that follow do not ask for it."""
+        self.routes = tuple(r for r in self.routes if r is not route)
 
     def attempt_dynamic(self, route: Route, axes: Axes) -> Attempt:
         """A graph of the route with those axes dynamic."""
@@ -116,6 +134,15 @@ class Case:
         """Every route."""
         return [self.attempt(route) for route in self.routes]
 
+    def good(self, route: Route) -> bool:
+        """The route gave a graph, and nothing was found against it so far."""
+        return not self.attempt(route).failure and self.verdicts.get(route, "agrees").startswith("agrees")
+
+    def reaches_openvino(self) -> bool:
+        """Whether a route gives OpenVINO a good graph; where none to OpenVINO is tried, whether any route is good."""
+        to_openvino = [route for route in self.routes if "openvino" in route.value]
+        return any(self.good(route) for route in to_openvino or self.routes)
+
     def fail(self, route: Route, why: str) -> None:
         """A graph that was made is of no use."""
         self._attempts[route] = replace(self._attempts[route], failure=why)
@@ -123,15 +150,33 @@ class Case:
     def release(self, route: Route) -> None:
         """Forget how to run a route's graph, and the graph unless it is still needed: each is as large as the module.
 
-        `Route.VIA_ONNX` reads what `Route.DYNAMO` wrote; the device check takes the first OpenVINO graph there is.
+        What another route reads stays until that has read it; of OpenVINO's graphs, the one that agrees, or the first.
         """
         done = self._attempts[route]
-        others = [a for a in self._attempts.values() if a.route is not route and _is_openvino(a)]
-        waited_for = route is Route.DYNAMO and Route.VIA_ONNX in self.routes
-        graph = done.graph if waited_for or (_is_openvino(done) and not others) else None
-        self._attempts[route] = replace(done, run=None, graph=graph)
-        if route is Route.VIA_ONNX and Route.DYNAMO in self._attempts:
-            self._attempts[Route.DYNAMO] = replace(self._attempts[Route.DYNAMO], graph=None)
+        others = [a for a in self._attempts.values() if a.route is not route and a.route.is_openvino and a.graph]
+        kept = route is self.reached or not others if route.is_openvino else any(r.reads is route for r in self.routes)
+        self._attempts[route] = replace(done, run=None, graph=done.graph if kept else None)
+        over = [other.route for other in others] if route is self.reached else []
+        for needless in [*over, *([route.reads] if route.reads in self._attempts else [])]:
+            self._attempts[needless] = replace(self._attempts[needless], graph=None)
+
+    @cached_property
+    def example(self) -> Varied:
+        """The example call, as a variation in which nothing changed."""
+        return Varied(self.flat.example, self.outputs, tuple(self.base.events), frozenset())
+
+    def judged(self, got: Sequence[Tensor], varied: Varied) -> Judgement:
+        """Whether a graph gives what the module gave, but for rounding, borders of cells and the order of equals."""
+        verdict = judge(self.module, self.flat.call_of(varied.inputs), got, varied.outputs, self.base)
+        if verdict.ties:
+            self.ties = list(dict.fromkeys([*self.ties, *verdict.ties]))
+        return verdict
+
+    @cached_property
+    def crossings(self) -> tuple[Crossing, ...]:
+        """For each length or number that decides in Python: a call that takes the other side, if one was found."""
+        with self.timed("cross"):
+            return crossings_of(self)
 
     @cached_property
     def varied(self) -> Varied | None:
@@ -161,11 +206,16 @@ class Case:
                     return varied
             return None
 
-    def run_varied(self, inputs: tuple[Tensor, ...], changed: frozenset[int]) -> Varied | None:
-        """The module on these inputs; None when it refuses them or gives something that is not a number."""
+    def run_varied(
+        self, inputs: tuple[Tensor, ...], changed: frozenset[int], seen: Observation | None = None
+    ) -> Varied | None:
+        """The module on these inputs; None when it refuses them or gives something that is not a number.
+
+        `seen` then holds what it did before it refused.
+        """
         args, kwargs = self.flat.call_of(clone(inputs))
         try:
-            seen = observe(self.module, args, kwargs)
+            seen = observe(self.module, args, kwargs, seen)
         except Exception:  # not every value is valid for a module: then another one is tried
             return None
         outputs = tuple(tensors_out(seen.output).values())
@@ -197,36 +247,6 @@ class Case:
         return best
 
 
-def agrees(actual: Sequence[Tensor], expected: Sequence[Tensor], *, exact: bool = False) -> bool:
-    """Equal up to rounding - or, with `exact`, equal but for the last digits."""
-    if len(actual) != len(expected):
-        return False
-    return all(
-        distance(a, b) <= (1e-6 if exact else LABEL_TOLERANCE if is_label(b) else TOLERANCE)
-        for a, b in zip(actual, expected, strict=True)
-    )
-
-
-def distance(actual: Tensor, expected: Tensor) -> float:
-    """`calls.error` of floats; of integers and booleans the share that differs; infinite for other shapes."""
-    if actual.shape != expected.shape:
-        return float("inf")
-    if is_label(expected):
-        return int((actual != expected).sum()) / max(expected.numel(), 1)
-    return error(actual, expected)
-
-
-def worst(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
-    """Largest `distance` over the outputs; infinite when their number differs."""
-    if len(actual) != len(expected):
-        return float("inf")
-    return max((distance(a, b) for a, b in zip(actual, expected, strict=True)), default=0.0)
-
-
-def _is_openvino(done: Attempt) -> bool:
-    return done.route in (Route.OPENVINO, Route.VIA_ONNX) and done.graph is not None
-
-
-def is_label(tensor: Tensor) -> bool:
-    """Its values are names, not magnitudes."""
-    return not tensor.is_floating_point() and not tensor.is_complex()
+def is_reached(verdict: str) -> bool:
+    """A route's graph agrees on changed inputs."""
+    return verdict.startswith(AGREES) and verdict.endswith("on other inputs")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from occvino.doctor.case import Case
+from occvino.doctor.compilers import ELSEWHERE, ask, compiler_of, how_to_ask
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.routes import Route, quiet, summary
+from occvino.doctor.routes import quiet, summary
 from occvino.runtime.npu_rules import COMPILER, MAX_RANK, check_npu_rules
 
 
 def check(case: Case) -> list[Finding]:
-    """`query_model`, then `compile_model`, for each device asked for."""
+    """`query_model`, then `compile_model`, for each device asked for; its compiler alone where it is not here."""
     graph = _graph(case)
     if graph is None:
         return []
@@ -22,18 +23,19 @@ def check(case: Case) -> list[Finding]:
     found: list[Finding] = []
     for device in case.devices:
         kind = device.split(".")[0].split(":")[0]
-        if not any(name.split(".")[0] == kind for name in present):
+        here = any(name.split(".")[0] == kind for name in present)
+        if compiler_of(device) and ("." in device or not here):
+            found += ask(case, graph, device, _place_of)
+        elif not here:
             found += _by_rules(case, graph) if kind == "NPU" else [_absent(device, present)]
-            continue
-        found += _by_plugin(case, graph, device)
+        else:
+            found += _by_plugin(case, graph, device)
     return found
 
 
 def _graph(case: Case) -> Any:
     """The OpenVINO graph that was made, by whichever route."""
-    return next(
-        (a.graph for a in case.attempts() if a.route in (Route.OPENVINO, Route.VIA_ONNX) and a.graph is not None), None
-    )
+    return next((a.graph for a in case.attempts() if a.route.is_openvino and a.graph is not None), None)
 
 
 def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:
@@ -59,14 +61,18 @@ def _by_plugin(case: Case, graph: Any, device: str) -> list[Finding]:
                     device,
                     said,
                     (summary(failure),),
-                    Fix(_ELSEWHERE.format(device=device)),
+                    Fix(ELSEWHERE.format(device=device)),
                 )
             ]
     return []
 
 
 _ASK_THERE = "# run the doctor on a machine that has the device"
-_ELSEWHERE = "openvino.compile_model(model, 'HETERO:{device},CPU')   # or write the step with other operators"
+_MASK = (
+    "weights = torch.where(mask, weights, 0)   # instead of x[mask]: every row stays, and the shape is fixed\n"
+    "mean = (x * mask.unsqueeze(-1)).sum(0) / mask.sum().clamp(min=1)   # of x[mask].mean(0), mask [points]"
+)
+_FOLD = "y = x.flatten(0, 1)   # fold axes that no step tells apart; outside, unflatten them"
 
 
 def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
@@ -75,37 +81,37 @@ def _refused(case: Case, device: str, op: Any, why: str) -> Finding:
     evidence = (f"{why}: {op.get_friendly_name()}",)
     place = _place_of(case, str(op.get_friendly_name()))
     return Finding(
-        "operators/device", Severity.ERROR, place, kind, said, evidence, Fix(_ELSEWHERE.format(device=device))
+        "operators/device", Severity.ERROR, place, kind, said, evidence, Fix(ELSEWHERE.format(device=device))
     )
 
 
 def _by_rules(case: Case, graph: Any) -> list[Finding]:
-    rules = check_npu_rules(graph)
-    told = [(words, f"the compiler of {COMPILER} refused the like") for words in rules.refused]
+    rules, elsewhere = check_npu_rules(graph), ELSEWHERE.format(device="NPU")
+    told = [(words, f"the compiler of {COMPILER} refused the like", elsewhere) for words in rules.refused]
     if rules.unbounded:
         why = f"the compiler of {COMPILER} asks for fixed shapes, or bounds; {rules.unbounded[0]} has neither"
-        told.append(("a shape without a bound", why))
-    told += [(words, f"inputs and outputs have at most rank {MAX_RANK}") for words in rules.rank]
+        told.append(("a shape without a bound", why, _MASK))
+    told += [(words, f"inputs and outputs have at most rank {MAX_RANK}", _FOLD) for words in rules.rank]
     found = [
-        _by_rule(Severity.WARNING, what, f"rule check for the NPU, nothing was run: {what} may not compile", why)
-        for what, why in told
+        _by_rule(Severity.WARNING, what, f"rule check for the NPU, nothing was run: {what} may not compile", why, fix)
+        for what, why, fix in told
     ]
     if rules.untried:
         kinds = ", ".join(rules.untried)
         said = f"rule check for the NPU, nothing was run: nothing is known of {kinds}"
-        found.append(_by_rule(Severity.NOTE, kinds, said, f"the compiler of {COMPILER} was not asked about them"))
-    return found
+        why = f"the compiler of {COMPILER} was not asked about them"
+        found.append(_by_rule(Severity.NOTE, kinds, said, why, elsewhere))
+    return [finding.with_evidence(how_to_ask("NPU")) for finding in found]
 
 
-def _by_rule(severity: Severity, what: str, said: str, why: str) -> Finding:
-    return Finding("operators/device", severity, None, what, said, (why,), Fix(_ELSEWHERE.format(device="NPU")))
+def _by_rule(severity: Severity, what: str, said: str, why: str, fix: str) -> Finding:
+    return Finding("operators/device", severity, None, what, said, (why,), Fix(fix))
 
 
 def _absent(device: str, present: list[str]) -> Finding:
     said = f"{device} is not on this machine: nothing is known about it"
-    return Finding(
-        "operators/device", Severity.NOTE, None, device, said, (f"here: {', '.join(present)}",), Fix(_ASK_THERE)
-    )
+    told = tuple(line for line in (f"here: {', '.join(present)}", how_to_ask(device)) if line)
+    return Finding("operators/device", Severity.NOTE, None, device, said, told, Fix(_ASK_THERE))
 
 
 def _place_of(case: Case, friendly_name: str) -> Place | None:

@@ -152,6 +152,26 @@ class ParityTable:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What heads the report: is there a way to OpenVINO, and by which lines.
+
+    Args:
+        route: the one that agrees on changed inputs; empty when none does.
+        said: one sentence.
+        snippet: the lines that make the model; empty when no route does.
+        place: of the first obstacle, when no route does.
+    """
+
+    route: str
+    said: str
+    snippet: str = ""
+    place: Place | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "snippet", _with_imports(self.snippet))
+
+
+@dataclass(frozen=True)
 class Findings(Sequence[Finding]):
     """The doctor's report on one module: a sequence of `Finding`, worst first within each pitfall.
 
@@ -161,6 +181,7 @@ class Findings(Sequence[Finding]):
         routes: what became of each way out of PyTorch, as {"legacy": "agrees, error 2e-07"}.
         seconds: wall time of each step.
         parity: what each submodule gives in PyTorch, ONNX Runtime and OpenVINO; None when no route came through.
+        answer: whether there is a way to OpenVINO; None when no route to it was asked for.
     """
 
     module: str
@@ -168,6 +189,7 @@ class Findings(Sequence[Finding]):
     routes: dict[str, str]
     seconds: dict[str, float]
     parity: ParityTable | None = None
+    answer: Answer | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -180,8 +202,9 @@ class Findings(Sequence[Finding]):
 
     @property
     def clean(self) -> bool:
-        """No error and no warning. Notes do not count."""
-        return all(finding.severity is Severity.NOTE for finding in self.items)
+        """No error, no warning, and a route to OpenVINO where one was asked for. Notes do not count."""
+        reached = self.answer is None or bool(self.answer.route)
+        return reached and all(finding.severity is Severity.NOTE for finding in self.items)
 
     def at(self, line: int) -> list[Finding]:
         """Findings on a line of the source, of whatever file."""
@@ -197,6 +220,7 @@ class Findings(Sequence[Finding]):
         return {
             "module": self.module,
             "clean": self.clean,
+            "answer": asdict(self.answer) if self.answer else None,
             "findings": rows,
             "routes": dict(self.routes),
             "parity": self.parity.to_dict() if self.parity else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import MethodType
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from occvino.doctor.arrays import TensorArray, followed
 from occvino.doctor.calls import Path, clone, error, identifier, leaves, replace_leaves, tensors_out
 from occvino.doctor.findings import DoctorError
+from occvino.doctor.metadata import metadata_of
 from occvino.doctor.state import state_kept
 
 _EXACT = 1e-6
@@ -22,14 +25,17 @@ _EXACT = 1e-6
 class FlatModule(nn.Module):
     """`forward(first, second, ...)`: one tensor a parameter, in, and a tensor or a tuple of tensors out.
 
-    What of the example call was no tensor - flags, None, strings, metadata - is held as it was.
+    What of the example call was no tensor - flags, None, strings - is held as it was; arrays and numbers in metadata
+    are inputs where `lifted` says so. It computes without gradients: checkpointing, as of `with_cp=True`, needs them.
 
     Args:
         module: the wrapped module; shared, not copied.
         args: positional arguments of the example call.
         kwargs: keyword arguments of the example call.
+        lifted: paths of what is no tensor and becomes an input, from the whole call: `['args'][1][0]['lidar2img']`.
 
     Attributes:
+        numpy_functions: those that the module called on what was lifted, and that torch computed instead.
         example: the tensors of the example call, in the order of the parameters.
         input_names: names of the parameters.
         input_paths: where each sits in the call, as `img_inputs[0][3]`.
@@ -39,18 +45,29 @@ class FlatModule(nn.Module):
         DoctorError: the call holds no tensor.
     """
 
-    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        lifted: frozenset[Path] = frozenset(),
+    ) -> None:
         super().__init__()
         self.module = module
         self._call: dict[str, Any] = {"args": args, "kwargs": kwargs}
         self._names_of_args = positional_names(module, len(args))
-        found = [(path, leaf) for path, leaf in self._leaves(args, kwargs) if isinstance(leaf, Tensor)]
+        self.lifted = lifted
+        self.numpy_functions: set[str] = set()
+        found = [(path, leaf) for path, raw, leaf in self._leaves(args, kwargs) if self._is_input(raw, leaf)]
         if not found:
             raise DoctorError(f"the example call of {type(module).__name__} holds no tensor: nothing can be exported")
         taken = {"self"}
         self.input_paths: tuple[Path, ...] = tuple(path for path, _ in found)
         self.input_names: tuple[str, ...] = tuple(identifier(path, taken) for path in self.input_paths)
-        self.example: tuple[Tensor, ...] = tuple(leaf.detach() for _, leaf in found)
+        self.example: tuple[Tensor, ...] = tuple(
+            leaf.detach() if isinstance(leaf, Tensor) else torch.as_tensor(np.array(leaf)) for _, leaf in found
+        )
+        self.lifted_positions = [at for at, (_, leaf) in enumerate(found) if not isinstance(leaf, Tensor)]
         self.output_paths: tuple[Path, ...] = ()
         # Exporters name a graph's inputs after the parameters of forward, so it must have them by name.
         self.forward = MethodType(_forward_with(self.input_names), self)
@@ -58,17 +75,45 @@ class FlatModule(nn.Module):
 
     def run(self, tensors: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
         """What `forward` does, given the tensors as a sequence."""
-        args, kwargs = self.call_of(tensors)
-        outputs = tensors_out(self.module(*args, **kwargs))
+        args, kwargs = self.call_of(tensors, as_tensors=True)
+        with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+            if self.lifted:
+                with followed() as functions:
+                    output = self.module(*args, **kwargs)
+                self.numpy_functions.update(functions)
+            else:
+                output = self.module(*args, **kwargs)
+        outputs = tensors_out(output)
         self.output_paths = tuple(outputs)
         values = tuple(outputs.values())
         return values[0] if len(values) == 1 else values
 
-    def call_of(self, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of the wrapped module with these tensors in place of the example's."""
+    def call_of(self, tensors: Sequence[Tensor], *, as_tensors: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the wrapped module with these tensors in place of the example's.
+
+        What was lifted comes as the array or the number that it was - or, with `as_tensors`, as what a graph follows.
+        """
         queue = iter(tensors)
-        call = replace_leaves(self._call, lambda _, leaf: next(queue) if isinstance(leaf, Tensor) else leaf)
+
+        def swap(raw: Path, leaf: Any) -> Any:
+            if isinstance(leaf, Tensor):
+                return next(queue)
+            if raw not in self.lifted:
+                return leaf
+            tensor = next(queue)
+            if as_tensors:
+                return TensorArray(tensor, raw, number=isinstance(leaf, float))
+            return float(tensor) if isinstance(leaf, float) else tensor.numpy().astype(leaf.dtype)
+
+        call = replace_leaves(self._call, swap)
         return call["args"], call["kwargs"]
+
+    def shown(self, raw: Path) -> Path:
+        """A path from the whole call as the user would write it."""
+        return next(path for path, other, _ in self._leaves(self._call["args"], self._call["kwargs"]) if other == raw)
+
+    def _is_input(self, raw: Path, leaf: Any) -> bool:
+        return isinstance(leaf, Tensor) or raw in self.lifted
 
     def tensors_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, ...]:
         """The tensors of another call, which must be built like the example.
@@ -76,23 +121,31 @@ class FlatModule(nn.Module):
         Raises:
             DoctorError: a tensor is missing or more than the example has.
         """
-        found = {path: leaf for path, leaf in self._leaves(args, kwargs) if isinstance(leaf, Tensor)}
+        found = {
+            path: leaf if isinstance(leaf, Tensor) else torch.as_tensor(np.array(leaf))
+            for path, raw, leaf in self._leaves(args, kwargs)
+            if self._is_input(raw, leaf)
+        }
         if set(found) != set(self.input_paths):
             odd = sorted(set(found) ^ set(self.input_paths))
             raise DoctorError(f"a variation is not built like the example call; tensors in only one of them: {odd}")
         return tuple(found[path] for path in self.input_paths)
 
-    def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Path, Any]]:
+    def _leaves(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[Path, Path, Any]]:
+        """Each leaf with its path as the user would write it, and its path from the whole call."""
         positional = [
             leaf for name, value in zip(self._names_of_args, args, strict=True) for leaf in leaves(value, name)
         ]
-        return positional + [leaf for name, value in kwargs.items() for leaf in leaves(value, name)]
+        named = positional + [leaf for name, value in kwargs.items() for leaf in leaves(value, name)]
+        raw = leaves({"args": args, "kwargs": kwargs})
+        return [(path, other, leaf) for (path, leaf), (other, _) in zip(named, raw, strict=True)]
 
 
 def flatten(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> FlatModule:
     """Wrap `module` so that it takes and gives tensors only, and prove on the example that the outputs are the same.
 
     `torch.onnx.export(flat, flat.example, ...)` is then all an exporter needs. The module is shared with the wrapper.
+    Arrays and numbers in metadata on which the outputs depend become inputs, as `img_metas_0_lidar2img_0`.
     Warns when an output is a NumPy array: the wrapper gives it as a tensor, but an exporter sees a constant, so apply
     `patch` first.
 
@@ -100,7 +153,11 @@ def flatten(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any
         DoctorError: there is no tensor in the call, or none in the outputs, or the outputs differ.
     """
     kwargs = kwargs or {}
-    flat = FlatModule(module, args, kwargs)
+    found = metadata_of(module, args, kwargs)
+    if found.held:
+        told = "; ".join(f"{held.path}: {held.reason}" for held in found.held)
+        warnings.warn(f"the outputs depend on what stays a constant of the example call: {told}", stacklevel=2)
+    flat = FlatModule(module, args, kwargs, found.lifted)
     with torch.no_grad(), state_kept(module):
         returned = module(*clone(args), **clone(kwargs))
     expected = tensors_out(returned)
@@ -122,6 +179,27 @@ def flatten(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any
             stacklevel=2,
         )
     return flat
+
+
+def input_positions(model: Any, names: Sequence[str]) -> list[int]:
+    """Which input of the flat module each input of its OpenVINO model is.
+
+    A frontend may drop an input that nothing depends on, and give one several names, of which `any_name` is any.
+
+    Raises:
+        DoctorError: an input of the model is none of the module's.
+    """
+    if len(model.inputs) == len(names):
+        return list(range(len(names)))
+    positions: list[int] = []
+    for port in model.inputs:
+        known = [at for at, name in enumerate(names) if name in port.get_names()]
+        if len(known) != 1:
+            raise DoctorError(
+                f"the model has an input named {sorted(port.get_names())}; the module's are {', '.join(names)}"
+            )
+        positions += known
+    return positions
 
 
 def as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

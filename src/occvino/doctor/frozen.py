@@ -13,8 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
+from occvino.doctor.agreement import agrees, worst
 from occvino.doctor.calls import clone, tensors_out
-from occvino.doctor.case import Case, Varied, agrees, worst
+from occvino.doctor.case import Case, Varied
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.leaving import differ
 from occvino.doctor.places import Place
@@ -46,10 +47,39 @@ def check(case: Case) -> list[Finding]:
     """One finding for each input that some route freezes, wholly or in part; and for each variation of shape."""
     misses: dict[int, list[_Miss]] = {}
     for route in case.routes:
+        if (route.is_spare or case.quick) and case.reached is not None:
+            case.skip(route)
+            continue
         for index, miss in _misses(case, route):
             misses.setdefault(index, []).append(miss)
         case.release(route)
-    return [*_findings(case, misses), *_variations(case)]
+    return [*_findings(case, misses), *_held(case), *_variations(case)]
+
+
+def _held(case: Case) -> list[Finding]:
+    """Calibration in metadata that no flat module can take as an input."""
+    return [
+        Finding(
+            "frozen/metadata",
+            Severity.ERROR,
+            held.place or case.forward_place(),
+            held.path,
+            f"the outputs depend on {held.path}, which is no tensor: every graph holds the example's value for ever",
+            (f"as an input of the flat module: {held.reason}",),
+            Fix("def forward(self, x, lidar2img): ...   # a tensor, computed with torch from here on"),
+        )
+        for held in case.metadata.held
+    ]
+
+
+def reach(case: Case) -> Route | None:
+    """The first route to an OpenVINO model that agrees on changed inputs; the others are not tried."""
+    for route in [route for route in case.routes if route.is_openvino]:
+        _misses(case, route)
+        case.release(route)
+        if case.reached is not None:
+            return case.reached
+    return None
 
 
 def _misses(case: Case, route: Route) -> list[tuple[int, _Miss]]:
@@ -75,17 +105,19 @@ def _settled(case: Case, attempt: Attempt) -> bool:
         got = _run(attempt, varied.inputs)
         if isinstance(got, str):
             missed = f"on other inputs it does not run: {got}"
-        elif agrees(got, varied.outputs):
-            case.verdicts[attempt.route] = f"agrees, error {worst(got, varied.outputs):.1g} on other inputs"
+        elif (verdict := case.judged(got, varied)).same:
+            other_side = _other_side(case, attempt)
+            but = f" {verdict.how}," if verdict.how else ","
+            case.verdicts[attempt.route] = other_side or f"agrees{but} error {verdict.gap:.1g} on other inputs"
             return True
         else:
-            missed = f"error {worst(got, varied.outputs):.2g}"
+            missed = f"error {verdict.gap:.2g}"
     base = _run(attempt, case.flat.example)
     if isinstance(base, str):  # a finding of the operators check
         case.fail(attempt.route, f"the graph was made and does not run: {base}")
         return True
     gap = worst(base, case.outputs)
-    if not agrees(base, case.outputs):
+    if not case.judged(base, case.example).same:
         case.verdicts[attempt.route] = f"differs from PyTorch by {gap:.2g} on the example"
         return True
     if varied is None:
@@ -93,6 +125,21 @@ def _settled(case: Case, attempt: Attempt) -> bool:
         return True
     case.verdicts[attempt.route] = f"freezes values: agrees on the example only ({missed})"
     return False
+
+
+def _other_side(case: Case, attempt: Attempt) -> str:
+    """How the graph fails where a number that decides goes the other way; empty when it does not."""
+    for crossing in case.crossings:
+        if crossing.call is None:
+            continue
+        got = _run(attempt, crossing.call.inputs)
+        where = f"where '{crossing.text}' at line {crossing.place.line} goes the other way"
+        if isinstance(got, str):
+            return f"freezes a branch: does not run {where}: {got}"
+        verdict = case.judged(got, crossing.call)
+        if not verdict.same:
+            return f"freezes a branch: error {verdict.gap:.2g} {where}"
+    return ""
 
 
 def _run(attempt: Attempt, inputs: Sequence[Tensor]) -> list[Tensor] | str:
@@ -109,7 +156,7 @@ def _miss(case: Case, attempt: Attempt, varied: Varied) -> _Miss | None:
     got, moved = _run(attempt, varied.inputs), worst(case.outputs, varied.outputs)
     if isinstance(got, str):
         return _Miss(attempt.route, varied, 1.0, float("inf"), moved, stopped=f"does not run: {got}")
-    if agrees(got, varied.outputs):
+    if case.judged(got, varied).same:
         return None
     shapes = [[list(t.shape) for t in three] for three in zip(got, varied.outputs, case.outputs, strict=True)]
     odd = next((f"gives {g} where the module gives {e}" for g, e, b in shapes if g not in (e, b)), "")
@@ -213,7 +260,7 @@ def _variations(case: Case) -> list[Finding]:
         misses = [
             (route, *miss)
             for route in case.routes
-            if route is not Route.VIA_ONNX and (miss := _variation(case, route, axes, tensors, expected))
+            if route.reads is None and (miss := _variation(case, route, axes, tensors, expected))
         ]
         if misses:
             places = [place for _, place, _ in misses if place is not None]

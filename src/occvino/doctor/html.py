@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from occvino.doctor.findings import PITFALLS, TOLERANCE, Finding, Findings, ModuleParity, ParityTable
-from occvino.doctor.words import TITLES, headline, verdict_of_fix, where
+from occvino.doctor.findings import PITFALLS, TOLERANCE, Answer, Finding, Findings, ModuleParity, ParityTable
+from occvino.doctor.words import TITLES, headline, took, verdict_of_fix, where
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8883; --dim: #667; --code: #8881; --error: #c62828; --warning: #b26a00;
@@ -42,9 +42,17 @@ def page(findings: Findings) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>occvino doctor: {escape(findings.module)}</title><style>{_STYLE}</style></head><body>"
         f"<h1>occvino doctor: {escape(findings.module)}</h1>"
-        f'<p class="sum">{escape(headline(findings))}</p>{_routes(findings)}{sections}'
+        f'<p class="sum">{escape(headline(findings))}; {escape(took(findings))}</p>'
+        f"{_answer(findings.answer)}{_routes(findings)}{sections}"
         f"{_parity(findings.parity)}</body></html>\n"
     )
+
+
+def _answer(answer: Answer | None) -> str:
+    if answer is None:
+        return ""
+    lines = f"<pre>{escape(answer.snippet)}</pre>" if answer.snippet else ""
+    return f'<p class="{"works" if answer.route else "fails"}"><strong>{escape(answer.said)}</strong></p>{lines}'
 
 
 def _section(findings: Findings, pitfall: str) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from occvino.doctor.agreement import TOLERANCE, worst
 from occvino.doctor.calls import clone, leaves, tensors_out
-from occvino.doctor.case import TOLERANCE, Case, worst
+from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.watch import Event, observe, output_after
@@ -39,6 +40,10 @@ ADVICE = {
         "len() of a tensor is a Python number: the graph holds the length of the example call",
         "# after a boolean mask a length depends on the data; keep every row and weight the dropped ones with 0\n"
         "weights = torch.where(kept, weights, 0)",
+    ),
+    "size": Advice(
+        "a size made of the module's own tensors: torch.export and OpenVINO take Python numbers there",
+        "# in __init__, once:\nself.size = [int(n) for n in grid_size]",
     ),
     "tolist": Advice(
         "a tensor becomes a Python list: the graph holds the values of the example call",
@@ -71,7 +76,12 @@ ADVICE = {
     ),
 }
 CHANGES = "the value changes with the inputs"
-_PER_EVENT = ("item", "number", "bool", "len", "tolist", "numpy", "buffer")
+_PER_EVENT = ("item", "number", "size", "bool", "len", "tolist", "numpy", "buffer")
+_STATIC = Advice(
+    "len() of a mask is how many elements it has, not how many it keeps: this is the same for every input",
+    "if not bool(kept.any()): ...         # what was meant; better, keep every row and weight the dropped ones with 0\n"
+    "count = kept.sum()                   # a 0-d tensor, which stays in the graph",
+)
 
 
 def check(case: Case) -> list[Finding]:
@@ -92,6 +102,12 @@ def differ(events: list[Event], others: tuple[Event, ...]) -> bool:
 
 def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Finding:
     advice, first = ADVICE[kind], events[0]
+    if (
+        kind == "len"
+        and first.subject.startswith("bool [")
+        and not (case.varied and differ(events, case.varied.events))
+    ):
+        advice = _STATIC
     snippet = advice.snippet
     evidence = [f"{first.name} of {first.subject}, {len(events)}x in one call"]
     severity = Severity.ERROR

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from occvino.doctor.agreement import is_label
 from occvino.doctor.calls import clone, compared
-from occvino.doctor.case import Case, is_label
+from occvino.doctor.case import Case
 from occvino.doctor.findings import TOLERANCE, ModuleParity, ParityTable
 from occvino.doctor.flatten import FlatModule, as_tuple
 from occvino.doctor.memory import give_back
@@ -20,7 +21,7 @@ from occvino.doctor.taps import OUTPUT, ModuleTaps, Tap
 
 _COLUMNS = {
     "ONNX Runtime": (Route.LEGACY, Route.DYNAMO),
-    "OpenVINO": (Route.OPENVINO, Route.VIA_ONNX),
+    "OpenVINO": (Route.OPENVINO, Route.VIA_ONNX, Route.VIA_LEGACY, Route.EXPORTED),
 }
 """Routes to each engine, first those by tracing."""
 _LARGE = 256 * 2**20
@@ -38,7 +39,7 @@ def table(case: Case) -> ParityTable | None:
     give_back()
     tapped = ModuleTaps(case.module)
     with state_kept(case.module), tapped.hooked():
-        flat = FlatModule(tapped, case.args, case.kwargs)
+        flat = FlatModule(tapped, case.args, case.kwargs, case.flat.lifted)
         with torch.no_grad(), case.timed("parity"), tapped.planning():
             expected = as_tuple(flat(*clone(flat.example)))
         if all(tap.module == OUTPUT for tap in tapped.taps):
@@ -47,11 +48,12 @@ def table(case: Case) -> ParityTable | None:
         errors: dict[str, list[float]] = {}
         refused = {engine: "no route came through" for engine in _COLUMNS if engine not in routes}
         file: Any = None
+        wrote: Route | None = None
         for engine, route in routes.items():
             with case.timed(f"export {route.value}, every module"):
-                made = attempt(route, flat, file=file, sampled=True)
+                made = attempt(route, flat, file=file if route.reads is wrote else None, sampled=True)
             give_back()
-            file = made.graph if route is Route.DYNAMO else None
+            file, wrote = (None, None) if route.is_openvino else (made.graph, route)
             with case.timed("parity"):
                 result = _errors(made, flat.example, expected)
             if isinstance(result, str):
@@ -67,8 +69,14 @@ def _routes(case: Case, large: bool) -> dict[str, Route]:
     return {
         engine: route
         for engine, among in _COLUMNS.items()
-        if (route := _first(case, among[::-1] if large else among)) is not None
+        if (route := _first(case, _preferred(case, among, large))) is not None
     }
+
+
+def _preferred(case: Case, among: Sequence[Route], large: bool) -> list[Route]:
+    """The route that agrees before all others: the table is to explain what the user will run."""
+    order = list(among[1::-1] if large else among[:2]) + list(among[2:])
+    return sorted(order, key=lambda route: route is not case.reached)
 
 
 def _first(case: Case, among: Sequence[Route]) -> Route | None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-
-from occvino.doctor.case import Case
+from occvino.doctor.blame import Obstacle, inside, obstacles
+from occvino.doctor.case import Case, is_reached
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.recipes import recipes_for
-from occvino.doctor.routes import Attempt, Route
+from occvino.doctor.recipe_functions import function_recipe
+from occvino.doctor.routes import Route
 from occvino.doctor.scatter import SIZE_READ, SNIPPET
 from occvino.doctor.watch import Event
 
-_OPERATOR = re.compile(r"aten(?:::|\.)_?(?P<name>\w+?)(?:_ex)?\b")
 _SNIPPETS = {
     "embedding_bag": "bev = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",
     "index_add": "out.scatter_add(0, index[:, None].expand_as(values), values)   # exported by every route",
@@ -30,20 +27,17 @@ def check(case: Case) -> list[Finding]:
 
 
 def add_failures(case: Case, found: list[Finding]) -> list[Finding]:
-    """Each failed export becomes evidence of the finding on the same line, or a finding of its own."""
+    """Each reason for which an export failed becomes evidence of the finding on its line, or a finding of its own."""
     failed = [attempt for attempt in case.attempts() if attempt.failure]
     for attempt in failed:
         case.verdicts[attempt.route] = f"fails: {attempt.failure}"
-    unclaimed: list[tuple[Attempt, Place | None]] = []
-    for attempt in failed:
-        place = _place(case, attempt)
-        at = next(
-            (i for i, finding in enumerate(found) if place is not None and _same_line(finding.place, place)), None
-        )
+    unclaimed: list[Obstacle] = []
+    for obstacle in [obstacle for attempt in failed for obstacle in obstacles(case, attempt)]:
+        at = next((i for i, finding in enumerate(found) if _same_line(finding.place, obstacle.place)), None)
         if at is None:
-            unclaimed.append((attempt, place))
+            unclaimed.append(obstacle)
         else:
-            found[at] = found[at].with_evidence(f"{attempt.route.value} fails here: {attempt.failure}")
+            found[at] = found[at].with_evidence(f"{obstacle.route.value} fails here: {obstacle.said}")
     return found + _untranslated(case, unclaimed)
 
 
@@ -51,13 +45,15 @@ def _functions(case: Case) -> list[Finding]:
     found: list[Finding] = []
     events = {(event.name, event.place): event for event in case.base.of("function")}
     for event in events.values():
-        recipes = recipes_for(event.name)
+        recipe = function_recipe(event, case.base)
         symbolic = any(
             "symbolic" in vars(cls) for cls in event.value.__mro__ if not cls.__module__.startswith("torch.")
         )
-        if recipes:
-            said = f"{event.name} is the custom function of {recipes[0].origin}: neither ONNX nor OpenVINO knows it"
-            found.append(_finding("pooler", Severity.ERROR, event, said, Fix(recipes[0].snippet)))
+        if recipe is not None and recipe.kind == "pooler":
+            found.append(_finding("pooler", Severity.ERROR, event, recipe.said, Fix(recipe.snippet)))
+        elif recipe is not None and _tuples_fail(case):
+            severity = Severity.NOTE if case.reaches_openvino() else Severity.ERROR
+            found.append(_finding("function", severity, event, recipe.said, Fix(recipe.snippet)))
         elif symbolic:
             said = (
                 "the legacy exporter writes what `symbolic` says, dynamo=True ignores it and traces `forward`: "
@@ -125,62 +121,45 @@ def _loops(case: Case) -> list[Finding]:
     ]
 
 
-def _untranslated(case: Case, unclaimed: list[tuple[Attempt, Place | None]]) -> list[Finding]:
-    groups: dict[Place | None, list[Attempt]] = {}
-    for attempt, place in unclaimed:
-        groups.setdefault(place, []).append(attempt)
-    working = [route.value for route, verdict in case.verdicts.items() if verdict.startswith("agrees")]
+def _untranslated(case: Case, unclaimed: list[Obstacle]) -> list[Finding]:
+    groups: dict[Place | str, list[Obstacle]] = {}
+    for obstacle in unclaimed:
+        groups.setdefault(obstacle.place or obstacle.operator, []).append(obstacle)
+    working = [route.value for route, verdict in case.verdicts.items() if is_reached(verdict)]
+    asked = any(route.is_openvino for route in case.routes)
+    harmless = case.reached is not None if asked else bool(working)
     found: list[Finding] = []
-    for place, attempts in groups.items():
-        operator = next((name for attempt in attempts if (name := _operator(attempt))), "")
-        failing = ", ".join(attempt.route.value for attempt in attempts)
+    for met in groups.values():
+        operator = next((one.operator for one in met if one.operator), "")
+        failing = ", ".join(dict.fromkeys(one.route.value for one in met))
         takes = f"{', '.join(working)} takes it" if working else "no route takes it"
+        if working and not harmless:
+            takes += ", and none leads to OpenVINO"
+        evidence = [f"{one.route.value}: {one.said}" for one in met]
+        others = list(dict.fromkeys(place for one in met for place in one.others))
+        evidence += [f"or its call at {place.file}:{place.line}: {place.code}" for place in others[:3]]
+        evidence += [] if met[0].place else ["place unknown: no line of yours is known to have made it"]
         found.append(
             Finding(
                 "operators/untranslated",
-                Severity.NOTE if working else Severity.ERROR,
-                place,
+                Severity.NOTE if harmless else Severity.ERROR,
+                met[0].place,
                 operator or type(case.module).__name__,
                 f"{failing} cannot export this; {takes}",
-                tuple(f"{attempt.route.value}: {attempt.failure}" for attempt in attempts),
+                tuple(dict.fromkeys(evidence)),
                 Fix(_SNIPPETS.get(operator, _UNKNOWN)),
             )
         )
     return found
 
 
-def _place(case: Case, attempt: Attempt) -> Place | None:
-    """Where an export failed: at a function whose inside it failed in, at the line it named, at its operator's line."""
-    for event in case.base.of("function"):
-        if _inside(attempt.place, event):
-            return event.place
-    if attempt.place is not None:
-        return attempt.place
-    operator = _operator(attempt)
-    for name, places in case.base.operators.items():
-        if operator and operator in name:
-            return places[0]
-    custom = case.base.of("function", "scatter", "custom-op")
-    return custom[0].place if custom else None
-
-
-def _operator(attempt: Attempt) -> str:
-    match = _OPERATOR.search(attempt.failure)
-    return match["name"] if match else ""
-
-
 def _fails_inside(case: Case, event: Event) -> bool:
-    return any(attempt.failure and _inside(attempt.place, event) for attempt in case.attempts())
+    return any(attempt.failure and inside(attempt.place, event) for attempt in case.attempts())
 
 
-def _inside(place: Place | None, event: Event) -> bool:
-    """The place is in the body of the function's own `forward`."""
-    code = event.value.forward.__code__
-    if place is None or place.file != code.co_filename:
-        return False
-    lines, first = inspect.getsourcelines(code)
-    return first <= place.line < first + len(lines)
+def _tuples_fail(case: Case) -> bool:
+    return any("Tuples are not supported" in attempt.failure for attempt in case.attempts())
 
 
-def _same_line(one: Place | None, other: Place) -> bool:
-    return one is not None and (one.file, one.line) == (other.file, other.line)
+def _same_line(one: Place | None, other: Place | None) -> bool:
+    return one is not None and other is not None and (one.file, one.line) == (other.file, other.line)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from occvino.doctor.agreement import LABEL_TOLERANCE, TOLERANCE, distance, is_label
 from occvino.doctor.calls import clone, tensors_out
-from occvino.doctor.case import LABEL_TOLERANCE, TOLERANCE, Case, distance, is_label
+from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.flatten import FlatModule
 from occvino.doctor.places import Place, user_place
@@ -61,12 +62,12 @@ def check(case: Case) -> list[Finding]:
     opaque = [event for event in case.base.of("function") if event.trouble]
     with case.timed("parity"):
         found = [_opaque(case, route, opaque[0]) if opaque else _divergence(case, route) for route in diverging]
-    return [*_merged(found), *_overflow(case)]
+    return [*_merged(found), *_overflow(case), *_ties(case)]
 
 
 def _divergence(case: Case, route: Route) -> Finding:
     tapped = Tapped(case.module)
-    flat = FlatModule(tapped, case.args, case.kwargs)
+    flat = FlatModule(tapped, case.args, case.kwargs, case.flat.lifted)
     with torch.no_grad(), state_kept(case.module), tapped.hooked():
         expected = tuple(tensors_out(flat(*clone(flat.example))).values())
         taps = list(tapped.taps)
@@ -100,7 +101,7 @@ def cause_of(steps: Sequence[str], case: Case, route: Route) -> str:
 
 def _too_wide(case: Case, route: Route) -> Event | None:
     """An integer of more than 32 bits, in a graph of OpenVINO."""
-    return case.base.wide if route in (Route.OPENVINO, Route.VIA_ONNX) else None
+    return case.base.wide if route.is_openvino else None
 
 
 def _opaque(case: Case, route: Route, event: Event) -> Finding:
@@ -140,6 +141,21 @@ def _somewhere(case: Case, route: Route, made: Attempt) -> Finding:
         (f"{route.value}: {case.verdicts[route]}", why),
         _INSTEAD,
     )
+
+
+def _ties(case: Case) -> list[Finding]:
+    return [
+        Finding(
+            "parity/ties",
+            Severity.NOTE,
+            place,
+            "order",
+            "equal values come out in another order: nothing is frozen, and PyTorch promises none",
+            ("with other orders of equal values PyTorch itself differs in the same elements and in no others",),
+            Fix("torch.sort(x, stable=True)   # only if the order of equals matters to what follows"),
+        )
+        for place in case.ties[:1]
+    ]
 
 
 def _merged(found: list[Finding]) -> list[Finding]:

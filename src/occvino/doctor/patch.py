@@ -5,64 +5,89 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import itertools
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from occvino.doctor import scatter
-from occvino.doctor.calls import clone, replace_leaves, tensors_out
-from occvino.doctor.case import Case, agrees, worst
+from occvino.doctor.agreement import agrees, as_outputs, share_beyond, worst
+from occvino.doctor.arrays import TensorArray
+from occvino.doctor.calls import clone, replace_leaves
+from occvino.doctor.case import Case
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.places import Place, is_user_file, user_place
-from occvino.doctor.recipes import Recipe, closed_form_inverse, recipes_for, tracing
-from occvino.doctor.solver import closed_form_exists
+from occvino.doctor.places import Place, is_user_file
+from occvino.doctor.recipe_calls import RANGE, range_replaced
+from occvino.doctor.recipes import tracing
+from occvino.doctor.replacing import Replacing, Step, steps_of
 from occvino.doctor.state import state_kept
-from occvino.doctor.watch import Call, Event
+from occvino.doctor.watch import Call
 
 Module = TypeVar("Module", bound=nn.Module)
-_INVERSES = frozenset({"inverse", "linalg_inv"})
-_NUMBERS = {
-    "item": "item",
-    "__int__": "number",
-    "__float__": "number",
-    "__index__": "number",
-    "__bool__": "bool",
-    "__len__": "len",
-}
 
 
-def patch(module: Module, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None) -> Module:
+def patch(
+    module: Module,
+    args: tuple[Any, ...] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    variations: Sequence[Call] = (),
+) -> Module:
     """A copy of `module` in which what the doctor can safely replace is replaced; the class and the weights stay.
 
     - Inverses of 2x2, 3x3 and 4x4 matrices become closed forms: no solver.
     - Known poolers (`recipes.RECIPES`, and the calls of torch_scatter) become `occvino.bev_pool` or a scatter-add.
     - Numbers read from the module's own tensors, as `int(self.grid_size[2])`, become Python constants. Numbers that
       may depend on an input stay as they are: freezing them is the trap.
-    - `len(kept) == 0`: the length becomes that of the first call, if calls with other lengths prove that only being
-      empty matters.
+    - Sizes made of the module's own tensors, as `x.new_zeros((1, self.nx[2], 4))`, become Python ints.
+    - `len(kept) == 0`: the length becomes that of the first call, if a call on the other side of the comparison gives
+      the same with it - or is refused by the module itself. Nothing is frozen that no call has proved.
     - NumPy arrays at the end of `forward`, as `labels.cpu().numpy().astype(np.uint8)`, stay tensors.
 
-    Equality is proved on the call given here, or else on the first call of the copy: on its inputs and again with the
-    floating-point ones changed. `patches_of(copy)` says what was replaced and how large the error was.
+    Equality is proved on the call given here, or else on the first call of the copy: on its inputs, again with the
+    floating-point ones changed, and on calls that cross each comparison. Recipes are judged one by one: one that cannot
+    be proved is left out, and the others are handed out. `patches_of(copy)` says what was replaced, what was not and
+    why, and how large the error was.
 
-    A later call of a kind that was not proved, as one that leaves nothing inside the grid, is the user's to test.
+    Args:
+        module: left as it is.
+        args: positional arguments of a call.
+        kwargs: its keyword arguments.
+        variations: further calls, as (args, kwargs), on which the copy must agree; also such as take another branch.
 
     Raises:
         DoctorError: the outputs differ, there is nothing to replace, or the copy is exported before its first call.
     """
-    patched = copy.deepcopy(module)
-    patches = Patches(patched, module.forward)
+    patched = copied(module)
+    patches = Patches(patched, module.forward, variations)
     if args is not None or kwargs is not None:
         patches.prove(args or (), kwargs or {})
     return patched
+
+
+def copied(module: Module) -> Module:
+    """A deep copy, also of a module whose `__getattr__` answers everything, `__deepcopy__` included."""
+    answering = {cls for child in module.modules() for cls in type(child).__mro__ if "__getattr__" in vars(cls)}
+    answering = {cls for cls in answering if not cls.__module__.startswith("torch.")}
+    undo: list[Callable[[], None]] = []
+    for cls in answering:
+        original = vars(cls)["__getattr__"]
+
+        def plain(self: Any, name: str, original: Any = original) -> Any:
+            if name.startswith("__") and name.endswith("__"):
+                raise AttributeError(name)
+            return original(self, name)
+
+        setattr(cls, "__getattr__", plain)  # noqa: B010 - unknown to type checkers
+        undo.append(functools.partial(setattr, cls, "__getattr__", original))
+    try:
+        return copy.deepcopy(module)
+    finally:
+        for step in undo:
+            step()
 
 
 def patches_of(module: nn.Module) -> Patches:
@@ -81,19 +106,22 @@ class Patches:
     Args:
         module: the copy; its `forward` is replaced.
         documented: the original `forward`, for its signature.
+        variations: further calls on which it must agree.
 
     Attributes:
         steps: each replacement, with the line it was made at.
+        refused: each that could not be proved, with its line and the reason.
         error: largest difference of the outputs from the original's, of the largest value; None before the proof.
     """
 
-    def __init__(self, module: nn.Module, documented: Callable[..., Any]) -> None:
+    def __init__(self, module: nn.Module, documented: Callable[..., Any], variations: Sequence[Call] = ()) -> None:
         self.steps: list[tuple[Place, str]] = []
+        self.refused: list[tuple[Place, str, str]] = []
+        self._variations = variations
         self.error: float | None = None
         self._module, self._original = module, module.forward
-        self._constants: dict[tuple[str, str, int], list[Any]] = {}
-        self._functions: dict[type, Callable[..., Any]] = {}
-        self._original_runs = self._arrays = self._scatters = False
+        self._active: tuple[Step, ...] = ()
+        self._original_runs = False
 
         @functools.wraps(documented)
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -119,26 +147,46 @@ class Patches:
         """
         self._original_runs = True
         try:
-            case = Case(self._module, args, kwargs, routes=())
-            varied = case.varied_floats
+            case = Case(self._module, args, kwargs, routes=(), variations=self._variations)
+            varied = [case.varied_floats, *(crossing.call for crossing in case.crossings)]
+            calls = [((args, kwargs), case.outputs)]
+            calls += [(case.flat.call_of(one.inputs), one.outputs) for one in varied if one is not None]
+            calls += [(call, self._outputs(call)) for call in self._variations]
         finally:
             self._original_runs = False
-        calls = [((args, kwargs), case.outputs)]
-        if varied is not None:
-            calls.append((case.flat.call_of(varied.inputs), varied.outputs))
-        failure: DoctorError | None = None
-        for without in _given_up(case, certain=() if varied is not None else ("len",)):
-            self._choose(case, without)
-            if not self.steps:
-                break
-            try:
-                self.error = max(self._compare(call, expected) for call, expected in calls)
-                return
-            except _UnequalError as unequal:
-                failure = unequal
-        raise failure or DoctorError(
-            f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose"
-        )
+        chosen, self.refused = steps_of(case)
+        if not chosen:
+            raise DoctorError(
+                f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose"
+                + "".join(f"; {said} (line {place.line}): {why}" for place, said, why in self.refused)
+            )
+        failure = self._add(chosen, calls, case.base.binned)
+        if not self._active:
+            raise failure or DoctorError(f"no recipe for {type(self._module).__name__} could be proved")
+
+    def _outputs(self, call: Call) -> tuple[Tensor, ...]:
+        with torch.no_grad(), state_kept(self._module):
+            return as_outputs(self._original(*clone(call[0]), **clone(call[1])))
+
+    def _add(self, steps: Sequence[Step], calls: list[Proof], binned: bool) -> DoctorError | None:
+        """Take these replacements too, or as many of them as can be proved; why not all of them."""
+        before = self._active
+        self._use((*before, *steps))
+        try:
+            self.error = max(self._compare(call, expected, binned) for call, expected in calls)
+            return None
+        except _UnequalError as failure:
+            self._use(before)
+            if len(steps) == 1:
+                self.refused.append((steps[0].place, steps[0].said, str(failure)))
+                return failure
+        half = len(steps) // 2
+        failures = [self._add(part, calls, binned) for part in (steps[:half], steps[half:])]
+        return next(filter(None, failures), None)
+
+    def _use(self, steps: tuple[Step, ...]) -> None:
+        self._active = steps
+        self.steps = list(dict.fromkeys((step.place, step.said) for step in steps))
 
     def _forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._original_runs:
@@ -153,64 +201,36 @@ class Patches:
         return self._patched(args, kwargs)
 
     def _patched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        scatters = scatter.rebound(self._module, scatter.replaced) if self._scatters else nullcontext()
-        with self._poolers(), scatters, _Recipes(self._constants, self._arrays):
+        scattered = any(step.kind == "scatter" for step in self._active)
+        scatters = scatter.rebound(self._module, scatter.replaced) if scattered else nullcontext()
+        ranges = range_replaced(any(step.recipe is RANGE for step in self._active))
+        with self._poolers(), scatters, ranges, Replacing(self._active):
             output = self._original(*args, **kwargs)
         return replace_leaves(output, lambda _, leaf: leaf.tensor if isinstance(leaf, TensorArray) else leaf)
 
-    def _compare(self, call: Call, expected: tuple[Tensor, ...]) -> float:
+    def _compare(self, call: Call, expected: tuple[Tensor, ...], binned: bool) -> float:
         with torch.no_grad(), state_kept(self._module):
             try:
                 output = self._patched(clone(call[0]), clone(call[1]))
             except Exception as failure:  # the user's code meets values that it has never met
                 raise _UnequalError(f"the patched module fails with {'; '.join(self.applied)}: {failure}") from failure
-        got = tuple(tensors_out(output).values())
+        got = as_outputs(output)
         gap = worst(got, expected)
-        if not agrees(got, expected):
-            raise _UnequalError(
-                f"the patched module differs from the original by {gap:.2g} of the largest value, with "
-                f"{'; '.join(self.applied)}: it is not handed out"
-            )
-        return gap
-
-    def _choose(self, case: Case, without: tuple[str, ...]) -> None:
-        steps: list[tuple[Place, str]] = []
-        self._constants.clear()
-        self._functions.clear()
-        self._arrays = self._scatters = False
-        for event in case.base.events:
-            said = "" if {event.kind, event.name} & set(without) else self._chosen(event)
-            if said:
-                steps.append((event.place, said))
-        self.steps = list(dict.fromkeys(steps))
-
-    def _chosen(self, event: Event) -> str:
-        """What is done about one event; empty for nothing."""
-        if event.kind == "solver" and event.name.split(".")[-1] in ("inverse", "inv") and closed_form_exists(event):
-            return f"{event.name} in closed form"
-        if event.kind in ("item", "number", "bool") and event.constant:
-            self._constants.setdefault((event.kind, event.place.file, event.place.line), []).append(event.value)
-            return f"{event.name} of a constant of the module"
-        if event.kind == "len" and event.value > 0:
-            self._constants.setdefault((event.kind, event.place.file, event.place.line), []).append(event.value)
-            return "len() asked only whether there is anything"
-        if event.kind == "numpy" and event.name == "Tensor.numpy":
-            self._arrays = True
-            return "NumPy output as a tensor"
-        if event.kind == "scatter" and not event.trouble:
-            self._scatters = True
-            return f"{event.name} in operators of PyTorch's own"
-        recipes = recipes_for(event.name) if event.kind == "function" else []
-        if recipes:
-            self._functions[event.value] = _dispatching(recipes)
-            return f"{event.name} by {recipes[0].origin.split(' ')[0]} of occvino"
-        return ""
+        if agrees(got, expected):
+            return gap
+        if binned and agrees(got, expected, cells=True):
+            return max(share_beyond(a, b) for a, b in zip(got, expected, strict=True))
+        raise _UnequalError(
+            f"the patched module differs from the original by {gap:.2g} of the largest value, with "
+            f"{'; '.join(self.applied)}: it is not handed out"
+        )
 
     @contextmanager
     def _poolers(self) -> Generator[None, None, None]:
         """`Function.apply` replaced, and every module-level name that had it bound already."""
         undo: list[Callable[[], None]] = []
-        for cls, replacement in self._functions.items():
+        functions = {step.value: step.recipe for step in self._active if step.kind == "function"}
+        for cls, replacement in functions.items():
             bound = cls.apply  # pyright: ignore
             for home in list(sys.modules.values()):
                 if not is_user_file(getattr(home, "__file__", None) or "<none>"):
@@ -227,99 +247,8 @@ class Patches:
                 step()
 
 
-class _Recipes(TorchFunctionMode):
-    """Closed forms for solvers, recorded constants for numbers, tensors for NumPy arrays."""
-
-    def __init__(self, constants: dict[tuple[str, str, int], list[Any]], arrays: bool) -> None:
-        super().__init__()
-        self.arrays = arrays
-        self.left = {key: deque(values) for key, values in constants.items()}
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in _INVERSES and int(args[0].shape[-1]) in (2, 3, 4):
-            return closed_form_inverse(args[0])
-        if name in _NUMBERS and self.left:
-            place = user_place()
-            values = self.left.get((_NUMBERS[name], place.file, place.line)) if place else None
-            if values:
-                values.rotate(-1)
-                return values[-1]
-        if name == "numpy" and self.arrays:
-            return TensorArray(args[0])
-        return func(*args, **(kwargs or {}))
-
-
-_TORCH_TYPES = {
-    name: getattr(torch, name)
-    for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
-}
-
-
-class TensorArray:
-    """What `.numpy()` gives inside a patched module: an array that is still a tensor.
-
-    It knows the methods that a `forward` ends with; anything else is refused, so that nothing is frozen unseen.
-
-    Args:
-        tensor: the tensor behind it.
-    """
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-    def astype(self, dtype: Any, **_: Any) -> TensorArray:
-        """As of `numpy.ndarray`."""
-        return TensorArray(self.tensor.to(_TORCH_TYPES[np.dtype(dtype).name]))
-
-    def reshape(self, *shape: Any) -> TensorArray:
-        """As of `numpy.ndarray`."""
-        return TensorArray(self.tensor.reshape(*shape))
-
-    def transpose(self, *axes: int) -> TensorArray:
-        """As of `numpy.ndarray`."""
-        return TensorArray(self.tensor.permute(*(axes or range(self.tensor.dim())[::-1])))
-
-    def squeeze(self, axis: int | None = None) -> TensorArray:
-        """As of `numpy.ndarray`."""
-        return TensorArray(self.tensor.squeeze() if axis is None else self.tensor.squeeze(axis))
-
-    def copy(self) -> TensorArray:
-        """As of `numpy.ndarray`."""
-        return TensorArray(self.tensor.clone())
-
-    def __getitem__(self, index: Any) -> TensorArray:
-        return TensorArray(self.tensor[index])
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise DoctorError("NumPy computes with a tensor inside the patched module: write that step with torch")
-
-
-_DOUBTFUL = ("len", "numpy", "QuickCumsum")
-"""Recipes, by kind or name, that only the proof can judge: a cumulative sum may have lost the digits that ours has."""
-
-
-def _given_up(case: Case, certain: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Which of them to do without, as few as possible first. Never silently: `steps` holds what is left."""
-    present = {name for event in case.base.events for name in (event.kind, event.name)}
-    doubtful = [name for name in _DOUBTFUL if name in present and name not in certain]
-    for count in range(len(doubtful) + 1):
-        for names in itertools.combinations(doubtful, count):
-            yield (*certain, *names)
-
-
-def _dispatching(recipes: list[Recipe]) -> Callable[..., Any]:
-    """The replacement whose number of arguments fits, chosen at each call."""
-
-    def replacement(*args: Any) -> Any:
-        for recipe in recipes:
-            if recipe.arguments[0] <= len(args) <= recipe.arguments[1]:
-                return recipe.replacement(*args)
-        raise DoctorError(f"{recipes[0].function} with {len(args)} arguments is not a version that occvino knows")
-
-    return replacement
+Proof = tuple[Call, tuple[Tensor, ...]]
+"""A call, and what the original gives for it."""
 
 
 def _is_same_method(value: Any, bound: Any) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import os
-import re
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ import torch
 from torch import Tensor
 
 from occvino.bev_pool import openvino_extensions
-from occvino.doctor.flatten import FlatModule
+from occvino.doctor.flatten import FlatModule, input_positions
 from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
+from occvino.doctor.refusals import Refusal, refusals, summary
 from occvino.doctor.state import state_kept
 
 Axes = dict[str, set[int]]
@@ -34,6 +34,8 @@ class Route(Enum):
     DYNAMO = "dynamo"
     OPENVINO = "openvino"
     VIA_ONNX = "dynamo+openvino"
+    VIA_LEGACY = "legacy+openvino"
+    EXPORTED = "export+openvino"
 
     @property
     def title(self) -> str:
@@ -43,7 +45,24 @@ class Route(Enum):
             Route.DYNAMO: "torch.onnx.export(dynamo=True), ONNX Runtime",
             Route.OPENVINO: "openvino.convert_model(module), CPU",
             Route.VIA_ONNX: "torch.onnx.export(dynamo=True), OpenVINO CPU",
+            Route.VIA_LEGACY: "torch.onnx.export(dynamo=False), OpenVINO CPU",
+            Route.EXPORTED: "torch.export.export, OpenVINO CPU",
         }[self]
+
+    @property
+    def reads(self) -> Route | None:
+        """The route whose file this one reads."""
+        return {Route.VIA_ONNX: Route.DYNAMO, Route.VIA_LEGACY: Route.LEGACY}.get(self)
+
+    @property
+    def is_openvino(self) -> bool:
+        """It ends in an `openvino.Model`."""
+        return self not in (Route.LEGACY, Route.DYNAMO)
+
+    @property
+    def is_spare(self) -> bool:
+        """Tried only where no other route ends in an OpenVINO model that agrees: each is one more export."""
+        return self in (Route.VIA_LEGACY, Route.EXPORTED)
 
 
 ALL_ROUTES = tuple(Route)
@@ -60,6 +79,7 @@ class Attempt:
         failure: why it failed, shortly; empty when it did not.
         place: the user's line that it failed at.
         warned: lines at which a tracer said that it froze a value.
+        refusals: the operators that OpenVINO's frontend named, each with its reason.
     """
 
     route: Route
@@ -69,6 +89,7 @@ class Attempt:
     failure: str = ""
     place: Place | None = None
     warned: tuple[Place, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 def attempt(
@@ -85,35 +106,27 @@ def attempt(
         route: the way.
         flat: what to export.
         axes: axes to declare dynamic.
-        file: spares `Route.VIA_ONNX` the export that `Route.DYNAMO` has done.
+        file: spares a route the export that the one it reads has done.
         sampled: the outputs are samples of what the module computes on the way, which is large.
     """
     warned: list[warnings.WarningMessage] = []
     try:
         with quiet() as warned, torch.no_grad(), state_kept(flat):
+            if file is None and route in (Route.LEGACY, Route.VIA_LEGACY):
+                file = export_legacy(flat, axes or {})
+            elif file is None and route in (Route.DYNAMO, Route.VIA_ONNX):
+                file = export_dynamo(flat, axes or {})
             made = _made(route, flat, axes or {}, file, sampled)
     except Exception as failure:  # an exporter may raise anything: whatever it is, it is the finding
-        return Attempt(route, failure=summary(failure), place=place_of_error(failure), warned=_frozen_at(warned))
+        return Attempt(
+            route,
+            graph=None if route.is_openvino else file,  # another engine may take what this one refuses
+            failure=summary(failure),
+            place=place_of_error(failure),
+            warned=_frozen_at(warned),
+            refusals=refusals(str(failure)),
+        )
     return Attempt(route, made.run, made.nodes, made.graph, warned=_frozen_at(warned))
-
-
-def summary(failure: BaseException) -> str:
-    """The line of an exporter's error that says what is wrong, without advice on how to report it."""
-    causes = [failure]
-    while causes[-1].__cause__ is not None:
-        causes.append(causes[-1].__cause__)
-    root = causes[-1]
-    lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
-    telling = [line for word in _TELLING for line in lines if word in line]
-    text = (telling or lines or [""])[0]
-    return f"{type(root).__name__}: {_OWN_FILE.sub('', text)[:240]}"
-
-
-_TELLING = ("No conversion rule", "not supported", "No ONNX function", "Could not guard", "is not a registered")
-
-
-_NOISE = ("Check '", "Exception from ")
-_OWN_FILE = re.compile(r"Load model from .*?model\.onnx failed:")
 
 
 @contextlib.contextmanager
@@ -168,27 +181,25 @@ class _Made:
 
 
 def _made(route: Route, flat: FlatModule, axes: Axes, file: OnnxFile | None, sampled: bool) -> _Made:
-    if route is Route.LEGACY:
-        return _in_onnxruntime(export_legacy(flat, axes), flat, sampled)
-    if route is Route.DYNAMO:
-        return _in_onnxruntime(export_dynamo(flat, axes), flat, sampled)
-    if route is Route.VIA_ONNX:
-        return _via_onnx(flat, axes, file or export_dynamo(flat, axes))
-    return _openvino(flat, axes)
-
-
-def _via_onnx(flat: FlatModule, axes: Axes, file: OnnxFile) -> _Made:
     import openvino as ov
 
+    if route is Route.OPENVINO:
+        return _in_openvino(ov.convert_model(flat, example_input=flat.example), flat, axes)
+    if route is Route.EXPORTED:
+        return _in_openvino(ov.convert_model(_exported(flat, axes)), flat, axes)
+    assert file is not None
+    if not route.is_openvino:
+        return _in_onnxruntime(file, flat, sampled)
     # Our own node is read by the extension, and the frontend would not expand its function.
-    model = ov.convert_model(str(file.plain), extension=openvino_extensions())
-    return _in_openvino(model, flat, axes)
+    return _in_openvino(ov.convert_model(str(file.plain), extension=openvino_extensions()), flat, axes)
 
 
-def _openvino(flat: FlatModule, axes: Axes) -> _Made:
-    import openvino as ov
-
-    return _in_openvino(ov.convert_model(flat, example_input=flat.example), flat, axes)
+def _exported(flat: FlatModule, axes: Axes) -> Any:
+    dynamic: Any = None
+    if axes:
+        dim = torch.export.Dim.DYNAMIC
+        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
+    return torch.export.export(flat, flat.example, dynamic_shapes=dynamic, strict=False)
 
 
 def _in_onnxruntime(file: OnnxFile, flat: FlatModule, sampled: bool) -> _Made:
@@ -215,10 +226,7 @@ def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
     import openvino as ov
 
     nodes = frozenset(str(op.get_type_name()) for op in model.get_ops())
-    if len(model.inputs) == len(flat.example):
-        position = list(range(len(flat.example)))
-    else:  # an input that nothing depends on may be dropped
-        position = [flat.input_names.index(port.any_name) for port in model.inputs]
+    position = input_positions(model, flat.input_names)
     if not axes:
         model.reshape({port: list(flat.example[at].shape) for port, at in zip(model.inputs, position, strict=True)})
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}

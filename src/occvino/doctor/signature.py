@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import linecache
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,10 @@ from occvino.doctor.places import Place
 from occvino.doctor.routes import quiet
 from occvino.doctor.watch import code_of_forward
 
-_SNIPPET = (
-    "# forward({names})\n"
-    "flat = occvino.doctor.flatten(module, args, kwargs)\n"
-    "torch.onnx.export(flat, flat.example, 'model.onnx', dynamo=True)"
-)
+_SNIPPET = "# forward({names})\nflat = occvino.doctor.flatten(module, args, kwargs)   # and export that"
+
+
+_IN_TORCH = "{} on them: the flat module has torch compute that, inverses in closed form"
 
 
 def check(case: Case) -> list[Finding]:
@@ -53,7 +53,28 @@ def check(case: Case) -> list[Finding]:
     if not findings:
         return []
     proof = _proof(case)
-    return [dataclasses.replace(finding, fix=proof) for finding in findings]
+    lifted = [case.flat.input_paths[at] for at in case.flat.lifted_positions]
+    if lifted:
+        names = ", ".join(lifted[:3]) + (f" and {len(lifted) - 3} more" if len(lifted) > 3 else "")
+        said = f"the outputs depend on {names}: flatten makes inputs of what an exporter would store"
+        told = [said, *([_IN_TORCH.format(", ".join(case.metadata.functions))] if case.metadata.functions else [])]
+        roots = {re.split(r"[\[.]", path)[0] for path in lifted}
+        findings = [
+            f.with_evidence(*told) if f.subject.lstrip("*") in roots or "*" in f.subject else f for f in findings
+        ]
+    severity = Severity.WARNING if proof.worked else Severity.ERROR
+    return [dataclasses.replace(f, fix=proof, severity=severity) for f in _by_line(findings)]
+
+
+def _by_line(findings: list[Finding]) -> list[Finding]:
+    """One cause, one finding: what else a line of the signature holds is evidence of its first."""
+    first: dict[Place | None, Finding] = {}
+    for finding in findings:
+        told = first.get(finding.place)
+        if told is not None:
+            told = told.with_evidence(f"{finding.subject}: {finding.message}")
+        first[finding.place] = told or finding
+    return list(first.values())
 
 
 def _of_value(place: Place | None, name: str, value: Any) -> Finding | None:

@@ -12,12 +12,13 @@ from rich.text import Text
 from occvino.doctor.findings import (
     PITFALLS,
     TOLERANCE,
+    Answer,
     Finding,
     Findings,
     ParityTable,
     Severity,
 )
-from occvino.doctor.words import TITLES, headline, verdict_of_fix, where
+from occvino.doctor.words import TITLES, headline, took, verdict_of_fix, where
 
 _ROWS = 20
 """Rows of the comparison in a terminal."""
@@ -27,6 +28,8 @@ STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.
 def renderable(findings: Findings) -> RenderableType:
     """Everything that the report says, pitfall by pitfall; rich prints it."""
     parts: list[RenderableType] = [Text.from_markup(f"[bold]occvino doctor[/] on [bold]{escape(findings.module)}[/]")]
+    if findings.answer:
+        parts.append(_answer(findings.answer))
     for pitfall in PITFALLS:
         of_it = [finding for finding in findings if finding.code.startswith(f"{pitfall}/")]
         if of_it:
@@ -35,7 +38,14 @@ def renderable(findings: Findings) -> RenderableType:
         parts += [Text(""), _routes(findings)]
     if findings.parity:
         parts += [Text(""), _parity(findings.parity)]
-    return Group(*parts, Text(""), Text(headline(findings), style="bold green" if findings.clean else "bold red"))
+    time = Text(took(findings), style="dim")
+    return Group(*parts, Text(""), time, Text(headline(findings), style="bold green" if findings.clean else "bold red"))
+
+
+def _answer(answer: Answer) -> RenderableType:
+    said = Text(answer.said, style="bold green" if answer.route else "bold red")
+    code = Syntax(answer.snippet, "python", background_color="default", word_wrap=True)
+    return Group(said, *([Padding(code, (0, 0, 0, 4))] if answer.snippet else []))
 
 
 def _finding(finding: Finding) -> RenderableType:

@@ -25,6 +25,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from occvino.doctor.calls import leaves, replace_leaves
 from occvino.doctor.places import Place, user_place
+from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe
 from occvino.doctor.scatter import PACKAGE, obstacle, rebound
 from occvino.doctor.state import state_kept
 
@@ -64,8 +65,8 @@ class Event:
     """One observation.
 
     Args:
-        kind: item, number, index, bool, len, tolist, numpy, solver, function, scatter, custom-op, buffer, state,
-            random.
+        kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
+            state, random. A call is one that has a `CallRecipe`, which is its value.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
@@ -83,6 +84,14 @@ class Event:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class Applied:
+    """A call of a custom `autograd.Function`: what it was given, and what it gave."""
+
+    args: tuple[Any, ...]
+    output: Any
+
+
 @dataclass
 class Observation:
     """What one run of the module showed.
@@ -92,8 +101,12 @@ class Observation:
         operators: where each operator, such as `aten::linalg_inv_ex`, was first called, in order.
         sizes: lines that read a size of a tensor, in order.
         returned_at: the line of the `return` of the module's own `forward`.
+        applied: of each custom function, its first call.
         overflow: the first operator whose result leaves the FP16 range while its arguments are inside.
         wide: the first operator whose int64 result does not fit 32 bits.
+        ranks: of the first argument of an operator at a line, as (name, place).
+        tuples: lines at which a custom function gave several values.
+        binned: floats became integers on the way, as the cell that a point falls into.
     """
 
     output: Any = None
@@ -101,21 +114,29 @@ class Observation:
     operators: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
     sizes: list[Place] = field(default_factory=list[Place])
     returned_at: Place | None = None
+    applied: dict[Any, Applied] = field(default_factory=dict[Any, Applied])
     overflow: Event | None = None
     wide: Event | None = None
+    ranks: dict[tuple[str, Place], int] = field(default_factory=dict[tuple[str, Place], int])
+    tuples: list[Place] = field(default_factory=list[Place])
+    binned: bool = False
 
     def of(self, *kinds: str) -> list[Event]:
         """Events of these kinds, in order."""
         return [event for event in self.events if event.kind in kinds]
 
 
-def observe(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
+def observe(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], seen: Observation | None = None
+) -> Observation:
     """Run `module(*args, **kwargs)` once without gradients and watch. Its state is put back as it was.
+
+    `seen`, if given, is filled: it holds what happened before a module raised.
 
     Raises:
         Exception: whatever the module raises.
     """
-    seen = Observation()
+    seen = seen if seen is not None else Observation()
     functions = _Functions(module, seen)
     with (
         torch.no_grad(),
@@ -153,6 +174,9 @@ class _Functions(TorchFunctionMode):
             if name in _ESCAPES:
                 self._note_inside(name)
             return func(*args, **kwargs)
+        recipe = call_recipe(func, args, kwargs)
+        if recipe is not None:
+            self._add_call(recipe, args)
         if name in SOLVERS:
             return self._solve(func, args, kwargs, user_place(), describe(args[0]))
         before = len(self.seen.events)
@@ -160,6 +184,8 @@ class _Functions(TorchFunctionMode):
         if name in _ESCAPES:  # what it does below belongs to it
             del self.seen.events[before:]
         constant = self._all_constant((args, kwargs))
+        if name not in _ESCAPES:
+            self._note_sizes(name, before, (args, kwargs))
         if name == "size" or getattr(func, "__self__", None) is Tensor.shape:
             self._add_size()
         if name in _ESCAPES:
@@ -174,11 +200,29 @@ class _Functions(TorchFunctionMode):
         tensors = [leaf for _, leaf in leaves(given) if isinstance(leaf, Tensor)]
         return bool(tensors) and all(tensor in self.constants for tensor in tensors)
 
+    def _note_sizes(self, name: str, before: int, given: Any) -> None:
+        """Sizes made of the module's own tensors, as in `torch.zeros(nx[2], nx[0])`: read inside this call."""
+        read = [at for at in range(before, len(self.seen.events)) if self.seen.events[at].kind == "index"]
+        numbers = scalars(given)
+        if not read or len(read) != len(numbers) or not all(number in self.constants for number in numbers):
+            return
+        values = tuple(self.seen.events[at].value for at in read)
+        first = self.seen.events[read[0]]
+        self.seen.events[read[0]] = replace(first, kind="size", name=name, value=values, constant=True)
+        for at in reversed(read[1:]):
+            del self.seen.events[at]
+
     def _add_escape(self, name: str, tensor: Tensor, value: Any, constant: bool) -> None:
         place = user_place()
         if place is not None:
             event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
             self.seen.events.append(event)
+
+    def _add_call(self, recipe: CallRecipe, args: tuple[Any, ...]) -> None:
+        place = user_place()
+        if place is not None:
+            subject = describe(args[0]) if args else recipe.name
+            self.seen.events.append(Event("call", recipe.name, place, subject, recipe))
 
     def _add_size(self) -> None:
         place = user_place()
@@ -214,6 +258,16 @@ class _Functions(TorchFunctionMode):
         return result
 
 
+def scalars(given: Any) -> list[Tensor]:
+    """Tensors that stand for one whole number among arguments, slices included, in order."""
+    found: list[Tensor] = []
+    for _, leaf in leaves(given):
+        for part in (leaf.start, leaf.stop, leaf.step) if isinstance(leaf, slice) else (leaf,):
+            if isinstance(part, Tensor) and part.numel() == 1 and not part.dim() and not part.is_floating_point():
+                found.append(part)
+    return found
+
+
 def _moved(value: Any, device: Any) -> Any:
     return replace_leaves(value, lambda _, leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf)
 
@@ -242,6 +296,10 @@ class _Operators(TorchDispatchMode):
         places = self.seen.operators.setdefault(name, [])
         if place not in places:
             places.append(place)
+            if args and isinstance(args[0], Tensor):
+                self.seen.ranks[name, place] = args[0].dim()
+        if name == "aten::range":  # no function mode sees torch.range
+            self.seen.events.append(Event("call", RANGE.name, place, describe(result), RANGE))
         if func.namespace not in _BUILT_IN:
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
@@ -274,7 +332,10 @@ class _Operators(TorchDispatchMode):
             given = [a for a in args if isinstance(a, Tensor) and a.is_floating_point() and a.numel()]
             if FP16_MAX < largest < _MASK and all(_largest(a) <= FP16_MAX for a in given):
                 self.seen.overflow = Event("overflow", name, place, describe(result), largest)
-        elif result.dtype is torch.int64 and self.seen.wide is None:
+            return
+        if name == "aten::_to_copy" and args[0].is_floating_point() and not result.is_floating_point():
+            self.seen.binned |= result.dtype is not torch.bool and result.numel() > 1
+        if result.dtype is torch.int64 and self.seen.wide is None:
             largest = _largest(result)
             if largest > INT32_MAX:
                 self.seen.wide = Event("wide", name, place, describe(result), int(largest))
@@ -286,13 +347,17 @@ def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Ge
     apply_code = torch.autograd.Function.apply.__func__.__code__  # pyright: ignore
     forward_code = code_of_forward(module)
 
-    def hook(frame: FrameType, event: str, _: Any) -> None:
+    def hook(frame: FrameType, event: str, value: Any) -> None:
         if frame.f_code is apply_code and event in ("call", "return"):
             functions.inside_function += 1 if event == "call" else -1
             place = user_place()
+            cls: Any = frame.f_locals["cls"]
             if event == "call" and functions.inside_function == 1 and place is not None:
-                cls: Any = frame.f_locals["cls"]
                 seen.events.append(Event("function", cls.__name__, place, cls.__qualname__, cls))
+            elif event == "return" and not functions.inside_function:
+                seen.applied.setdefault(cls, Applied(frame.f_locals["args"], value))
+                if place and isinstance(value, tuple):
+                    seen.tuples.append(place)
         elif frame.f_code is forward_code and event == "return":
             seen.returned_at = Place.of(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 

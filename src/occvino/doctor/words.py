@@ -24,6 +24,15 @@ def headline(findings: Findings) -> str:
     return ", ".join(told) if told else "Nothing found."
 
 
+def took(findings: Findings) -> str:
+    """How long the steps took, the longest first; those under a second together."""
+    steps = sorted(findings.seconds.items(), key=lambda item: -item[1])
+    told = [f"{step} {seconds:.0f} s" for step, seconds in steps if seconds >= 1]
+    rest = sum(seconds for _, seconds in steps if seconds < 1)
+    parts = [*told, *([f"the rest {rest:.1f} s"] if rest else [])]
+    return f"took {sum(findings.seconds.values()):.0f} s: {', '.join(parts)}" if parts else ""
+
+
 def where(place: Place | None) -> str:
     """`file:line`, the file relative to the current folder where that is shorter."""
     if place is None:

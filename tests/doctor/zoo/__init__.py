@@ -3,7 +3,7 @@
 In the trap's source one line ends with `# TRAP`: there the doctor must point.
 """
 
-from tests.doctor.zoo import frozen, leaving, operators, parity, scatter, signature, solver
+from tests.doctor.zoo import frozen, leaving, operators, parity, replaceable, scatter, signature, solver
 from tests.doctor.zoo.pair import Pair
 
 PAIRS: tuple[Pair, ...] = (
@@ -14,4 +14,5 @@ PAIRS: tuple[Pair, ...] = (
     *scatter.PAIRS,
     *solver.PAIRS,
     *parity.PAIRS,
+    *replaceable.PAIRS,
 )

@@ -1,0 +1,73 @@
+"""The one plain answer: OpenVINO by this route with these lines, or the first obstacle and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from occvino.doctor import devices, frozen
+from occvino.doctor.case import Case
+from occvino.doctor.findings import Answer, Finding, Severity
+from occvino.doctor.routes import Route
+from occvino.doctor.words import where
+
+_CONVERT = {
+    Route.OPENVINO: "model = openvino.convert_model(flat, example_input=flat.example)",
+    Route.VIA_ONNX: (
+        "torch.onnx.export(flat, flat.example, 'model.onnx', dynamo=True, input_names=list(flat.input_names))\n"
+        "model = openvino.convert_model('model.onnx')"
+    ),
+    Route.VIA_LEGACY: (
+        "torch.onnx.export(flat, flat.example, 'model.onnx', dynamo=False, input_names=list(flat.input_names))\n"
+        "model = openvino.convert_model('model.onnx')"
+    ),
+    Route.EXPORTED: "model = openvino.convert_model(torch.export.export(flat, flat.example))",
+}
+_FLATTEN = "flat = occvino.doctor.flatten(module, args, kwargs)"
+_PATCH = "module = occvino.doctor.patch(module, args, kwargs)"
+_BLOCKING = ("operators/", "parity/diverges", "frozen/", "leaving/", "signature/", "solver/")
+"""Findings that stand between a module and OpenVINO, the surest first."""
+
+
+def answer(case: Case, found: Sequence[Finding], patched: nn.Module | None) -> Answer | None:
+    """How `case.module` becomes an OpenVINO model; as it is, or else as `patch` hands it out.
+
+    None when no route to OpenVINO was asked for.
+    """
+    asked = [route for route in case.routes if route.is_openvino]
+    if not asked:
+        return None
+    refused = any(f.code == "operators/device" and f.severity is Severity.ERROR for f in found)
+    if case.reached is not None and not refused:
+        return _by(case.reached, case, "")
+    if patched is not None and not refused:
+        with case.timed("routes of the patched module"):
+            again = Case(patched, case.args, case.kwargs, devices=case.devices, routes=asked)
+            route = frozen.reach(again)
+            held = [] if route is None else [f for f in devices.check(again) if f.severity is Severity.ERROR]
+        if route is not None and not held:
+            return _by(route, again, f"{_PATCH}\n")
+    return _none(case, asked, found)
+
+
+def _by(route: Route, case: Case, before: str) -> Answer:
+    after = ", patched," if before else ""
+    said = f"OpenVINO{after} by route {route.value}: {case.verdicts[route]}"
+    return Answer(route.value, said, f"{before}{_FLATTEN}\n{_CONVERT[route]}")
+
+
+def _none(case: Case, asked: Sequence[Route], found: Sequence[Finding]) -> Answer:
+    partly = [r for r in asked if case.verdicts.get(r, "").startswith("agrees")]
+    errors = [f for f in found if f.severity is Severity.ERROR]
+    ranked = sorted(errors, key=lambda f: next(i for i, code in enumerate(_BLOCKING) if f.code.startswith(code)))
+    if partly and not errors:
+        said = f"no route is proved: {partly[0].value} {case.verdicts[partly[0]]}; give other calls (variations)"
+        return Answer("", said, place=None)
+    if not ranked:
+        return Answer("", f"no route to OpenVINO: {asked[0].value} {case.verdicts.get(asked[0], 'was not tried')}")
+    first = ranked[0]
+    at = f"at {where(first.place)}" if first.place else "place unknown"
+    return Answer(
+        "", f"no route to OpenVINO; the first obstacle is {first.subject}, {at}: {first.message}", "", first.place
+    )
