@@ -22,7 +22,7 @@ from occvino.viz import compose, save_picture
 from occvino.viz.html import write_html
 
 if TYPE_CHECKING:
-    from occvino.conversion.verify import Report
+    from occvino.conversion.report import Report
 
 VARIANT = "occvino-nano"
 

@@ -22,7 +22,7 @@ from occvino.variants import get_variant, variants
 
 if TYPE_CHECKING:
     from occvino.conversion.half import HalfRun
-    from occvino.conversion.verify import Report
+    from occvino.conversion.report import Report
     from occvino.evaluation.score import Score
     from occvino.networks.fit import Identity
     from occvino.runtime.npu_compiler import NpuReport
