@@ -38,6 +38,7 @@ class Nothing:
         self._payload = os.urandom(10_000)
 
     def __call__(self, batch):
+        """Results of the frames of a batch."""
         for name in pickle.loads(batch["unit"][0]).names:
             yield {"result": [pickle.dumps(Result(name, "", self._payload, "0" * 64))]}
 
@@ -141,9 +142,8 @@ def plan_table(found):
             sizes = [frames * (found[form]["bytes_a_frame"] + 500) / 1e9 for form in ("npz", "parquet")]
             read = rate * found["jpeg_bytes_a_frame"] / 1e6
             hours = frames / rate / 3600
-            yield (
-                f"| {frames:,} | {nodes} | {hours:,.2f} | {sizes[0]:.2f} GB | {sizes[1]:.2f} GB | {read:.1f} MB/s | {first} |"
-            )
+            disk = " | ".join(f"{size:.2f} GB" for size in sizes)
+            yield f"| {frames:,} | {nodes} | {hours:,.2f} | {disk} | {read:.1f} MB/s | {first} |"
 
 
 def page():

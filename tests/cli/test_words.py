@@ -57,6 +57,8 @@ def test_help_lists_each_command_on_one_line():
         "train",
         "eval",
         "doctor",
+        "serve",
+        "export-server",
         "bugreport",
         "rig",
     ]

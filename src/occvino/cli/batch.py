@@ -78,7 +78,7 @@ def batch(
     hash_images: HashImages = False,
     as_json: Json = False,
 ) -> None:
-    """Label a whole data set, and go on where a stopped run was.
+    """Label a whole data set; a stopped run goes on.
 
     A frame that fails is listed in OUT/manifest.jsonl and does not stop the run. Exit code 1 if some failed.
 
