@@ -169,7 +169,7 @@ def inverse(matrix: Tensor) -> Tensor:
     return closed_form_inverse(matrix.double()).to(matrix.dtype)
 
 
-def _with_numbers(given: Any, values: tuple[int, ...]) -> Any:
+def _with_numbers(given: Any, values: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments with Python ints in place of the tensors that `scalars` finds."""
     queue = iter(values)
 
