@@ -105,10 +105,10 @@ def _outputs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         return as_outputs(module(*clone(args), **clone(kwargs)))
 
 
-def _changed(flat: Any, which: int) -> tuple[Tensor, ...] | None:
+def _changed(flat: Any, which: int) -> tuple[Tensor, ...]:
     """The example with what is lifted changed in the `which`-th way."""
-    lifted, changed = flat.lifted_positions, list(flat.example)
-    for at in lifted:
+    changed: list[Tensor] = list(flat.example)
+    for at in flat.lifted_positions:
         variants = list(variants_of(flat.example[at], at))
         if which < len(variants):
             changed[at] = variants[which]

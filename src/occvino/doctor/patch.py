@@ -165,9 +165,9 @@ class Patches:
             calls = [((args, kwargs), case.outputs)]
             calls += [(case.flat.call_of(one.inputs), one.outputs) for one in varied if one is not None]
             calls += [(call, self._outputs(call)) for call in self._variations]
+            chosen, self.refused = steps_of(case)  # which looks at other inputs too
         finally:
             self._original_runs = False
-        chosen, self.refused = steps_of(case)
         if not chosen:
             raise DoctorError(
                 f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose"

@@ -15,7 +15,8 @@ _ABSENT = object()
 
 def _held(module: nn.Module, name: str) -> Any:
     """An attribute, without asking `__getattr__`, which in some modules answers everything."""
-    scopes = (vars(module), module._parameters, module._buffers, module._modules)
+    held = vars(module)
+    scopes = (held, *(held.get(name, {}) for name in ("_parameters", "_buffers", "_modules")))
     value = next((scope[name] for scope in scopes if name in scope), _ABSENT)
     return getattr(type(module), name, _ABSENT) if value is _ABSENT else value
 
