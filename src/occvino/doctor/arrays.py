@@ -17,7 +17,13 @@ _TORCH_TYPES = {
     name: getattr(torch, name)
     for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 }
-_UFUNCS = {"absolute": "abs", "power": "pow", "divide": "true_divide", "degrees": "rad2deg", "radians": "deg2rad"}
+_UFUNCS: dict[str, str] = {
+    "absolute": "abs",
+    "power": "pow",
+    "divide": "true_divide",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+}
 """Functions that have another name in torch; all others have the same."""
 
 
@@ -111,7 +117,7 @@ class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise DoctorError(self._refusal("Python decides on its value"))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = ufunc.__name__
+        name = str(ufunc.__name__)
         function = getattr(torch, _UFUNCS.get(name, name), None)
         if method != "__call__" or function is None or kwargs:
             raise DoctorError(self._refusal(f"np.{name} has no counterpart"))

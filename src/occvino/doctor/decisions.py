@@ -162,12 +162,15 @@ def _crossing(case: Case, kind: str, place: Place, events: list[Event], compared
     others = _sides(case.varied.events, kind, place, side) if case.varied else here
     if len({*here, *others}) > 1:
         return Crossing(kind, place, compared.text, known=True, both=True)
+    raised = False
     for inputs, changed in islice(_extremes(case.flat.example), _TRIES):
         seen = Observation()
         varied = case.run_varied(inputs, changed, seen)
         if any(taken != here[0] for taken in _sides(tuple(seen.events), kind, place, side)):
-            return Crossing(kind, place, compared.text, True, False, varied, raised=varied is None)
-    return Crossing(kind, place, compared.text, known=True, both=False)
+            if varied is not None:
+                return Crossing(kind, place, compared.text, known=True, both=False, call=varied)
+            raised = True  # perhaps for another reason: an answer on the other side is looked for all the same
+    return Crossing(kind, place, compared.text, known=True, both=False, raised=raised)
 
 
 _TRIES = 18

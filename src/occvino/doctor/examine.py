@@ -14,7 +14,7 @@ from occvino.doctor.answer import answer
 from occvino.doctor.case import Case, is_reached
 from occvino.doctor.findings import Answer, DoctorError, Finding, Fix, Severity, ordered
 from occvino.doctor.only import chosen
-from occvino.doctor.patch import patch, patches_of
+from occvino.doctor.patch import patch_as_seen, patches_of
 from occvino.doctor.report import Report
 from occvino.doctor.routes import ALL_ROUTES, Route
 from occvino.doctor.watch import Call
@@ -135,7 +135,7 @@ def _with_patch_tried(case: Case, found: list[Finding]) -> tuple[list[Finding], 
         return found, None
     try:
         with case.timed("patch"):
-            patched = patch(case.module, case.args, case.kwargs)
+            patched = patch_as_seen(case)
     except DoctorError as failure:
         surely = ("solver/linalg", "operators/pooler")
         return [_tried(f, False, str(failure)) if f.code in surely else f for f in found], None

@@ -20,6 +20,7 @@ from occvino.doctor.places import Place, place_of_error
 from occvino.doctor.state import state_kept
 from occvino.doctor.vary import variants_of
 
+_ROOT = re.compile(r"^\['(?:args'\]\[\d+\]|kwargs'\]\['[^']*'\])")
 _INDEX = re.compile(r"(\[\d+\])+$")
 
 
@@ -54,10 +55,10 @@ class Metadata:
 
 
 def is_candidate(path: Path, leaf: Any) -> bool:
-    """Arrays of floats anywhere, and floats that sit in a container: a bare one is an option, not a calibration."""
+    """Arrays of floats anywhere, and floats under a name in a container: a bare one is an option, no calibration."""
     if isinstance(leaf, np.ndarray):
         return leaf.dtype.kind == "f" and leaf.size > 0
-    return isinstance(leaf, float) and path.count("[") > 2  # ['args'][0][...]
+    return isinstance(leaf, float) and re.search(r"\['|\.", _ROOT.sub("", path)) is not None
 
 
 def metadata_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Metadata:
@@ -104,10 +105,10 @@ def _outputs(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         return as_outputs(module(*clone(args), **clone(kwargs)))
 
 
-def _changed(flat: Any, which: int) -> tuple[Tensor, ...] | None:
+def _changed(flat: Any, which: int) -> tuple[Tensor, ...]:
     """The example with what is lifted changed in the `which`-th way."""
-    lifted, changed = flat.lifted_positions, list(flat.example)
-    for at in lifted:
+    changed: list[Tensor] = list(flat.example)
+    for at in flat.lifted_positions:
         variants = list(variants_of(flat.example[at], at))
         if which < len(variants):
             changed[at] = variants[which]

@@ -68,6 +68,17 @@ def patch(
     return patched
 
 
+def patch_as_seen(case: Case) -> nn.Module:
+    """`patch` on the call of an examination, which has run and varied the module already.
+
+    Raises:
+        DoctorError: as `patch`.
+    """
+    patched = copied(case.module)
+    Patches(patched, case.module.forward, case.variations).prove(case.args, case.kwargs, case)
+    return patched
+
+
 def copied(module: Module) -> Module:
     """A deep copy, also of a module whose `__getattr__` answers everything, `__deepcopy__` included."""
     answering = {cls for child in module.modules() for cls in type(child).__mro__ if "__getattr__" in vars(cls)}
@@ -139,22 +150,24 @@ class Patches:
         """One line of text for each replacement."""
         return [f"{said} (line {place.line})" for place, said in self.steps]
 
-    def prove(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def prove(self, args: tuple[Any, ...], kwargs: dict[str, Any], seen: Case | None = None) -> None:
         """Choose the replacements by watching the original run, and compare the outputs with and without them.
+
+        `seen` is the examination of the original on this call, if there is one.
 
         Raises:
             DoctorError: there is nothing to replace, or the outputs differ.
         """
         self._original_runs = True
         try:
-            case = Case(self._module, args, kwargs, routes=(), variations=self._variations)
+            case = seen or Case(self._module, args, kwargs, routes=(), variations=self._variations)
             varied = [case.varied_floats, *(crossing.call for crossing in case.crossings)]
             calls = [((args, kwargs), case.outputs)]
             calls += [(case.flat.call_of(one.inputs), one.outputs) for one in varied if one is not None]
             calls += [(call, self._outputs(call)) for call in self._variations]
+            chosen, self.refused = steps_of(case)  # it runs the original on more inputs
         finally:
             self._original_runs = False
-        chosen, self.refused = steps_of(case)
         if not chosen:
             raise DoctorError(
                 f"nothing in {type(self._module).__name__} has a safe recipe: see the report of diagnose"

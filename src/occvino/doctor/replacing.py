@@ -181,7 +181,7 @@ class Replacing(TorchFunctionMode):
         return values[-1]
 
 
-def _with_numbers(given: Any, values: tuple[int, ...]) -> Any:
+def _with_numbers(given: Any, values: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments with Python ints in place of the tensors that `scalars` finds."""
     queue = iter(values)
 

@@ -13,6 +13,14 @@ from torch import nn
 _ABSENT = object()
 
 
+def _held(module: nn.Module, name: str) -> Any:
+    """An attribute, without asking `__getattr__`, which in some modules answers everything."""
+    held = vars(module)
+    scopes = (held, *(held.get(name, {}) for name in ("_parameters", "_buffers", "_modules")))
+    value = next((scope[name] for scope in scopes if name in scope), _ABSENT)
+    return getattr(type(module), name, _ABSENT) if value is _ABSENT else value
+
+
 @contextmanager
 def state_kept(
     module: nn.Module, stored: Callable[[nn.Module, str, Any], None] = lambda owner, name, value: None
@@ -29,7 +37,7 @@ def state_kept(
 
     def noted(self: nn.Module, name: str, value: Any) -> None:
         if self in owned:  # an exporter builds modules of its own
-            undo.append((self, name, getattr(self, name, _ABSENT)))
+            undo.append((self, name, _held(self, name)))
             stored(self, name, value)
         set_attribute(self, name, value)
 
@@ -41,7 +49,7 @@ def state_kept(
         for owner, name, value in reversed(undo):
             if value is not _ABSENT:
                 setattr(owner, name, value)
-            elif hasattr(owner, name):
+            elif _held(owner, name) is not _ABSENT:
                 delattr(owner, name)
         for container, was in containers:
             container.clear()

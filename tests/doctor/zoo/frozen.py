@@ -145,6 +145,21 @@ class BothMovedTwin(Conv):
         return self.conv(torch.where(moved, x * 2, x)) + y.mean()
 
 
+class HeldMetadata(Conv):
+    """The rig is in the metadata, and NumPy computes with it in a way that no tensor follows."""
+
+    # fmt: off
+    def forward(self, x, metas): return self.conv(x) * float(np.linalg.det(metas[0]["lidar2img"]))  # TRAP
+    # fmt: on
+
+
+class HeldMetadataTwin(Conv):
+    def forward(self, x, lidar2img):
+        m = lidar2img
+        return self.conv(x) * (m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0])
+
+
+RIG = np.array([[2.0, 0.5], [0.25, 3.0]])
 ZEROS = torch.zeros_like(X)
 STEPS, KEPT = torch.tensor([2, 3, 4]), torch.tensor([True, False, False, False])
 PAIRS = (
@@ -156,6 +171,7 @@ PAIRS = (
     Pair("frozen/partial", of(CountOfKept, X, KEPT), of(CountOfKeptTwin, X, KEPT), TRACED),
     Pair("frozen/partial", of(SizeOfKept, X, KEPT), of(CountOfKeptTwin, X, KEPT), TRACED),
     Pair("frozen/partial", of(BothMoved, ZEROS, ZEROS), of(BothMovedTwin, ZEROS, ZEROS), TRACED),
+    Pair("frozen/metadata", of(HeldMetadata, X, [{"lidar2img": RIG}]), of(HeldMetadataTwin, X, torch.tensor(RIG))),
     Pair("frozen/shape", of(BatchInMath, X), of(BatchInMathTwin, X), TRACED, BIGGER),
     Pair("frozen/shape", of(LoopOverCameras, X), of(LoopOverCamerasTwin, X), (Route.LEGACY,), BIGGER),
 )

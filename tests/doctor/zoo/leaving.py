@@ -210,6 +210,54 @@ class OwnGridTwin(Conv):
         return self.conv(x).unflatten(1, (self.depth, -1))
 
 
+class OwnSize(Conv):
+    """As every descendant of Lift, Splat, Shoot: the size of the grid, kept as a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.whole = nn.Parameter(torch.tensor([4, 4]), requires_grad=False)
+
+    def forward(self, x):
+        extra = x.new_zeros((2, 4, self.whole[0], self.whole[1]))  # TRAP
+        return self.conv(x) + extra
+
+
+class OwnSizeTwin(Conv):
+    def forward(self, x):
+        return self.conv(x) + x.new_zeros((2, 4, 4, 4))
+
+
+class LengthDecides(Conv):
+    """One side adds all, the other the largest eight: neither is right for both."""
+
+    def forward(self, x):
+        kept = x.flatten()[x.flatten() > 0.3]
+        if len(kept) <= 8:  # TRAP
+            return self.conv(x) + kept.sum()
+        return self.conv(x) + kept.topk(8)[0].sum()
+
+
+class LengthDecidesTwin(Conv):
+    def forward(self, x):
+        return self.conv(x) + (x.flatten() * (x.flatten() > 0.3)).topk(8)[0].sum()
+
+
+class LengthOfMask(Conv):
+    """As the official view transformer: a mask is as long as what it was computed on, whatever it keeps."""
+
+    def forward(self, x):
+        kept = x.flatten() > 0.5
+        if len(kept) == 0:  # TRAP
+            return self.conv(x)
+        return self.conv(x) + (x.flatten() * kept).mean()
+
+
+class LengthOfMaskTwin(Conv):
+    def forward(self, x):
+        kept = x.flatten() > 0.5
+        return self.conv(x) + (x.flatten() * kept).mean()
+
+
 class Normalised(nn.Module):
     def __init__(self):
         super().__init__()
@@ -245,5 +293,8 @@ PAIRS = (
     Pair("leaving/output", of(ObjectOutput, X), of(TupleOutput, X)),
     Pair("leaving/random", of(Random, X), of(RandomTwin, X)),
     Pair("leaving/number", of(OwnGrid, X), of(OwnGridTwin, X)),
+    Pair("leaving/size", of(OwnSize, X), of(OwnSizeTwin, X)),
+    Pair("leaving/len", of(LengthDecides, X), of(LengthDecidesTwin, X)),
+    Pair("leaving/len", of(LengthOfMask, X), of(LengthOfMaskTwin, X)),
     Pair("leaving/training", training(of(Normalised, X)), of(Normalised, X)),
 )

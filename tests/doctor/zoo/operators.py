@@ -120,6 +120,44 @@ class DistancesTwin(nn.Module):
         return (table.unsqueeze(1) - table[:2]).pow(2).sum(-1).sqrt()
 
 
+class FiveAxes(nn.Module):
+    """Beside a custom function that does no harm."""
+
+    def forward(self, x, grid):
+        x = extensions.Doubled.apply(x)
+        return F.grid_sample(x.unsqueeze(2), grid, align_corners=False)  # TRAP
+
+
+class FourAxes(nn.Module):
+    def forward(self, x, grid):
+        x = extensions.Doubled.apply(x)
+        return F.grid_sample(x, grid[:, 0, ..., :2], align_corners=False)
+
+
+class TwoAtOnce(nn.Module):
+    """A custom function that gives two tensors: a tuple, to a tracer."""
+
+    def forward(self, x):
+        x = extensions.Doubled.apply(x)
+        low, high = extensions.Halves.apply(x)  # TRAP
+        return low + high
+
+
+class OneAtATime(nn.Module):
+    def forward(self, x):
+        return x * 0.5 + x * 1.5
+
+
+class Range(nn.Module):
+    def forward(self, x):
+        return x + torch.range(0, x.shape[-1] - 1, dtype=torch.float32)  # TRAP
+
+
+class Arange(nn.Module):
+    def forward(self, x):
+        return x + torch.arange(x.shape[-1], dtype=torch.float32)
+
+
 PAIRS = (
     Pair("operators/pooler", of(PoolV2, *POOL_V2),
          of(PoolV2Twin, DEPTH, FEAT, *RANKS), (Route.OPENVINO,)),
@@ -132,5 +170,9 @@ PAIRS = (
          (Route.LEGACY,)),
     Pair("operators/untranslated", of(IndexReduce, POINTS, torch.arange(7)), of(ScatterReduce, POINTS, torch.arange(7)),
          (Route.LEGACY, Route.OPENVINO)),
+    Pair("operators/untranslated", of(FiveAxes, X, image(1, 2, 4, 4, 3)), of(FourAxes, X, image(1, 2, 4, 4, 3)),
+         (Route.OPENVINO,)),
+    Pair("operators/untranslated", of(TwoAtOnce, X), of(OneAtATime, X), (Route.OPENVINO,)),
+    Pair("operators/untranslated", of(Range, X), of(Arange, X), (Route.OPENVINO,)),
     Pair("operators/untranslated", of(Distances, POINTS), of(DistancesTwin, POINTS), (Route.DYNAMO,)),
 )  # fmt: skip

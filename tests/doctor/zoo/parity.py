@@ -50,8 +50,36 @@ class NarrowInteger(nn.Module):
         return (index * 3).float().unsqueeze(-1) + x
 
 
+class EqualScores(nn.Module):
+    def forward(self, x):
+        values, places = ((x * 4).round() / 4).flatten().topk(8)  # TRAP
+        return values, places
+
+
+class OwnScores(nn.Module):
+    def forward(self, x):
+        return x.flatten().topk(8)
+
+
+class MaskBesideSlice(nn.Module):
+    """As the back projection of Fast-BEV: OpenVINO's own conversion makes another graph of it without a word."""
+
+    def forward(self, x, index):
+        ok = index > 0
+        out = x.new_zeros(3, 6)
+        out[:, ok] = x.t()[:, index[ok]]  # TRAP
+        return out
+
+
+class MaskByWhere(nn.Module):
+    def forward(self, x, index):
+        return torch.where(index > 0, x.t()[:, index], 0.0)
+
+
 PAIRS = (
     Pair("parity/diverges", of(LostSum, X, INDEX), of(KeptSum, X, INDEX), (Route.LEGACY,)),
+    Pair("parity/ties", of(EqualScores, image(9, 9)), of(OwnScores, image(9, 9)), (Route.OPENVINO,)),
+    Pair("parity/diverges", of(MaskBesideSlice, X, INDEX), of(MaskByWhere, X, INDEX), (Route.OPENVINO,)),
     Pair("parity/fp16-overflow", of(TooLargeForHalf, X), of(SmallEnough, X)),
     Pair("parity/diverges", of(WideInteger, X, INDEX), of(NarrowInteger, X, INDEX), (Route.OPENVINO,)),
 )

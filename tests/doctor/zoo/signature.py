@@ -100,6 +100,20 @@ class ObjectInput(Plain):
         return super().forward(a, b) if not img_metas.flip else self.conv(a.flip(-1))
 
 
+class Metadata(Plain):
+    """The rig is in the metadata: the flat module makes inputs of it."""
+
+    def forward(self, a, metas):  # TRAP
+        inverse = np.asarray([np.linalg.inv(matrix) for matrix in metas[0]["lidar2img"]])
+        return self.conv(a) * a.new_tensor(inverse).sum()
+
+
+class MetadataTwin(Plain):
+    def forward(self, a, inverses):
+        return self.conv(a) * inverses.sum()
+
+
+RIG = [np.eye(3) * 2, np.eye(3) + 0.1]
 PAIRS = (
     Pair("signature/kwargs", of(Keywords, a=A, b=B), of(KeywordsTwin, A, B)),
     Pair("signature/var-args", of(Positions, A, B), of(Plain, A, B)),
@@ -110,5 +124,6 @@ PAIRS = (
     Pair("signature/flag", of(Mode, A, B, mode="tensor"), of(Plain, A, B)),
     Pair("signature/none", of(NoneGiven, A, B, None), of(NoneGiven, A, B)),
     Pair("signature/numpy", of(ArrayInput, A, np.float32([[2.0]])), of(ArrayInputTwin, A, torch.tensor([[2.0]]))),
+    Pair("signature/nested", of(Metadata, A, [{"lidar2img": RIG, "name": "a"}]), of(MetadataTwin, A, image(2, 3, 3))),
     Pair("signature/object", of(ObjectInput, A, B, Metas()), of(Plain, A, B)),
 )
