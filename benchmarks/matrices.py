@@ -9,6 +9,7 @@ given the cells that the graph computed, and what still differs is not of the ge
 """
 
 import argparse
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ import openvino as ov
 import openvino.opset8 as ops
 from PIL import Image
 
-from benchmarks.harness import THREADS, save, show, take_turns
+from benchmarks.harness import RESULTS, THREADS, save, show, take_turns
 from benchmarks.pool import compile_graph, tensors_for
 from occvino.artifact import IR, Artifact
 from occvino.bev_pool import bev_pool_openvino
@@ -162,24 +163,27 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder of a real frame")
     parser.add_argument("--scenes", type=int, default=4, help="synthetic scenes of three frames each")
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--models", default=",".join(NAMES), help="comma between them; results of others stay")
     options = parser.parse_args()
-    results: dict[str, Any] = {}
+    stored = RESULTS / "matrices.json"
+    results: dict[str, Any] = json.loads(stored.read_text())["results"] if stored.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         list(synthesize(scratch / "synth", options.scenes, SynthSettings(seed=5, frames=3, width=704)))
         synthetic = list(frames_of(NuScenes(scratch / "synth"), "synthetic"))
         shipped = list(frames_of(shipped_scene(), "shipped drive"))
         real = [real_frame(options.real)] if options.real else []
-        for name in NAMES:
+        for name in options.models.split(","):
             small = name == NAMES[0]
             timings = measured(name, scratch / name, shipped, options.rounds if small else max(options.rounds // 2, 5))
             rows: list[dict[str, Any]] = []
+            results[name] = {"timings": timings, "frames": rows}
+            save("matrices", {"near": NEAR, "results": results})
             for seen in (shipped, synthetic if small else synthetic[:3], real):
                 if seen:
                     made = artifacts(name, seen[0][2], scratch / f"{name}-{seen[0][0].replace(' ', '-')}")
                     rows += labels_against_the_plan(made, seen)
-            results[name] = {"timings": timings, "frames": rows}
-            save("matrices", {"near": NEAR, "results": results})
+                    save("matrices", {"near": NEAR, "results": results})
 
 
 if __name__ == "__main__":
