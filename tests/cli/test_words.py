@@ -56,6 +56,8 @@ def test_help_lists_each_command_on_one_line():
         "train",
         "eval",
         "doctor",
+        "serve",
+        "export-server",
         "rig",
     ]
     assert [line.split()[1] for line in listed if line.startswith("│")] == names

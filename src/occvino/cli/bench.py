@@ -46,7 +46,7 @@ def bench(
     plot: Annotated[Path | None, typer.Option(help="Also draw the result to this PNG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure an artifact here: latency, throughput, first frame, memory.
+    """Measure latency, throughput, first frame and memory here.
 
     Example: occvino bench m0 --plot m0.png
     """

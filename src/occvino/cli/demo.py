@@ -30,7 +30,7 @@ def demo(
     frame: Annotated[int, typer.Option(help="Which frame of the scene that ships inside, from 0.")] = 0,
     device: Device = "CPU",
 ) -> None:
-    """Convert, verify, run and draw the small model that ships inside.
+    """Convert, verify, run and draw the model that ships inside.
 
     It is trained, and runs on a synthetic scene that it never saw. Needs nothing but this package.
 

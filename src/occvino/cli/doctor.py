@@ -21,7 +21,7 @@ def doctor(
         typer.Option(metavar="DEVICE", autocompletion=complete_device, help="OpenVINO device to ask. Repeatable."),
     ] = None,
 ) -> None:
-    """Find what breaks between PyTorch, ONNX and OpenVINO in any module.
+    """Find what breaks in any module between PyTorch and OpenVINO.
 
     And where in its source, and what to write instead.
 

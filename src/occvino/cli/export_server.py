@@ -20,9 +20,9 @@ def export_server(
     hint: Hint = None,
     streams: Streams = None,
 ) -> None:
-    """Write a model repository for OpenVINO Model Server (docs/serving.md).
+    """Write a model repository for OpenVINO Model Server.
 
-    The artifact is one of `convert --calibration matrices`: clients send images and matrices.
+    The artifact is one of `convert --calibration matrices`: clients send images and matrices (docs/serving.md).
 
     Example: occvino export-server m0 --out repository
     """

@@ -53,7 +53,7 @@ def info(
     ] = "4000",
     as_json: Json = False,
 ) -> None:
-    """List the models, or describe one, an artifact, checkpoint or bag.
+    """List models, or describe one, an artifact, checkpoint or bag.
 
     With --device NPU, check whether an artifact compiles for an NPU.
 

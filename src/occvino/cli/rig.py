@@ -15,7 +15,7 @@ from occvino.cli.rig_read import (
 )
 from occvino.cli.rig_show import show
 
-rig = typer.Typer(no_args_is_help=True, help="Read a rig from other calibrations, show it, and look for mistakes.")
+rig = typer.Typer(no_args_is_help=True, help="Read a rig from other calibrations, show and check it.")
 rig.command("show")(show)
 rig.command("check")(check)
 rig.command("from-bag")(from_bag)

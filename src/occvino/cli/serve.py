@@ -29,9 +29,10 @@ def serve(
     max_body: Annotated[int, typer.Option(min=1, max=2047, help="Largest request, MiB.")] = 64,
     max_requests: Annotated[int, typer.Option(min=1, help="Requests under way, over HTTP and gRPC each.")] = 32,
 ) -> None:
-    """Serve labels over HTTP and gRPC, by the KServe v2 protocol (docs/serving.md), until Ctrl-C or SIGTERM.
+    """Serve labels over HTTP and gRPC by the KServe v2 protocol.
 
-    A request has the images of all cameras, `intrinsics` and `camera2ego`; the answer has `labels`.
+    Until Ctrl-C or SIGTERM. A request has the images of all cameras, `intrinsics` and `camera2ego`; the answer has
+    `labels` (docs/serving.md).
 
     Example: occvino serve m0 --port 8000
     """
