@@ -51,7 +51,7 @@ def pooled(cell: np.ndarray, cells: int, pieces: int, seed: int) -> dict[str, np
         "by_point": by_point,
         "pieces": expected,
         "by_piece": by_piece,
-        "lost": np.array([int(lost), expected_lost]),
+        "lost": np.array([lost[0], expected_lost]),
     }
 
 

@@ -80,7 +80,7 @@ def bev_pool_pieces_openvino(
     cell: ov.Output,  # [N*fW, D, fH] f32
     cells: int,
     pieces: int,
-) -> tuple[ov.Output, ov.Output]:  # [cells, C], lost i32 []
+) -> tuple[ov.Output, ov.Output]:  # [cells, C], lost i32 [1]
     """Pieces, of stock operators: `mask_of_pieces`, one MatMul, one scatter."""
     import openvino.opset8 as ops
 
@@ -99,7 +99,7 @@ def mask_of_pieces(cell: ov.Output, cells: int, pieces: int) -> tuple[Any, ov.Ou
     """From the cells alone [B, D, fH] f32: which points each piece has, its cell, and how many points have no place.
 
     Returns:
-        mask [B, D, J, fH] f32 of 0 and 1, cell of each piece [B*D*J] i32, points lost i32 [].
+        mask [B, D, J, fH] f32 of 0 and 1, cell of each piece [B*D*J] i32, points lost i32 [1].
     """
     import openvino.opset8 as ops
 
@@ -124,7 +124,7 @@ def mask_of_pieces(cell: ov.Output, cells: int, pieces: int) -> tuple[Any, ov.Ou
     of_piece = ops.add(ops.reduce_min(below, _i64(3), True), spare)
     late = ops.greater(number, ops.constant(np.float32(pieces)))
     lost = ops.reduce_sum(ops.convert(late, "i32"), _i64(0, 1, 2), False)
-    return mask, ops.convert(_shaped(of_piece, -1), "i32").output(0), lost.output(0)
+    return mask, ops.convert(_shaped(of_piece, -1), "i32").output(0), _shaped(lost, 1)
 
 
 def _scattered(rows: ov.Output, cell: ov.Output, cells: int) -> ov.Output:

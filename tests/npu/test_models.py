@@ -44,6 +44,17 @@ def nano_of(tmp_path_factory):
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
+def test_nano_of_matrices(tmp_path, platform):
+    """Its geometry runs on the CPU; the scatter of its pieces is for the NPU."""
+    weights = shipped_weights("occvino-nano")
+    made = convert("occvino-nano", weights, tmp_path / "matrices", device="NPU", calibration="matrices")
+    found = compile_parts(made.path / IR, platform)
+    assert {name: part.runs for name, part in found.items()} == {"encoder": 6, "rest": 1}
+    for part in found.values():
+        assert part.ok, part.message
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_nano(nano_of, precision, platform):
     found = compile_parts(nano_of(precision) / IR, platform)

@@ -254,7 +254,7 @@ class Pipeline:
         """Copies of the outputs, and the seconds of each stage; what a stream keeps is written to `state`."""
         kept, seconds = state or {}, dict[str, float]()
         found = self._network_for(inputs)(inputs, kept, seconds)
-        if POINTS_LOST in found and (lost := int(found[POINTS_LOST])):
+        if POINTS_LOST in found and (lost := int(found[POINTS_LOST][0])):
             raise RigError(
                 f"{lost} points of this rig found no place in the column pooling of {self.artifact.path}: convert "
                 "again with --rig RIG.json of this vehicle, or with --pooling scatter, which fits any"
