@@ -31,9 +31,8 @@ def serve(
 ) -> None:
     """Serve labels over HTTP and gRPC (KServe v2).
 
-    Until Ctrl-C or SIGTERM; see docs/serving.md.
-
-    A request has the images of all cameras, `intrinsics` and `camera2ego`; the answer has `labels`.
+    Until Ctrl-C or SIGTERM. A request has the images of all cameras, `intrinsics` and `camera2ego`; the answer has
+    `labels` (docs/serving.md).
 
     Example: occvino serve m0 --port 8000
     """

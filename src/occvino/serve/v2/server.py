@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import re
 import signal
 import socket
 import sys
@@ -78,8 +79,10 @@ def serve(
         ready: called with the ports, once it listens.
 
     Raises:
-        OccvinoError: the artifact takes several frames, or a port cannot be had.
+        OccvinoError: the artifact takes several frames, a port cannot be had, or a name that no path can hold.
     """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise OccvinoError(f"the model name {name!r}: expected letters, digits, dots, dashes and underscores")
     if not address.local:
         warn(
             f"{address.host} can be reached from other machines, and whoever reaches it may send frames: there is "
