@@ -141,10 +141,15 @@ def rates(found):
 
 
 def measured_table(found):
-    yield f"{found['frames']} synthetic frames of six images 704x396, {found['model']}, {found['cpu']}, "
-    yield f"{found['cores']} cores; median and range of {len(found['load'])} rounds in turn. Load average at the "
-    yield f"beginning of a round: {min(found['load']):.0f} to {max(found['load']):.0f}. Where that is above the number of "
-    yield "cores, others were using them: then CPU time says most."
+    low, high = min(found["load"]), max(found["load"])
+    yield " ".join(
+        (
+            f"{found['frames']} synthetic frames of six images 704x396, {found['model']}, {found['cpu']},",
+            f"{found['cores']} cores; median and range of {len(found['load'])} rounds in turn. Load average at the",
+            f"beginning of a round: {low:.0f} to {high:.0f}. Where that is above the number of cores, others were",
+            "using them: then CPU time says most.",
+        )
+    )
     yield "\n| engine | frames/s | slowest to fastest | CPU ms a frame | seconds to the first frame |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     for name, rows in found["rounds"].items():
@@ -187,13 +192,7 @@ def page():
     for name, made in {"measured": measured_table(found), "plan": plan_table(found)}.items():
         begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
-        text = (
-            before
-            + begin
-            + "\n".join(made).replace(", \n", ", ").replace("the \n", "the ").replace("of \n", "of ")
-            + end
-            + rest.partition(end)[2]
-        )
+        text = before + begin + "\n".join(made) + end + rest.partition(end)[2]
     PAGE.write_text(text)
 
 
