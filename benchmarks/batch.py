@@ -43,11 +43,34 @@ class Nothing:
             yield {"result": [pickle.dumps(Result(name, "", self._payload, "0" * 64))]}
 
 
+def cpu_seconds():
+    """CPU time of this process and of all that it started and that live."""
+    told, hertz = {}, os.sysconf("SC_CLK_TCK")
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        told[int(path.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / hertz
+    mine = {os.getpid()}
+    while more := {pid for pid, (parent, _) in told.items() if parent in mine} - mine:
+        mine |= more
+    return sum(told[pid][1] for pid in mine)
+
+
 def timed(results):
-    """Frames a second from the first result to the last, and the seconds until the first."""
-    started = time.perf_counter()
-    times = [time.perf_counter() for _ in results]
-    return {"frames_per_s": (len(times) - 1) / (times[-1] - times[0]), "first_s": times[0] - started}
+    """From the first result to the last: frames a second, CPU seconds a frame; and the seconds until the first."""
+    started, times, cpu, last = time.perf_counter(), [], 0.0, (1, 0.0)
+    for _ in results:
+        times.append(time.perf_counter())
+        cpu = cpu or cpu_seconds()
+        used = cpu_seconds() - cpu if len(times) % 8 == 0 else 0.0
+        last = (len(times) - 1, used) if used else last
+    return {
+        "frames_per_s": (len(times) - 1) / (times[-1] - times[0]),
+        "cpu_s_a_frame": last[1] / last[0],
+        "first_s": times[0] - started,
+    }
 
 
 def units(folder, artifact, source, size=None):
@@ -61,7 +84,14 @@ def units(folder, artifact, source, size=None):
 def measure(dataset):
     source = LocalSource(NuScenes(dataset))
     frames = len(source.dataset)
-    found = {"cpu": cpu_name(), "cores": os.cpu_count(), "frames": frames, "model": "occvino-nano", "rounds": {}}
+    found = {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "frames": frames,
+        "model": "occvino-nano",
+        "load": [],
+        "rounds": {},
+    }
     images = [path for frame in source.dataset for path in frame.images]
     found["jpeg_bytes_a_frame"] = sum(path.stat().st_size for path in images) / frames
     with tempfile.TemporaryDirectory() as temporary:
@@ -70,8 +100,16 @@ def measure(dataset):
         setup = Setup(artifact.path, "npz")
         worker = Worker(setup)
         all_at_once = units(folder / "plan", artifact, source)
+        for form in FORMS:
+            found[form] = stored(worker, artifact, source, folder / form, form)
+            print(form, found[form], flush=True)
         with cluster():
+            many = [unit for unit in units(folder / "many", artifact, source, 24) for _ in range(20)]
+            empty = timed(run_on_ray(setup, Pool(1, 1, 1, 2), many, actor=Nothing))
+            found["ray_alone_frames_per_s"] = empty["frames_per_s"]
+            found["ray_alone_cpu_s_a_frame"] = empty["cpu_s_a_frame"]
             for number in range(ROUNDS):
+                found["load"].append(os.getloadavg()[0])
                 rows = {"local, 2 threads": timed(run_here(worker, all_at_once))}
                 for name, pool in POOLS.items():
                     parts = units(folder / f"{number}{pool.actors}", artifact, source, unit_size(frames, pool))
@@ -79,13 +117,7 @@ def measure(dataset):
                 for name, row in rows.items():
                     found["rounds"].setdefault(name, []).append(row)
                     print(name, row, flush=True)
-            many = [unit for unit in units(folder / "many", artifact, source, 24) for _ in range(20)]
-            empty = timed(run_on_ray(setup, Pool(1, 1, 1, 2), many, actor=Nothing))
-            found["ray_alone_frames_per_s"] = empty["frames_per_s"]
-        for form in FORMS:
-            found[form] = stored(worker, artifact, source, folder / form, form)
-            print(form, found[form], flush=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+                RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def stored(worker, artifact, source, folder, form):
@@ -110,15 +142,25 @@ def rates(found):
 
 
 def measured_table(found):
-    yield f"{found['frames']} synthetic frames of six images 704x396, {found['model']}, {found['cpu']}, "
-    yield f"{found['cores']} cores; median and range of {ROUNDS} rounds in turn."
-    yield "\n| engine | frames/s | slowest to fastest | seconds to the first frame |\n| --- | ---: | ---: | ---: |"
+    low, high = min(found["load"]), max(found["load"])
+    yield " ".join(
+        (
+            f"{found['frames']} synthetic frames of six images 704x396, {found['model']}, {found['cpu']},",
+            f"{found['cores']} cores; median and range of {len(found['load'])} rounds in turn. Load average at the",
+            f"beginning of a round: {low:.0f} to {high:.0f}. Where that is above the number of cores, others were",
+            "using them: then CPU time says most.",
+        )
+    )
+    yield "\n| engine | frames/s | slowest to fastest | CPU ms a frame | seconds to the first frame |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
     for name, rows in found["rounds"].items():
         values = [row["frames_per_s"] for row in rows]
-        first = median(row["first_s"] for row in rows)
-        yield f"| {name} | {median(values):.2f} | {min(values):.2f} to {max(values):.2f} | {first:.1f} |"
+        first, cpu = (median(row[what] for row in rows) for what in ("first_s", "cpu_s_a_frame"))
+        span = f"{min(values):.2f} to {max(values):.2f}"
+        yield f"| {name} | {median(values):.2f} | {span} | {1000 * cpu:.0f} | {first:.1f} |"
     alone = found["ray_alone_frames_per_s"]
-    yield f"\nRay by itself, with an actor that does nothing: {1000 / alone:.2f} ms a frame ({alone:.0f} frames/s)."
+    cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
+    yield f"\nRay by itself, with an actor that does nothing: {1000 / alone:.1f} ms a frame, {cpu:.1f} ms of CPU time."
     yield "\n| format | bytes a frame | frames/s that one process writes |\n| --- | ---: | ---: |"
     for form in FORMS:
         yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['written_a_second']:.0f} |"
@@ -151,7 +193,7 @@ def page():
     for name, made in {"measured": measured_table(found), "plan": plan_table(found)}.items():
         begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
-        text = before + begin + "\n".join(made).replace(", \n", ", ") + end + rest.partition(end)[2]
+        text = before + begin + "\n".join(made) + end + rest.partition(end)[2]
     PAGE.write_text(text)
 
 

@@ -25,7 +25,7 @@ TIERS = (
     ("errors", "machine"),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}
-HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "nncf", "safetensors")
+HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "nncf", "safetensors", "ray", "fsspec")
 
 
 def is_module(name: str) -> bool:

@@ -12,7 +12,7 @@ whole and once: nothing that was done waits in memory.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,13 @@ class Shards:
         yield from there.items()
         rest = {name: mark for name, mark in wanted.items() if name not in there}
         for name, kept in self._files.keep(rest, entries, looked):
-            self._open[name] = entries[name]
+            self._open[name] = replace(entries[name], of=wanted[name])
             yield name, kept
 
     def put(self, entry: Entry, result: Result) -> Iterator[list[tuple[str, Kept]]]:
         """See `Store.put`."""
         yield from self._files.put(entry, result)
-        self._open[entry.frame] = entry
+        self._open[entry.frame] = replace(entry, of=result.mark)
         if len(self._open) >= self._size:
             yield from self.close()
 
@@ -125,7 +125,7 @@ class Shards:
             "labels": labels.semantics.tobytes(),
             "model": self._model,
             "sha256": labels.sha256,
-            "of": self._files.mark(entry.frame),
+            "of": entry.of,
             **more,
         }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from occvino.errors import ArtifactError
 from occvino.files import OutputError, atomic_file
-from occvino.labelling.stored import Stored, marked
+from occvino.labelling.stored import Stored
 from occvino.npz import NpzError, Shape, read_npz
 from occvino.runtime import Occupancy
 from occvino.runtime.stream import usual_workers
@@ -97,10 +97,6 @@ class Files:
     def path(self, name: str) -> Path:
         """File of a frame."""
         return self._stored.folder / self._file(name)
-
-    def mark(self, name: str) -> str:
-        """Which frame the labels of a file say that they are of; "" where there is none."""
-        return marked(self.path(name)) or ""
 
     def keep(
         self, wanted: Mapping[str, str], entries: Mapping[str, Entry], looked: Callable[[], Any]
