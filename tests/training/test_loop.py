@@ -55,6 +55,15 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(whole, tmp_path):
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
+def test_the_log_begins_before_the_first_checkpoint_in_a_folder_that_is_made(tmp_path):
+    training = Training(SETTINGS, FRAMES, tmp_path / "new" / "run")
+    lines = training.run(report_every=1, save_every=3)
+    assert next(lines)["step"] == 1
+    lines.close()
+    assert json.loads((training.out / "log.jsonl").read_text())["step"] == 1
+    assert not (training.out / "last.pt").exists()
+
+
 def test_the_loss_falls_and_is_finite(whole):
     _, lines = whole
     assert [line["step"] for line in lines] == [1, 2, 3]

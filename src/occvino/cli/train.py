@@ -1,5 +1,6 @@
 """The command `occvino train`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,12 +25,17 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of the first weights, the order of frames and random changes.")] = 0,
     depth_weight: Annotated[float, typer.Option(help="Weight of the depth loss; 0 needs no lidar.")] = 0.3,
+    first_weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Begin with these, such as those that a run wrote; random when left out."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="What computes: cpu, or cuda with a CUDA build of PyTorch.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
     ] = False,
 ) -> None:
-    """Train a model on the CPU.
+    """Train a model, on the CPU or a CUDA GPU.
 
     Writes OUT/VARIANT.safetensors in half precision, which `convert` takes.
 
@@ -41,6 +47,7 @@ def train(
     from occvino.artifact import refuse_inside
     from occvino.datasets.nuscenes import NuScenes
     from occvino.datasets.sample import require_images, require_labels, require_sweeps
+    from occvino.networks.checkpoint import build
     from occvino.training.examples import samples_of
     from occvino.training.loop import Training, TrainSettings
     from occvino.training.losses import LossSettings
@@ -65,7 +72,9 @@ def train(
         opened = NuScenes(validation)
         held_out = _spread(samples_of(opened, model), validation_frames)
         require_labels([samples[0] for samples in held_out], opened.root, masked=True)
-    training = Training(settings, frames, out)
+    training = Training(settings, frames, out, device=device, readers=1 if device == "cpu" else os.cpu_count() or 1)
+    if first_weights and not training.step:
+        training.begin_with(build(variant, first_weights).state_dict())
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("steps", total=steps, completed=training.step)

@@ -41,6 +41,15 @@ class Example:
     seen: Tensor
     depth: Tensor
 
+    def to(self, device: torch.device) -> "Example":
+        """The same on a device; itself where it is there already."""
+        if self.images.device == device:
+            return self
+        inputs = tuple(tensor.to(device, non_blocking=True) for tensor in self.inputs)
+        rest = (self.images, self.semantics, self.seen, self.depth)
+        images, semantics, seen, depth = (tensor.to(device, non_blocking=True) for tensor in rest)
+        return Example(images, inputs, semantics, seen, depth)
+
 
 def samples_of(dataset: NuScenes, variant: Variant) -> list[Samples]:
     """Every key frame of a set with the past frames that the variant takes; see `NuScenes.previous`."""

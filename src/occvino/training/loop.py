@@ -81,11 +81,27 @@ class TrainSettings:
 class Training:
     """A run in a folder: `last.pt` to go on from, `log.jsonl` with one line each `report_every` steps.
 
+    Args:
+        settings: what the run follows from; those of `last.pt`, where there is one.
+        frames: to learn from.
+        out: the folder.
+        device: that computes, such as "cuda"; a run may go on on another one.
+        readers: threads that read and change frames ahead of the steps.
+
     Raises:
         CheckpointError: `last.pt` is damaged, or of other settings or data.
+        TrainError: there is no frame, no loss for the variant, or no such device.
     """
 
-    def __init__(self, settings: TrainSettings, frames: Sequence[Samples], out: str | Path) -> None:
+    def __init__(
+        self,
+        settings: TrainSettings,
+        frames: Sequence[Samples],
+        out: str | Path,
+        *,
+        device: str = "cpu",
+        readers: int = 1,
+    ) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
         variant = get_variant(settings.variant)
@@ -96,6 +112,8 @@ class Training:
         self.settings = settings
         self.frames = frames
         self.out = Path(out)
+        self.device = _usable(device)
+        self.readers = readers
         self.variant = variant
         torch.manual_seed(settings.seed)
         self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -103,6 +121,7 @@ class Training:
             part.eval().requires_grad_(False)
         if variant.depth_net:
             self._scale_cameras()
+        self.model.to(self.device)
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
         learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -113,6 +132,7 @@ class Training:
             self._load(self.out / "last.pt")
         else:
             self.weights = class_weights(count_classes(frames, len(self.variant.class_names)))
+        self.weights = self.weights.to(self.device)
 
     def _scale_cameras(self) -> None:
         """Give the batch norm of camera vectors the scale of many frames, and keep it.
@@ -159,18 +179,24 @@ class Training:
                 line = {"step": self.step, "seconds_a_step": seconds, **means}
                 if saved and validation:
                     line["miou"] = self.evaluate(validation)
-                with writing(self.out), (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-                    log.write(to_json(line, indent=None) + "\n")
+                self._log(line)
                 yield line
 
+    def _log(self, line: dict[str, float]) -> None:
+        with writing(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)  # the first line comes before the first checkpoint
+            with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(to_json(line, indent=None) + "\n")
+
     def _batches(self) -> Iterator[list[Example]]:
-        """Batches from the present step on, read ahead in another thread. Equal whether or not the run was stopped."""
+        """Batches from the present step on, read ahead in other threads. Equal whether or not the run was stopped."""
+        enough = _PREFETCHED * self.readers + self.settings.batch
         wanted = range(self.step * self.settings.batch, self.settings.steps * self.settings.batch)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(self.readers) as pool:
             ahead: deque[Future[Example]] = deque()
             upcoming = iter(wanted)
             for _ in range(self.settings.steps - self.step):
-                while len(ahead) < _PREFETCHED + self.settings.batch and (index := next(upcoming, None)) is not None:
+                while len(ahead) < enough and (index := next(upcoming, None)) is not None:
                     ahead.append(pool.submit(self._example, index))
                 yield [ahead.popleft().result() for _ in range(self.settings.batch)]
 
@@ -203,7 +229,8 @@ class Training:
         return sums
 
     def _terms(self, example: Example) -> dict[str, Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
+        example = example.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
             taps = self.model.taps(normalise(example.images), *example.inputs)
         depth = taps["depth"][: len(example.depth)]  # of the key frame, whose lidar sweep it is
         return total_loss(taps["logits"], depth, example, self.weights, self.settings.losses)
@@ -227,8 +254,9 @@ class Training:
         network = self.averaged.module.eval()
         for samples in frames:
             example = load_example(samples, self.variant, None, with_depth=False)
-            labels = network(normalise(example.images), *example.inputs).argmax(dim=-1)
-            metric.update(labels.numpy(), example.semantics.numpy(), example.seen.numpy())
+            there = example.to(self.device)
+            labels = network(normalise(there.images), *there.inputs).argmax(dim=-1)
+            metric.update(labels.cpu().numpy(), example.semantics.numpy(), example.seen.numpy())
         network.train()
         return metric.measured()
 
@@ -291,12 +319,21 @@ class Training:
 
         halved = {name for name, _ in self.averaged.module.named_parameters()}
         state = {
-            key: (value.half() if key in halved else value).contiguous()
+            key: (value.half() if key in halved else value).cpu().contiguous()
             for key, value in self.averaged.module.state_dict().items()
         }
         metadata = {"variant": self.variant.name, "steps": str(self.step), "format": "pt"}
         with atomic_file(Path(path)) as temporary:
             save_file(state, temporary, metadata)
+
+
+def _usable(device: str) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError) as error:  # of a PyTorch without CUDA: an AssertionError
+        raise TrainError(f"device {device!r} is not usable here ({error}): choose 'cpu'") from error
+    return found
 
 
 def data_of(frames: Sequence[Samples]) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def total_loss(
     terms = {"cross_entropy": cross_entropy(flat, truth, seen, weights, settings.unseen)}
     if settings.lovasz:
         chosen = seen.nonzero()[:, 0]
-        chosen = chosen[torch.randint(len(chosen), (settings.lovasz_voxels,))] if len(chosen) else chosen
+        if len(chosen):
+            chosen = chosen[torch.randint(len(chosen), (settings.lovasz_voxels,), device=chosen.device)]
         terms["lovasz"] = settings.lovasz * lovasz_softmax(flat[chosen].softmax(dim=1), truth[chosen])
     if settings.depth:
         terms["depth"] = settings.depth * depth_loss(depth.float(), example.depth)
