@@ -15,12 +15,13 @@ from occvino.doctor.agreement import AGREES, Judgement, agrees, judge
 from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.decisions import Crossing, crossings_of
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.flatten import FlatModule
+from occvino.doctor.flat import FlatModule
 from occvino.doctor.metadata import metadata_of
 from occvino.doctor.places import Place
 from occvino.doctor.routes import ALL_ROUTES, Attempt, Axes, Route, attempt
+from occvino.doctor.seen import Call, Event, Observation
 from occvino.doctor.vary import variants_of
-from occvino.doctor.watch import Call, Event, Observation, code_of_forward, observe
+from occvino.doctor.watch import code_of_forward, observe
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from occvino.doctor.places import Place
-from occvino.doctor.watch import Event, Observation
+from occvino.doctor.seen import Event, Observation
 
 if TYPE_CHECKING:
     from occvino.doctor.case import Case, Varied

@@ -14,7 +14,8 @@ from occvino.doctor.calls import clone, leaves, tensors_out
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.watch import Event, observe, output_after
+from occvino.doctor.seen import Event
+from occvino.doctor.watch import observe, output_after
 
 
 @dataclass(frozen=True)

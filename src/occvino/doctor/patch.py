@@ -23,8 +23,8 @@ from occvino.doctor.places import Place, is_user_file
 from occvino.doctor.recipe_calls import RANGE, range_replaced
 from occvino.doctor.recipes import tracing
 from occvino.doctor.replacing import Replacing, Step, steps_of
+from occvino.doctor.seen import Call
 from occvino.doctor.state import state_kept
-from occvino.doctor.watch import Call
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -18,8 +18,9 @@ from occvino.doctor.places import Place, user_place
 from occvino.doctor.recipe_calls import CallRecipe, call_recipe
 from occvino.doctor.recipe_functions import function_recipe
 from occvino.doctor.recipe_small import inverse
+from occvino.doctor.seen import Event
 from occvino.doctor.solver import closed_form_exists
-from occvino.doctor.watch import Event, scalars
+from occvino.doctor.watch import scalars
 
 _INVERSES = frozenset({"inverse", "linalg_inv", "inv"})
 _NUMBERS = {

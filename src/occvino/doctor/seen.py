@@ -1,0 +1,85 @@
+"""What is seen of a module that runs: single events, and all of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from occvino.doctor.places import Place
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One observation.
+
+    Args:
+        kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
+            state, random. A call is one that has a `CallRecipe`, which is its value.
+        name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
+        subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
+        value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
+        constant: made of the module's own tensors only, whatever the inputs are.
+        trouble: what a solver said; of a function, how its inside leaves tensor land; of a call of torch_scatter, why
+            it cannot be replaced.
+    """
+
+    kind: str
+    name: str
+    place: Place
+    subject: str
+    value: Any = None
+    constant: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A call of a custom `autograd.Function`: what it was given, and what it gave."""
+
+    args: tuple[Any, ...]
+    output: Any
+
+
+@dataclass
+class Observation:
+    """What one run of the module showed.
+
+    Args:
+        events: in order.
+        operators: where each operator, such as `aten::linalg_inv_ex`, was first called, in order.
+        sizes: lines that read a size of a tensor, in order.
+        returned_at: the line of the `return` of the module's own `forward`.
+        applied: of each custom function, its first call.
+        overflow: the first operator whose result leaves the FP16 range while its arguments are inside.
+        wide: the first operator whose int64 result does not fit 32 bits.
+        ranks: of the first argument of an operator at a line, as (name, place).
+        tuples: lines at which a custom function gave several values.
+        binned: floats became integers on the way, as the cell that a point falls into.
+    """
+
+    output: Any = None
+    events: list[Event] = field(default_factory=list[Event])
+    operators: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
+    sizes: list[Place] = field(default_factory=list[Place])
+    returned_at: Place | None = None
+    applied: dict[Any, Applied] = field(default_factory=dict[Any, Applied])
+    overflow: Event | None = None
+    wide: Event | None = None
+    ranks: dict[tuple[str, Place], int] = field(default_factory=dict[tuple[str, Place], int])
+    tuples: list[Place] = field(default_factory=list[Place])
+    binned: bool = False
+
+    def of(self, *kinds: str) -> list[Event]:
+        """Events of these kinds, in order."""
+        return [event for event in self.events if event.kind in kinds]
+
+
+def describe(value: Any) -> str:
+    """`float32 [2, 3, 8]`, or the type of what is not a tensor."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} [{', '.join(map(str, value.shape))}]"
+    return type(value).__name__
