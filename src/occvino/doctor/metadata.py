@@ -64,7 +64,6 @@ def is_candidate(path: Path, leaf: Any) -> bool:
 
 def metadata_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Metadata:
     """Which arrays and numbers of this call matter, and which of them can be inputs of a flat module."""
-
     found = [path for path, leaf in leaves({"args": args, "kwargs": kwargs}) if is_candidate(path, leaf)]
     if not found:
         return Metadata()
