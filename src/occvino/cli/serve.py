@@ -12,6 +12,7 @@ from occvino.cli.options import ArtifactPath, Cache, Exif, Hint, OptionalDevice,
 from occvino.errors import OccvinoError
 from occvino.runtime import Pipeline
 from occvino.runtime.stream import usual_workers
+from occvino.serve.address import Address
 
 
 def serve(
@@ -40,7 +41,7 @@ def serve(
         progress("loading")
         with _kserve():
             from occvino.serve.v2.http import Limits
-            from occvino.serve.v2.server import Address, serve
+            from occvino.serve.v2.server import serve
         address = Address(host, port, grpc_port)
         options = {"hint": hint, "streams": streams, "cache": cache}
         pipeline = Pipeline(artifact, device, precision=hint_of(precision), exif=exif, **options)  # type: ignore[arg-type]  # each has its own type

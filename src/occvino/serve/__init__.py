@@ -3,6 +3,7 @@
 rig.py          matrices -> a rig
 tensors.py      one tensor of a request, checked
 frame.py        a request -> images and a rig
+address.py      host and ports
 failures.py     an exception -> what the client is told
 v2/             the server; protocol, types and gRPC stubs are those of the package `kserve` (extra `serve`)
 repository.py   what `occvino export-server` writes
