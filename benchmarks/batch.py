@@ -120,24 +120,25 @@ def measure(dataset):
 
 
 def stored(worker, artifact, source, folder, form):
-    """Bytes a frame on disk, and frames a second that one process writes, manifest and all."""
+    """Bytes a frame on disk, and CPU milliseconds a frame of the process that writes them, manifest and all."""
     worker = Worker(Setup(artifact.path, form))
     made = list(run_here(worker, units(folder / "plan", artifact, source)))
     run = Batch(source, artifact, folder / "out", {}, form=form, shard=len(made))
     run.begin()
-    started = time.perf_counter()
+    started = time.process_time()
     list(run.run(result for result in made))
-    seconds = time.perf_counter() - started
+    cpu = 1000 * (time.process_time() - started) / len(made)
     run.close()
     told = {"manifest.jsonl", "batch.json"}
     files = [path for path in (folder / "out").rglob("*") if path.is_file() and path.name not in told]
     size = sum(path.stat().st_size for path in files) / len(made)
     manifest = (folder / "out" / "manifest.jsonl").stat().st_size / len(made)
-    return {"bytes_a_frame": size, "manifest_bytes_a_frame": manifest, "written_a_second": len(made) / seconds}
+    return {"bytes_a_frame": size, "manifest_bytes_a_frame": manifest, "write_cpu_ms_a_frame": cpu}
 
 
-def rates(found):
-    return {name: median(row["frames_per_s"] for row in rows) for name, rows in found["rounds"].items()}
+def cpu_of(found, name):
+    """CPU seconds a frame of an engine."""
+    return median(row["cpu_s_a_frame"] for row in found["rounds"][name])
 
 
 def measured_table(found):
@@ -160,23 +161,23 @@ def measured_table(found):
     alone = found["ray_alone_frames_per_s"]
     cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
     yield f"\nRay by itself, with an actor that does nothing: {1000 / alone:.1f} ms a frame, {cpu:.1f} ms of CPU time."
-    yield "\n| format | bytes a frame | frames/s that one process writes |\n| --- | ---: | ---: |"
+    yield "\n| format | bytes a frame | CPU ms a frame to write it |\n| --- | ---: | ---: |"
     for form in FORMS:
-        yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['written_a_second']:.0f} |"
+        yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['write_cpu_ms_a_frame']:.1f} |"
     yield f"\nThe manifest adds {found['npz']['manifest_bytes_a_frame']:.0f} bytes a frame to each."
 
 
 def plan_table(found):
-    """On paper: nodes like this machine, with as many frames a second as the better pool had here."""
-    here, alone = max(rate for name, rate in rates(found).items() if "ray" in name), found["ray_alone_frames_per_s"]
+    """On paper: nodes like this machine, left alone, so that CPU time says how many frames a second they do."""
+    here = found["cores"] / min(cpu_of(found, name) for name in found["rounds"] if "ray" in name)
     yield "| frames | nodes | hours | npz | parquet | images read | saturates first |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for frames in (28_130, 1000 * 3600 * 2):
         for nodes in (1, 10, 100):
             limits = {
                 "the nodes' cores": here * nodes,
-                "the driver: what it takes from Ray": alone,
-                "the driver: its writing": found["parquet"]["written_a_second"],
+                "the driver: what it takes from Ray": 1 / found["ray_alone_cpu_s_a_frame"],
+                "the driver: writing shards": 1000 / found["parquet"]["write_cpu_ms_a_frame"],
             }
             first = min(limits, key=limits.__getitem__)
             rate = limits[first]
