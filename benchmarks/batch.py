@@ -160,8 +160,8 @@ def measured_table(found):
         yield f"| {name} | {median(values):.2f} | {span} | {1000 * cpu:.0f} | {first:.1f} |"
     alone = found["ray_alone_frames_per_s"]
     cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
-    yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time in all of Ray. An"
-    yield f"actor sends one about every {EVERY:g} s, with the frames that it has."
+    yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time in all of Ray."
+    yield f"An actor sends one about every {EVERY:g} s, with the frames that it has."
     yield "\n| format | bytes a frame | CPU ms a frame to write it |\n| --- | ---: | ---: |"
     for form in FORMS:
         yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['write_cpu_ms_a_frame']:.1f} |"
@@ -192,9 +192,9 @@ def plan_table(found):
 def page():
     found, text = json.loads(RESULTS.read_text()), PAGE.read_text()
     for name, made in {"measured": measured_table(found), "plan": plan_table(found)}.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
-        text = before + begin + "\n".join(made) + end + rest.partition(end)[2]
+        text = before + begin + "\n".join(made) + "\n" + end + rest.partition(end)[2]
     PAGE.write_text(text)
 
 
