@@ -160,7 +160,7 @@ def measured_table(found):
         yield f"| {name} | {median(values):.2f} | {span} | {1000 * cpu:.0f} | {first:.1f} |"
     alone = found["ray_alone_frames_per_s"]
     cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
-    yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time in all of Ray."
+    yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time."
     yield f"An actor sends one about every {EVERY:g} s, with the frames that it has."
     yield "\n| format | bytes a frame | CPU ms a frame to write it |\n| --- | ---: | ---: |"
     for form in FORMS:
