@@ -20,7 +20,7 @@ from occvino.machine import cpu_name
 from occvino.networks.checkpoint import shipped_weights
 from occvino.scale.batch import Batch
 from occvino.scale.forms import FORMS
-from occvino.scale.on_ray import Pool, cluster, run_on_ray, unit_size
+from occvino.scale.on_ray import EVERY, Pool, cluster, run_on_ray, unit_size
 from occvino.scale.source import LocalSource
 from occvino.scale.work import Result, Setup
 from occvino.scale.worker import Worker, run_here
@@ -32,7 +32,7 @@ POOLS = {"ray, 1 actor of 2 threads": Pool(1, 2, 1, 2), "ray, 2 actors of 1 thre
 
 
 class Nothing:
-    """An actor that gives a payload of the usual size for every frame at once: what is left is Ray."""
+    """An actor that sends a payload of the usual size for every frame, each by itself: what is left is Ray."""
 
     def __init__(self, *_):
         self._payload = os.urandom(10_000)
@@ -40,7 +40,7 @@ class Nothing:
     def __call__(self, batch):
         """Results of the frames of a batch."""
         for name in pickle.loads(batch["unit"][0]).names:
-            yield {"result": [pickle.dumps(Result(name, "", self._payload, "0" * 64))]}
+            yield {"result": [pickle.dumps([Result(name, "", self._payload, "0" * 64)])]}
 
 
 def cpu_seconds():
@@ -121,24 +121,25 @@ def measure(dataset):
 
 
 def stored(worker, artifact, source, folder, form):
-    """Bytes a frame on disk, and frames a second that one process writes, manifest and all."""
+    """Bytes a frame on disk, and CPU milliseconds a frame of the process that writes them, manifest and all."""
     worker = Worker(Setup(artifact.path, form))
     made = list(run_here(worker, units(folder / "plan", artifact, source)))
     run = Batch(source, artifact, folder / "out", {}, form=form, shard=len(made))
     run.begin()
-    started = time.perf_counter()
+    started = time.process_time()
     list(run.run(result for result in made))
-    seconds = time.perf_counter() - started
+    cpu = 1000 * (time.process_time() - started) / len(made)
     run.close()
     told = {"manifest.jsonl", "batch.json"}
     files = [path for path in (folder / "out").rglob("*") if path.is_file() and path.name not in told]
     size = sum(path.stat().st_size for path in files) / len(made)
     manifest = (folder / "out" / "manifest.jsonl").stat().st_size / len(made)
-    return {"bytes_a_frame": size, "manifest_bytes_a_frame": manifest, "written_a_second": len(made) / seconds}
+    return {"bytes_a_frame": size, "manifest_bytes_a_frame": manifest, "write_cpu_ms_a_frame": cpu}
 
 
-def rates(found):
-    return {name: median(row["frames_per_s"] for row in rows) for name, rows in found["rounds"].items()}
+def cpu_of(found, name):
+    """CPU seconds a frame of an engine."""
+    return median(row["cpu_s_a_frame"] for row in found["rounds"][name])
 
 
 def measured_table(found):
@@ -160,24 +161,25 @@ def measured_table(found):
         yield f"| {name} | {median(values):.2f} | {span} | {1000 * cpu:.0f} | {first:.1f} |"
     alone = found["ray_alone_frames_per_s"]
     cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
-    yield f"\nRay by itself, with an actor that does nothing: {1000 / alone:.1f} ms a frame, {cpu:.1f} ms of CPU time."
-    yield "\n| format | bytes a frame | frames/s that one process writes |\n| --- | ---: | ---: |"
+    yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time."
+    yield f"An actor sends one about every {EVERY:g} s, with the frames that it has."
+    yield "\n| format | bytes a frame | CPU ms a frame to write it |\n| --- | ---: | ---: |"
     for form in FORMS:
-        yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['written_a_second']:.0f} |"
+        yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['write_cpu_ms_a_frame']:.1f} |"
     yield f"\nThe manifest adds {found['npz']['manifest_bytes_a_frame']:.0f} bytes a frame to each."
 
 
 def plan_table(found):
-    """On paper: nodes like this machine, with as many frames a second as the better pool had here."""
-    here, alone = max(rate for name, rate in rates(found).items() if "ray" in name), found["ray_alone_frames_per_s"]
+    """On paper: nodes like this machine, left alone, so that CPU time says how many frames a second they do."""
+    here = found["cores"] / min(cpu_of(found, name) for name in found["rounds"] if "ray" in name)
     yield "| frames | nodes | hours | npz | parquet | images read | saturates first |"
     yield "| ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for frames in (28_130, 1000 * 3600 * 2):
         for nodes in (1, 10, 100):
             limits = {
                 "the nodes' cores": here * nodes,
-                "the driver: what it takes from Ray": alone,
-                "the driver: its writing": found["parquet"]["written_a_second"],
+                "the driver: messages from actors, one a second each": here / EVERY / found["ray_alone_cpu_s_a_frame"],
+                "the driver: writing shards": 1000 / found["parquet"]["write_cpu_ms_a_frame"],
             }
             first = min(limits, key=limits.__getitem__)
             rate = limits[first]
@@ -191,9 +193,9 @@ def plan_table(found):
 def page():
     found, text = json.loads(RESULTS.read_text()), PAGE.read_text()
     for name, made in {"measured": measured_table(found), "plan": plan_table(found)}.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)
-        text = before + begin + "\n".join(made) + end + rest.partition(end)[2]
+        text = before + begin + "\n".join(made) + "\n" + end + rest.partition(end)[2]
     PAGE.write_text(text)
 
 

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from occvino.errors import OccvinoError
@@ -23,6 +24,8 @@ from occvino.scale.work import Result, Setup, Unit
 
 SIZE = 32
 """Frames of a unit, where it is no scene: what is done again if an actor dies."""
+EVERY = 1.0
+"""Seconds between what an actor sends: each message costs the driver some 10 ms (docs/batch.md)."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """No reports to anybody; Ray's C++ parts tell of every retry as of an error."""
 _LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -111,7 +114,7 @@ def cluster(address: str | None = None) -> Generator[list[int]]:
 def run_on_ray(
     setup: Setup, pool: Pool, units: Sequence[Unit], *, ship: bool = False, actor: type | None = None
 ) -> Generator[Result]:
-    """Results of the units, each as soon as it is there.
+    """Results of the units, each soon after it is there.
 
     A frame that its worker died of, again and again, is a result with an error (see `scale.watch`).
 
@@ -155,7 +158,7 @@ def _taken(results: Any) -> Iterator[Result]:
                 found = pickle.loads(value)
                 if isinstance(found, OccvinoError):
                     raise found
-                yield found
+                yield from found
     except OccvinoError:
         raise
     except Exception as error:
@@ -168,7 +171,7 @@ def _calm(data: Any) -> None:
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.target_max_block_size = 1  # a block a frame: each is on disk as soon as it is labelled
+    context.target_max_block_size = 1  # what an actor gives goes out at once, and is on disk soon
     context.target_min_block_size = 1
     context.execution_no_progress_timeout_s = -1
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -201,7 +204,7 @@ class Actor:
             self._error = error
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Results of one unit, one by one."""
+        """Results of one unit, about every second those that there are."""
         if self._worker is None:
             yield {"result": [pickle.dumps(self._error)]}
             return
@@ -210,12 +213,16 @@ class Actor:
         left = list(unit.names)
         suspects = get(self._watch.begin.remote(number))
         look = None if suspects is None else lambda name: get(self._watch.at.remote(number, name))
+        ready, sent = list[Result](), perf_counter()
         try:
             for result in self._worker.label(unit, suspects or (), look):
                 left.remove(result.name)
                 doubts, self._doubts[:] = tuple(dict.fromkeys(self._doubts)), []
-                yield {"result": [pickle.dumps(replace(result, warnings=doubts))]}
+                ready.append(replace(result, warnings=doubts))
+                if perf_counter() - sent > EVERY:
+                    yield {"result": [pickle.dumps(ready)]}
+                    ready, sent = list[Result](), perf_counter()
         except Exception as error:  # none of a frame: what a frame raises is a result
-            for name in left:
-                yield {"result": [pickle.dumps(Result(name, "", error=f"{type(error).__name__}: {error}"))]}
+            ready += [Result(name, "", error=f"{type(error).__name__}: {error}") for name in left]
+        yield {"result": [pickle.dumps(ready)]}
         get(self._watch.end.remote(number))
