@@ -70,6 +70,7 @@ class Event:
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
         constant: made of the module's own tensors only, whatever the inputs are.
+        static: a length of which no operator before made it depend on values: it is a size.
         trouble: what a solver said; of a function, how its inside leaves tensor land; of a call of torch_scatter, why
             it cannot be replaced.
     """
@@ -81,6 +82,7 @@ class Event:
     value: Any = None
     constant: bool = False
     trouble: str = ""
+    static: bool = False
 
 
 @dataclass
@@ -96,6 +98,7 @@ class Observation:
         wide: the first operator whose int64 result does not fit 32 bits.
         ranks: of the first argument of an operator at a line, as (name, place).
         tuples: lines at which a custom function gave several values.
+        dynamic: an operator ran whose result has as many rows as the values say.
         binned: floats became integers on the way, as the cell that a point falls into.
     """
 
@@ -109,6 +112,7 @@ class Observation:
     ranks: dict[tuple[str, Place], int] = field(default_factory=dict[tuple[str, Place], int])
     tuples: list[Place] = field(default_factory=list[Place])
     binned: bool = False
+    dynamic: bool = False
 
     def of(self, *kinds: str) -> list[Event]:
         """Events of these kinds, in order."""
@@ -201,7 +205,10 @@ class _Functions(TorchFunctionMode):
     def _add_escape(self, name: str, tensor: Tensor, value: Any, constant: bool) -> None:
         place = user_place()
         if place is not None:
-            event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
+            static = name == "__len__" and not self.seen.dynamic
+            event = Event(
+                _ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant, static=static
+            )
             self.seen.events.append(event)
 
     def _add_size(self) -> None:
@@ -282,6 +289,8 @@ class _Operators(TorchDispatchMode):
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
             self.seen.events.append(Event("index", "Tensor.__index__", place, describe(args[0]), _digest(result)))
+        if torch.Tag.dynamic_output_shape in func.tags and (func._opname != "index" or _has_mask(args[1])):
+            self.seen.dynamic = True
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
             self._add("random", name, place, describe(result))
         with DisableTorchFunction():  # what is done to watch must not be watched
@@ -399,6 +408,10 @@ def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
             if isinstance(value, Tensor):
                 constants[value] = True
     return constants
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(t, Tensor) and t.dtype in (torch.bool, torch.uint8) for t in indices)
 
 
 def _largest(value: Tensor) -> float:
