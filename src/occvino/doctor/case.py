@@ -148,7 +148,7 @@ class Case:
     def crossings(self) -> tuple[Crossing, ...]:
         """For each length or number that decides in Python: a call that takes the other side, if one was found."""
         with self.timed("cross"):
-            return crossings_of(self)
+            return crossings_of(self)  # pyright: ignore[reportArgumentType] - a cached property is a property
 
     @cached_property
     def varied(self) -> Varied | None:
