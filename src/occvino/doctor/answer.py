@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from occvino.doctor import devices, frozen
+from occvino.doctor.blame import Obstacle, obstacles
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Answer, Finding, Severity
 from occvino.doctor.routes import Route
@@ -48,6 +49,8 @@ def answer(case: Case, found: Sequence[Finding], patched: nn.Module | None) -> A
             held = [] if route is None else [f for f in devices.check(again) if f.severity is Severity.ERROR]
         if route is not None and not held:
             return _by(route, again, f"{_PATCH}\n")
+        if not held:
+            return _none_patched(again, asked)
     return _none(case, asked, found)
 
 
@@ -55,6 +58,23 @@ def _by(route: Route, case: Case, before: str) -> Answer:
     after = ", patched," if before else ""
     said = f"OpenVINO{after} by route {route.value}: {case.verdicts[route]}"
     return Answer(route.value, said, f"{before}{_FLATTEN}\n{_CONVERT[route]}")
+
+
+def _none_patched(case: Case, asked: Sequence[Route]) -> Answer:
+    """What still stands in the way of the patched module."""
+    met: list[Obstacle] = []
+    told: list[str] = []
+    for attempt in map(case.attempt, asked):
+        of_it = list(obstacles(case, attempt)) if attempt.failure else []
+        met += of_it
+        said = "; ".join(dict.fromkeys(one.said for one in of_it)) or case.verdicts.get(attempt.route, "")
+        told.append(f"patched, {attempt.route.value}: {said}")
+    if not met:
+        return Answer("", "no route to OpenVINO, neither as it is nor patched", evidence=tuple(told))
+    first = next((one for one in met if one.place), met[0])
+    at = f"at {where(first.place)}" if first.place else "place unknown"
+    said = f"no route to OpenVINO; patched, the first obstacle is {first.operator or first.said}, {at}: {first.said}"
+    return Answer("", said, "", first.place, tuple(told))
 
 
 def _none(case: Case, asked: Sequence[Route], found: Sequence[Finding]) -> Answer:

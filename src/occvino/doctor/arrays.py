@@ -193,12 +193,12 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def _array(value: Any, dtype: Any = None) -> TensorArray:
-    made = TensorArray(as_tensor(value))
+    made = TensorArray(as_tensor(value).clone())
     return made if dtype is None else made.astype(dtype)
 
 
 def _tensor(value: Any, dtype: Any, device: Any, default: Any = None) -> Tensor:
-    tensor = as_tensor(value)
+    tensor = as_tensor(value).clone()  # a copy: what the module writes into it is not the caller's
     return tensor.to(device=device if device is not None else tensor.device, dtype=dtype or default or tensor.dtype)
 
 

@@ -160,12 +160,14 @@ class Answer:
         said: one sentence.
         snippet: the lines that make the model; empty when no route does.
         place: of the first obstacle, when no route does.
+        evidence: what became of the routes of the patched module, when those were tried in vain.
     """
 
     route: str
     said: str
     snippet: str = ""
     place: Place | None = None
+    evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snippet", _with_imports(self.snippet))

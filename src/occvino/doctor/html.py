@@ -52,6 +52,7 @@ def _answer(answer: Answer | None) -> str:
     if answer is None:
         return ""
     lines = f"<pre>{escape(answer.snippet)}</pre>" if answer.snippet else ""
+    lines += "".join(f"<li>{escape(line)}</li>" for line in answer.evidence)
     return f'<p class="{"works" if answer.route else "fails"}"><strong>{escape(answer.said)}</strong></p>{lines}'
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from occvino.doctor.agreement import agrees, as_outputs, worst
 from occvino.doctor.calls import Path, clone, leaves
+from occvino.doctor.flatmodule import FlatModule
 from occvino.doctor.places import Place, place_of_error
 from occvino.doctor.state import state_kept
 from occvino.doctor.vary import variants_of
@@ -63,8 +64,6 @@ def is_candidate(path: Path, leaf: Any) -> bool:
 
 def metadata_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Metadata:
     """Which arrays and numbers of this call matter, and which of them can be inputs of a flat module."""
-    from occvino.doctor.flatten import FlatModule  # it takes what is found here
-
     found = [path for path, leaf in leaves({"args": args, "kwargs": kwargs}) if is_candidate(path, leaf)]
     if not found:
         return Metadata()
@@ -85,8 +84,6 @@ def metadata_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 def _one_by_one(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], live: list[list[Path]], base: tuple[Tensor, ...]
 ) -> Metadata:
-    from occvino.doctor.flatten import FlatModule
-
     lifted: frozenset[Path] = frozenset()
     held: list[Held] = []
     functions: tuple[str, ...] = ()

@@ -45,7 +45,8 @@ def renderable(findings: Findings) -> RenderableType:
 def _answer(answer: Answer) -> RenderableType:
     said = Text(answer.said, style="bold green" if answer.route else "bold red")
     code = Syntax(answer.snippet, "python", background_color="default", word_wrap=True)
-    return Group(said, *([Padding(code, (0, 0, 0, 4))] if answer.snippet else []))
+    tried = [Text(f"- {line}", style="dim") for line in answer.evidence]
+    return Group(said, *tried, *([Padding(code, (0, 0, 0, 4))] if answer.snippet else []))
 
 
 def _finding(finding: Finding) -> RenderableType:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from occvino.doctor.calls import leaves, replace_leaves
+from occvino.doctor.observation import Applied, Event, Observation
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe
 from occvino.doctor.scatter import PACKAGE, obstacle, rebound
@@ -58,72 +59,6 @@ _BUILT_IN = frozenset({"aten", "prim", "prims", "profiler", "_operator"})
 
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One observation.
-
-    Args:
-        kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
-            state, random. A call is one that has a `CallRecipe`, which is its value.
-        name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
-        subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
-        value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
-        constant: made of the module's own tensors only, whatever the inputs are.
-        trouble: what a solver said; of a function, how its inside leaves tensor land; of a call of torch_scatter, why
-            it cannot be replaced.
-    """
-
-    kind: str
-    name: str
-    place: Place
-    subject: str
-    value: Any = None
-    constant: bool = False
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
-class Applied:
-    """A call of a custom `autograd.Function`: what it was given, and what it gave."""
-
-    args: tuple[Any, ...]
-    output: Any
-
-
-@dataclass
-class Observation:
-    """What one run of the module showed.
-
-    Args:
-        events: in order.
-        operators: where each operator, such as `aten::linalg_inv_ex`, was first called, in order.
-        sizes: lines that read a size of a tensor, in order.
-        returned_at: the line of the `return` of the module's own `forward`.
-        applied: of each custom function, its first call.
-        overflow: the first operator whose result leaves the FP16 range while its arguments are inside.
-        wide: the first operator whose int64 result does not fit 32 bits.
-        ranks: of the first argument of an operator at a line, as (name, place).
-        tuples: lines at which a custom function gave several values.
-        binned: floats became integers on the way, as the cell that a point falls into.
-    """
-
-    output: Any = None
-    events: list[Event] = field(default_factory=list[Event])
-    operators: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
-    sizes: list[Place] = field(default_factory=list[Place])
-    returned_at: Place | None = None
-    applied: dict[Any, Applied] = field(default_factory=dict[Any, Applied])
-    overflow: Event | None = None
-    wide: Event | None = None
-    ranks: dict[tuple[str, Place], int] = field(default_factory=dict[tuple[str, Place], int])
-    tuples: list[Place] = field(default_factory=list[Place])
-    binned: bool = False
-
-    def of(self, *kinds: str) -> list[Event]:
-        """Events of these kinds, in order."""
-        return [event for event in self.events if event.kind in kinds]
 
 
 def observe(
@@ -215,7 +150,10 @@ class _Functions(TorchFunctionMode):
     def _add_escape(self, name: str, tensor: Tensor, value: Any, constant: bool) -> None:
         place = user_place()
         if place is not None:
-            event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
+            static = name == "__len__" and not self.seen.dynamic
+            event = Event(
+                _ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant, static=static
+            )
             self.seen.events.append(event)
 
     def _add_call(self, recipe: CallRecipe, args: tuple[Any, ...]) -> None:
@@ -304,6 +242,8 @@ class _Operators(TorchDispatchMode):
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
             self.seen.events.append(Event("index", "Tensor.__index__", place, describe(args[0]), _digest(result)))
+        if torch.Tag.dynamic_output_shape in func.tags and (func._opname != "index" or _has_mask(args[1])):
+            self.seen.dynamic = True
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
             self._add("random", name, place, describe(result))
         with DisableTorchFunction():  # what is done to watch must not be watched
@@ -423,6 +363,10 @@ def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
             if isinstance(value, Tensor):
                 constants[value] = True
     return constants
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(t, Tensor) and t.dtype in (torch.bool, torch.uint8) for t in indices)
 
 
 def _largest(value: Tensor) -> float:

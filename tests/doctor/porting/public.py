@@ -1,7 +1,7 @@
 """Three small detectors, each with the traps of one family of public models: our own code, after their structure.
 
-Lift, Splat, Shoot: sizes made of the module's own tensors, a sort, a cumulative sum, an indexed assignment. PETR: the rig
-as NumPy arrays in `img_metas`. Fast-BEV: the rig in metadata, and a boolean mask beside a slice in an assignment.
+Lift, Splat, Shoot: sizes made of the module's own tensors, a sort, a cumulative sum, an indexed assignment. PETR: the
+rig as NumPy arrays in `img_metas`. Fast-BEV: the rig in metadata, and a mask beside a slice in an assignment.
 """
 
 import numpy as np
