@@ -13,8 +13,8 @@ class Event:
     """One observation.
 
     Args:
-        kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer, state,
-            random.
+        kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
+            state, random.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
