@@ -253,8 +253,8 @@ def _mmdeploy_openvino(node: Any) -> list[ov.Output]:
 def intervals_openvino(name: str, inputs: Sequence[ov.Output], height: int, width: int) -> ov.Output:
     """Intervals -> bags -> cells of a BEV [1, height, width, C]; what `mmdeploy_reference` says.
 
-    Starts must ascend, which only constants can be seen to do here, and intervals must not overlap; points between an
-    interval's end and the next start weigh nothing.
+    Starts that are constants are sorted, others must ascend; intervals must not overlap; points between an interval's
+    end and the next start weigh nothing.
 
     Args:
         name: of the node, for errors.
@@ -263,13 +263,14 @@ def intervals_openvino(name: str, inputs: Sequence[ov.Output], height: int, widt
         width: of the BEV, in cells.
 
     Raises:
-        OccvinoError: shapes that are not those of a pooler with channels last, or intervals that are out of order.
+        OccvinoError: shapes that are not those of a pooler with channels last, or intervals that overlap.
     """
     import openvino.opset8 as ops
     from openvino import opset3
 
     depth, feat, ranks_depth, ranks_feat, ranks_bev, starts, lengths = inputs
     _check_shapes(name, depth.get_partial_shape(), feat.get_partial_shape())
+    starts, lengths = _ascending(starts, lengths)
     _check_intervals(name, _constant(starts), _constant(lengths))
     table, channels = _table(feat), _channels(feat)
     axis, as_i32 = ops.constant(0), lambda value: ops.convert(value, "i32")
@@ -312,8 +313,21 @@ def _check_shapes(name: str, depth: ov.PartialShape, feat: ov.PartialShape) -> N
             raise OccvinoError(f"{name}: depth has shape {depth} and feat has shape {feat}, {expected}")
 
 
+def _ascending(starts: ov.Output, lengths: ov.Output) -> tuple[ov.Output, ov.Output]:
+    """Intervals in the order of their starts, where those are in the file: a sum does not ask which comes first."""
+    import openvino.opset8 as ops
+
+    known, sizes = _constant(starts), _constant(lengths)
+    if known is None or bool((known[1:] >= known[:-1]).all()):
+        return starts, lengths
+    order = np.argsort(known, kind="stable")
+    at = ops.constant(order.astype(np.int32))
+    given = ops.constant(sizes[order]) if sizes is not None else ops.gather(lengths, at, ops.constant(0))
+    return ops.constant(known[order]).output(0), given.output(0)
+
+
 def _check_intervals(name: str, starts: NDArray[Any] | None, lengths: NDArray[Any] | None) -> None:
-    """Bags begin where the one before ends: what is out of order would be pooled into another cell, or fail."""
+    """Bags begin where the one before ends: what is in two of them would be pooled into one."""
     if starts is None:
         return
     ends = starts if lengths is None else starts + np.maximum(lengths, 1) - 1
@@ -322,9 +336,8 @@ def _check_intervals(name: str, starts: NDArray[Any] | None, lengths: NDArray[An
         at = int(wrong[0])
         of = f" of {lengths[at]}" if lengths is not None else ""
         raise OccvinoError(
-            f"{name}: intervals out of order: interval {at} starts at {starts[at]}{of}, the next at {starts[at + 1]}. "
-            "Starts must ascend and intervals must not overlap: sort the points by ranks_bev, and make the intervals "
-            "from that"
+            f"{name}: intervals overlap: interval {at} starts at {starts[at]}{of}, the next at {starts[at + 1]}. "
+            "Each point must be in one interval only: sort the points by ranks_bev, and make the intervals from that"
         )
 
 

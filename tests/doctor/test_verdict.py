@@ -187,3 +187,14 @@ def test_checkpointing_converts_as_the_docs_print_it():
         model = ov.convert_model(flat, example_input=flat.example)
     got = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([leaving.X.numpy()])[0]
     np.testing.assert_allclose(got, module(leaving.X).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_length_that_is_a_size_is_a_note_and_stays_a_size():
+    class Cameras(nn.Module):
+        def forward(self, matrix):
+            return torch.inverse(matrix).view(len(matrix), 9)
+
+    found = diagnose(Cameras(), (torch.eye(3).expand(2, 3, 3) * 2,), routes=())
+    assert [(f.code, f.severity.value) for f in found if f.code.startswith("leaving")] == [("leaving/len", "note")]
+    patched = patch(Cameras(), (torch.eye(3).expand(2, 3, 3) * 2,))
+    assert patched(torch.eye(3).expand(5, 3, 3) * 2).shape == (5, 9)

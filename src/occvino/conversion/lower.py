@@ -124,7 +124,7 @@ def read_onnx(path: str | Path, shapes: Mapping[str, Sequence[int]] | None = Non
 
     Raises:
         OccvinoError: it is no ONNX file; a node is neither ONNX's nor a pooler that is known, or a pooler's intervals
-            are out of order; an input is still dynamic, and the CPU plugin compiles bags of static shapes only.
+            overlap; an input is still dynamic, and the CPU plugin compiles bags of static shapes only.
     """
     try:
         model = ov.convert_model(str(path), extension=openvino_extensions())

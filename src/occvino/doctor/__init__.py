@@ -6,8 +6,7 @@ One file a pitfall: `signature`, `leaving` (tensor land), `frozen` (values), `op
 
 from occvino.doctor.examine import diagnose
 from occvino.doctor.findings import DoctorError, Finding, Findings, Fix, Severity
-from occvino.doctor.flat import FlatModule
-from occvino.doctor.flatten import flatten
+from occvino.doctor.flatten import FlatModule, flatten
 from occvino.doctor.patch import patch
 from occvino.doctor.places import Place
 from occvino.doctor.report import Report

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from occvino.doctor.calls import clone, error, tensors_out
 from occvino.doctor.places import Place
-from occvino.doctor.seen import Call, Observation
 from occvino.doctor.state import state_kept
 from occvino.doctor.ties import Reordered, tied_places
+from occvino.doctor.watch import Call, Observation
 
 TOLERANCE = 1e-3
 """Largest error, of the largest value of an output, that is taken for rounding."""

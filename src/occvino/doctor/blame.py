@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from occvino.doctor.case import Case
 from occvino.doctor.places import Place
 from occvino.doctor.routes import Attempt, Route
-from occvino.doctor.seen import Event
+from occvino.doctor.watch import Event
 
 _NAMED = (
     re.compile(r"(?:aten|prims?|torchvision)(?:::|\.)_?(?P<name>\w+?)(?:_ex)?\b"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,30 +15,13 @@ from occvino.doctor.agreement import AGREES, Judgement, agrees, judge
 from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.decisions import Crossing, crossings_of
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.flat import FlatModule
+from occvino.doctor.flatten import FlatModule
 from occvino.doctor.metadata import metadata_of
 from occvino.doctor.places import Place
 from occvino.doctor.routes import ALL_ROUTES, Attempt, Axes, Route, attempt
-from occvino.doctor.seen import Call, Event, Observation
+from occvino.doctor.varied import Varied
 from occvino.doctor.vary import variants_of
-from occvino.doctor.watch import code_of_forward, observe
-
-
-@dataclass(frozen=True)
-class Varied:
-    """The module run on other inputs.
-
-    Args:
-        inputs: in the order of the flat module's inputs.
-        outputs: what the module gave for them.
-        events: what was watched on the way.
-        changed: positions of the inputs that differ from the example.
-    """
-
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    events: tuple[Event, ...]
-    changed: frozenset[int]
+from occvino.doctor.watch import Call, Observation, code_of_forward, observe
 
 
 class Case:
@@ -161,6 +144,11 @@ class Case:
         for needless in [*over, *([route.reads] if route.reads in self._attempts else [])]:
             self._attempts[needless] = replace(self._attempts[needless], graph=None)
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The inputs of the example call."""
+        return self.flat.example
+
     @cached_property
     def example(self) -> Varied:
         """The example call, as a variation in which nothing changed."""
@@ -177,7 +165,7 @@ class Case:
     def crossings(self) -> tuple[Crossing, ...]:
         """For each length or number that decides in Python: a call that takes the other side, if one was found."""
         with self.timed("cross"):
-            return crossings_of(self)
+            return crossings_of(self)  # pyright: ignore[reportArgumentType] - a cached property is a property
 
     @cached_property
     def varied(self) -> Varied | None:

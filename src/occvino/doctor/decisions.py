@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from occvino.doctor.places import Place
-from occvino.doctor.seen import Event, Observation
-
-if TYPE_CHECKING:
-    from occvino.doctor.case import Case, Varied
+from occvino.doctor.varied import Varied
+from occvino.doctor.watch import Event, Observation
 
 KINDS = ("bool", "len", "item", "number")
 _OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -71,7 +69,29 @@ class Crossing:
         return self.both or self.call is not None or self.raised
 
 
-def crossings_of(case: Case) -> tuple[Crossing, ...]:
+class Runs(Protocol):
+    """What is asked of an examination."""
+
+    base: Observation
+
+    @property
+    def varied(self) -> Varied | None:
+        """All inputs changed at once."""
+        ...
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The inputs of the example call."""
+        ...
+
+    def run_varied(
+        self, inputs: tuple[Tensor, ...], changed: frozenset[int], seen: Observation | None = None
+    ) -> Varied | None:
+        """The module on these inputs; None when it refuses them."""
+        ...
+
+
+def crossings_of(case: Runs) -> tuple[Crossing, ...]:
     """One for each line where a number that is not the module's own decides."""
     groups: dict[tuple[str, Place], list[Event]] = {}
     for event in case.base.of(*KINDS):
@@ -154,7 +174,7 @@ def _scope(place: Place) -> ast.AST | None:
     return max(around, key=lambda node: node.lineno, default=None)
 
 
-def _crossing(case: Case, kind: str, place: Place, events: list[Event], compared: Comparison) -> Crossing:
+def _crossing(case: Runs, kind: str, place: Place, events: list[Event], compared: Comparison) -> Crossing:
     side = compared.side
     if side is None:
         return Crossing(kind, place, compared.text, known=False, both=False)
@@ -163,7 +183,7 @@ def _crossing(case: Case, kind: str, place: Place, events: list[Event], compared
     if len({*here, *others}) > 1:
         return Crossing(kind, place, compared.text, known=True, both=True)
     raised = False
-    for inputs, changed in islice(_extremes(case.flat.example), _TRIES):
+    for inputs, changed in islice(_extremes(case.tensors), _TRIES):
         seen = Observation()
         varied = case.run_varied(inputs, changed, seen)
         if any(taken != here[0] for taken in _sides(tuple(seen.events), kind, place, side)):

@@ -17,7 +17,7 @@ from occvino.doctor.only import chosen
 from occvino.doctor.patch import patch_as_seen, patches_of
 from occvino.doctor.report import Report
 from occvino.doctor.routes import ALL_ROUTES, Route
-from occvino.doctor.seen import Call
+from occvino.doctor.watch import Call
 from occvino.runtime.names import device_name
 
 

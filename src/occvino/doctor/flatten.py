@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import nn
 
 from occvino.doctor.calls import clone, error, leaves, tensors_out
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.flat import FlatModule, as_tuple
+from occvino.doctor.flatmodule import FlatModule, as_tuple
 from occvino.doctor.metadata import metadata_of
 from occvino.doctor.state import state_kept
 
@@ -57,24 +56,3 @@ def flatten(module: nn.Module, args: tuple[Any, ...] = (), kwargs: dict[str, Any
             stacklevel=2,
         )
     return flat
-
-
-def input_positions(model: Any, names: Sequence[str]) -> list[int]:
-    """Which input of the flat module each input of its OpenVINO model is.
-
-    A frontend may drop an input that nothing depends on, and give one several names, of which `any_name` is any.
-
-    Raises:
-        DoctorError: an input of the model is none of the module's.
-    """
-    if len(model.inputs) == len(names):
-        return list(range(len(names)))
-    positions: list[int] = []
-    for port in model.inputs:
-        known = [at for at, name in enumerate(names) if name in port.get_names()]
-        if len(known) != 1:
-            raise DoctorError(
-                f"the model has an input named {sorted(port.get_names())}; the module's are {', '.join(names)}"
-            )
-        positions += known
-    return positions

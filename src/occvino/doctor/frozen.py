@@ -20,8 +20,7 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.leaving import differ
 from occvino.doctor.places import Place
 from occvino.doctor.routes import Attempt, Axes, Route, quiet, summary
-from occvino.doctor.seen import Event
-from occvino.doctor.watch import observe
+from occvino.doctor.watch import Event, observe
 
 _UNMOVED = 1e-3
 """Share of the module's own change by which a graph moves when it takes no notice of an input at all."""

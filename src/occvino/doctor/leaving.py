@@ -14,8 +14,7 @@ from occvino.doctor.calls import clone, leaves, tensors_out
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.seen import Event
-from occvino.doctor.watch import observe, output_after
+from occvino.doctor.watch import Event, observe, output_after
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,10 @@ ADVICE = {
         "return labels                        # a tensor; .numpy() belongs to the caller",
     ),
 }
+_SIZE = Advice(
+    "len() of a tensor whose length is a size: right as a constant, as long as the shapes are those of the example",
+    "count = x.shape[0]                   # follows where the axis is dynamic",
+)
 CHANGES = "the value changes with the inputs"
 _PER_EVENT = ("item", "number", "size", "bool", "len", "tolist", "numpy", "buffer")
 _STATIC = Advice(
@@ -103,11 +106,10 @@ def differ(events: list[Event], others: tuple[Event, ...]) -> bool:
 
 def _finding(case: Case, kind: str, place: Place, events: list[Event]) -> Finding:
     advice, first = ADVICE[kind], events[0]
-    if (
-        kind == "len"
-        and first.subject.startswith("bool [")
-        and not (case.varied and differ(events, case.varied.events))
-    ):
+    moved = case.varied is not None and differ(events, case.varied.events)
+    if all(event.static for event in events) and not moved:
+        if not first.subject.startswith("bool ["):
+            return Finding("leaving/len", Severity.NOTE, place, first.subject, _SIZE.message, (), Fix(_SIZE.snippet))
         advice = _STATIC
     snippet = advice.snippet
     evidence = [f"{first.name} of {first.subject}, {len(events)}x in one call"]

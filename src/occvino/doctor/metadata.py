@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from occvino.doctor.agreement import agrees, as_outputs, worst
 from occvino.doctor.calls import Path, clone, leaves
-from occvino.doctor.flat import FlatModule
+from occvino.doctor.flatmodule import FlatModule
 from occvino.doctor.places import Place, place_of_error
 from occvino.doctor.state import state_kept
 from occvino.doctor.vary import variants_of

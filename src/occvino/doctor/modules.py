@@ -12,7 +12,7 @@ from occvino.doctor.agreement import is_label
 from occvino.doctor.calls import clone, compared
 from occvino.doctor.case import Case
 from occvino.doctor.findings import TOLERANCE, ModuleParity, ParityTable
-from occvino.doctor.flat import FlatModule, as_tuple
+from occvino.doctor.flatten import FlatModule, as_tuple
 from occvino.doctor.memory import give_back
 from occvino.doctor.parity import cause_of
 from occvino.doctor.routes import Attempt, Route, attempt, quiet, summary

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from occvino.bev_pool import DOMAIN, onnx_function
-from occvino.doctor.flat import FlatModule
+from occvino.doctor.flatten import FlatModule
 from occvino.files import scratch_folder
 
 OPSET = 18

@@ -9,7 +9,7 @@ from occvino.doctor.places import Place
 from occvino.doctor.recipe_functions import function_recipe
 from occvino.doctor.routes import Route
 from occvino.doctor.scatter import SIZE_READ, SNIPPET
-from occvino.doctor.seen import Event
+from occvino.doctor.watch import Event
 
 _SNIPPETS = {
     "embedding_bag": "bev = occvino.bev_pool.bev_pool_torch(depth, feat, ranks_depth, ranks_feat, interval_starts)",

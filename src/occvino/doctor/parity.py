@@ -14,13 +14,12 @@ from occvino.doctor.agreement import LABEL_TOLERANCE, TOLERANCE, distance, is_la
 from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
-from occvino.doctor.flat import FlatModule
+from occvino.doctor.flatten import FlatModule
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.routes import Attempt, Route, attempt, quiet
-from occvino.doctor.seen import Event, describe
 from occvino.doctor.state import state_kept
 from occvino.doctor.taps import sampled, step, stride_of
-from occvino.doctor.watch import FP16_MAX
+from occvino.doctor.watch import FP16_MAX, Event, describe
 
 _CAUSES = {
     "index_put": "repeated indices: the route loses the accumulation",

@@ -23,8 +23,8 @@ from occvino.doctor.places import Place, is_user_file
 from occvino.doctor.recipe_calls import RANGE, range_replaced
 from occvino.doctor.recipes import tracing
 from occvino.doctor.replacing import Replacing, Step, steps_of
-from occvino.doctor.seen import Call
 from occvino.doctor.state import state_kept
+from occvino.doctor.watch import Call
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -165,7 +165,7 @@ class Patches:
             calls = [((args, kwargs), case.outputs)]
             calls += [(case.flat.call_of(one.inputs), one.outputs) for one in varied if one is not None]
             calls += [(call, self._outputs(call)) for call in self._variations]
-            chosen, self.refused = steps_of(case)  # it runs the original on more inputs
+            chosen, self.refused = steps_of(case)  # which looks at other inputs too
         finally:
             self._original_runs = False
         if not chosen:

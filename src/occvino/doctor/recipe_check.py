@@ -7,7 +7,7 @@ from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
 from occvino.doctor.recipe_calls import EVERY, CallRecipe
 from occvino.doctor.routes import Route
-from occvino.doctor.seen import Event
+from occvino.doctor.watch import Event
 
 
 def check(case: Case) -> list[Finding]:

@@ -13,7 +13,7 @@ from torch.autograd import Function
 from occvino.doctor.findings import DoctorError
 from occvino.doctor.recipe_pool import recognised
 from occvino.doctor.recipes import Recipe, recipes_for
-from occvino.doctor.seen import Event, Observation
+from occvino.doctor.watch import Event, Observation
 
 
 @dataclass(frozen=True)

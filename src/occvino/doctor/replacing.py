@@ -18,9 +18,8 @@ from occvino.doctor.places import Place, user_place
 from occvino.doctor.recipe_calls import CallRecipe, call_recipe
 from occvino.doctor.recipe_functions import function_recipe
 from occvino.doctor.recipe_small import inverse
-from occvino.doctor.seen import Event
 from occvino.doctor.solver import closed_form_exists
-from occvino.doctor.watch import scalars
+from occvino.doctor.watch import Event, scalars
 
 _INVERSES = frozenset({"inverse", "linalg_inv", "inv"})
 _NUMBERS = {
@@ -110,8 +109,8 @@ def _length(case: Case, events: list[Event]) -> Step | str:
     """A length that follows the inputs, or why it is not replaced."""
     first = events[0]
     moved = case.varied is not None and differ(events, case.varied.events)
-    if first.subject.startswith("bool [") and not moved:
-        return Step(STATIC, first.place, "the length of a mask as the size that it is", first.name)
+    if all(event.static for event in events) and not moved:
+        return Step(STATIC, first.place, "a length that is a size as the size that it is", first.name)
     crossing: Crossing | None = next((c for c in case.crossings if c.kind == "len" and c.place == first.place), None)
     if crossing is None:
         return "it is computed with: as a constant it would be wrong for other inputs"

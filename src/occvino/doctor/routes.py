@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from occvino.bev_pool import openvino_extensions
-from occvino.doctor.flat import FlatModule
-from occvino.doctor.flatten import input_positions
+from occvino.doctor.flatmodule import FlatModule, input_positions
 from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
 from occvino.doctor.refusals import Refusal, refusals, summary

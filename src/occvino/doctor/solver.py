@@ -7,7 +7,7 @@ import torch
 from occvino.doctor.case import Case
 from occvino.doctor.findings import Finding, Fix, Severity
 from occvino.doctor.places import Place
-from occvino.doctor.seen import Event
+from occvino.doctor.watch import Event
 
 INVERSES = frozenset({"torch.inverse", "torch.inv", "torch.linalg.inv", "torch.inv_ex", "torch.linalg.inv_ex"})
 _CLOSED = (

@@ -13,7 +13,7 @@ from occvino.doctor.findings import DoctorError
 if TYPE_CHECKING:
     from torch import nn
 
-    from occvino.doctor.seen import Call
+    from occvino.doctor.watch import Call
 
 
 def load(target: str) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any], Sequence[Call]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from occvino.doctor.places import Place
-from occvino.doctor.seen import Observation
+from occvino.doctor.watch import Observation
 
 _ORDERING = frozenset({"topk", "sort", "argsort", "argmax", "argmin", "max", "min"})
 

@@ -24,10 +24,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from occvino.doctor.calls import leaves, replace_leaves
+from occvino.doctor.observation import Applied, Event, Observation
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe
 from occvino.doctor.scatter import PACKAGE, obstacle, rebound
-from occvino.doctor.seen import Applied, Call, Event, Observation, describe
 from occvino.doctor.state import state_kept
 
 FP16_MAX = 65504.0
@@ -56,6 +56,9 @@ SOLVERS = frozenset(
     )
 )
 _BUILT_IN = frozenset({"aten", "prim", "prims", "profiler", "_operator"})
+
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def observe(
@@ -147,7 +150,10 @@ class _Functions(TorchFunctionMode):
     def _add_escape(self, name: str, tensor: Tensor, value: Any, constant: bool) -> None:
         place = user_place()
         if place is not None:
-            event = Event(_ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant)
+            static = name == "__len__" and not self.seen.dynamic
+            event = Event(
+                _ESCAPES[name], f"Tensor.{name}", place, describe(tensor), _digest(value), constant, static=static
+            )
             self.seen.events.append(event)
 
     def _add_call(self, recipe: CallRecipe, args: tuple[Any, ...]) -> None:
@@ -236,6 +242,8 @@ class _Operators(TorchDispatchMode):
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
         if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
             self.seen.events.append(Event("index", "Tensor.__index__", place, describe(args[0]), _digest(result)))
+        if torch.Tag.dynamic_output_shape in func.tags and (func._opname != "index" or _has_mask(args[1])):
+            self.seen.dynamic = True
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith("aten::empty"):
             self._add("random", name, place, describe(result))
         with DisableTorchFunction():  # what is done to watch must not be watched
@@ -339,6 +347,13 @@ def code_of_forward(module: nn.Module) -> CodeType | None:
     return getattr(forward, "__code__", None)
 
 
+def describe(value: Any) -> str:
+    """`float32 [2, 3, 8]`, or the type of what is not a tensor."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} [{', '.join(map(str, value.shape))}]"
+    return type(value).__name__
+
+
 def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
     """Tensors that the module holds: parameters, buffers and plain attributes."""
     constants = WeakTensorKeyDictionary()
@@ -348,6 +363,10 @@ def _constants_of(module: nn.Module) -> WeakTensorKeyDictionary:
             if isinstance(value, Tensor):
                 constants[value] = True
     return constants
+
+
+def _has_mask(indices: Any) -> bool:
+    return any(isinstance(t, Tensor) and t.dtype in (torch.bool, torch.uint8) for t in indices)
 
 
 def _largest(value: Tensor) -> float:

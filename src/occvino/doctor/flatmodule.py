@@ -1,4 +1,4 @@
-"""A module as exporters want it: tensors in, tensors out, a parameter for each."""
+"""The module that `flatten` makes: tensors in, tensors out."""
 
 from __future__ import annotations
 
@@ -134,6 +134,27 @@ class FlatModule(nn.Module):
         named = positional + [leaf for name, value in kwargs.items() for leaf in leaves(value, name)]
         raw = leaves({"args": args, "kwargs": kwargs})
         return [(path, other, leaf) for (path, leaf), (other, _) in zip(named, raw, strict=True)]
+
+
+def input_positions(model: Any, names: Sequence[str]) -> list[int]:
+    """Which input of the flat module each input of its OpenVINO model is.
+
+    A frontend may drop an input that nothing depends on, and give one several names, of which `any_name` is any.
+
+    Raises:
+        DoctorError: an input of the model is none of the module's.
+    """
+    if len(model.inputs) == len(names):
+        return list(range(len(names)))
+    positions: list[int] = []
+    for port in model.inputs:
+        known = [at for at, name in enumerate(names) if name in port.get_names()]
+        if len(known) != 1:
+            raise DoctorError(
+                f"the model has an input named {sorted(port.get_names())}; the module's are {', '.join(names)}"
+            )
+        positions += known
+    return positions
 
 
 def as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,15 +1,11 @@
-"""What is seen of a module that runs: single events, and all of one run."""
+"""What one run of a module showed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from occvino.doctor.places import Place
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -18,11 +14,12 @@ class Event:
 
     Args:
         kind: item, number, index, size, bool, len, tolist, numpy, solver, function, call, scatter, custom-op, buffer,
-            state, random. A call is one that has a `CallRecipe`, which is its value.
+            state, random.
         name: as the user would write it: `Tensor.item`, `torch.inverse`, `QuickCumsumCuda`.
         subject: the tensor concerned: its type and shape, or the name of the buffer or attribute.
         value: the number that came out, or a digest of the array, comparable with ==; of a function, its class.
         constant: made of the module's own tensors only, whatever the inputs are.
+        static: a length of which no operator before made it depend on values: it is a size.
         trouble: what a solver said; of a function, how its inside leaves tensor land; of a call of torch_scatter, why
             it cannot be replaced.
     """
@@ -34,6 +31,7 @@ class Event:
     value: Any = None
     constant: bool = False
     trouble: str = ""
+    static: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Observation:
         wide: the first operator whose int64 result does not fit 32 bits.
         ranks: of the first argument of an operator at a line, as (name, place).
         tuples: lines at which a custom function gave several values.
+        dynamic: an operator ran whose result has as many rows as the values say.
         binned: floats became integers on the way, as the cell that a point falls into.
     """
 
@@ -72,14 +71,8 @@ class Observation:
     ranks: dict[tuple[str, Place], int] = field(default_factory=dict[tuple[str, Place], int])
     tuples: list[Place] = field(default_factory=list[Place])
     binned: bool = False
+    dynamic: bool = False
 
     def of(self, *kinds: str) -> list[Event]:
         """Events of these kinds, in order."""
         return [event for event in self.events if event.kind in kinds]
-
-
-def describe(value: Any) -> str:
-    """`float32 [2, 3, 8]`, or the type of what is not a tensor."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} [{', '.join(map(str, value.shape))}]"
-    return type(value).__name__
