@@ -192,7 +192,7 @@ def test_checkpointing_converts_as_the_docs_print_it():
 def test_a_length_that_is_a_size_is_a_note_and_stays_a_size():
     class Cameras(nn.Module):
         def forward(self, matrix):
-            return torch.inverse(matrix).view(len(matrix), 9)
+            return torch.inverse(matrix).reshape(len(matrix), 9)
 
     found = diagnose(Cameras(), (torch.eye(3).expand(2, 3, 3) * 2,), routes=())
     assert [(f.code, f.severity.value) for f in found if f.code.startswith("leaving")] == [("leaving/len", "note")]
