@@ -170,9 +170,9 @@ PAIRS = (
          (Route.LEGACY,)),
     Pair("operators/untranslated", of(IndexReduce, POINTS, torch.arange(7)), of(ScatterReduce, POINTS, torch.arange(7)),
          (Route.LEGACY, Route.OPENVINO)),
-    Pair("operators/untranslated", of(FiveAxes, X, image(1, 2, 4, 4, 3)), of(FourAxes, X, image(1, 2, 4, 4, 3)),
+    Pair("operators/replaceable", of(FiveAxes, X, image(1, 2, 4, 4, 3)), of(FourAxes, X, image(1, 2, 4, 4, 3)),
          (Route.OPENVINO,)),
-    Pair("operators/untranslated", of(TwoAtOnce, X), of(OneAtATime, X), (Route.OPENVINO,)),
-    Pair("operators/untranslated", of(Range, X), of(Arange, X), (Route.OPENVINO,)),
+    Pair("operators/function", of(TwoAtOnce, X), of(OneAtATime, X), (Route.OPENVINO,)),
+    Pair("operators/replaceable", of(Range, X), of(Arange, X), (Route.OPENVINO,)),
     Pair("operators/untranslated", of(Distances, POINTS), of(DistancesTwin, POINTS), (Route.DYNAMO,)),
 )  # fmt: skip
