@@ -84,15 +84,21 @@ def test_imports_come_once_and_first():
     assert Fix("scale = x.max()   # not torch.max").snippet == "scale = x.max()   # not torch.max"
 
 
+MINE = """
+import torch
+
+class Inverting(torch.nn.Linear):
+    def forward(self, x):  # has something for `patch` to cure, in a file, as users have it
+        return super().forward(x) + torch.inverse(torch.eye(2) * (1 + x[0, 0] ** 2)).sum()
+"""
 PASTE = """
 import contextlib, io, json, os, sys
 import torch, numpy, openvino, warnings
 from types import SimpleNamespace
 import occvino
 
-class Inverting(torch.nn.Linear):  # has something for `patch` to cure
-    def forward(self, x):
-        return super().forward(x) + torch.inverse(torch.eye(2) * (1 + x[0, 0] ** 2)).sum()
+sys.path.insert(0, sys.argv[1])
+from mine import Inverting
 
 class Inverse(torch.autograd.Function):
     @staticmethod
@@ -150,7 +156,10 @@ def pasted(code: str) -> tuple[str, dict]:
     return code, {}
 
 
-def test_every_snippet_runs_when_pasted():
+def test_every_snippet_runs_when_pasted(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
     given = json.dumps([pasted(code) for code in SNIPPETS if "GPU" not in code])
-    run = subprocess.run([sys.executable, "-c", PASTE], input=given, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", PASTE, str(tmp_path)], input=given, capture_output=True, text=True, check=True
+    )
     assert run.stdout == ""
