@@ -73,6 +73,10 @@ def small_forms() -> tuple[Variant, ...]:
     return tuple(small_form(variant) for variant in _MODULE._VARIANTS)
 
 
+WIDE = tuple(replace(variant, name=f"wide-{variant.name}", input_size=(64, 128)) for variant in SMALL)
+"""For images of 16:9, as those of the scene that ships inside."""
+
+
 @contextmanager
 def known(*more: Variant) -> Iterator[None]:
     """These variants, or else the small ones, are among those that have a name."""

@@ -16,7 +16,7 @@ from occvino.scale.source import LocalSource
 from occvino.scale.work import Setup
 from occvino.scale.worker import Worker
 from tests.scale.sets import batch, files, interrupted, names
-from tests.small import known
+from tests.small import WIDE, known
 
 EXACT = ("--precision", "fp32")
 
@@ -129,12 +129,13 @@ def label(artifact, dataset, out, chosen=None, size=None):
     return ran, {name: entry.sha256 for name, entry in read_manifest(out).items() if entry.state == "done"}
 
 
-@pytest.mark.parametrize("form", ["small-4d exact", "small-4d batch", "small-stereo exact"])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["wide-small-4d exact", "wide-small-4d batch", "wide-small-stereo exact"])
 def test_temporal_models_go_by_scene_and_a_gap_is_filled_as_if_there_were_none(own, tmp_path, form):
     name, temporal = form.split()
     dataset = NuScenes(own)
     frames = names(own)
-    with known():
+    with known(*WIDE):
         artifact = convert(name, None, tmp_path / "a", precision="fp32", temporal=temporal)
         ran, expected = label(artifact, dataset, tmp_path / "whole")
         assert ran == frames
@@ -151,8 +152,8 @@ def test_temporal_models_go_by_scene_and_a_gap_is_filled_as_if_there_were_none(o
 def test_a_broken_frame_of_a_stream_is_as_broken_for_a_run_that_goes_on(own, tmp_path):
     dataset, frames = NuScenes(own), names(own)
     dataset[1].images[0].write_bytes(b"no image")
-    with known():
-        artifact = convert("small-4d", None, tmp_path / "a", precision="fp32", temporal="exact")
+    with known(*WIDE):
+        artifact = convert("wide-small-4d", None, tmp_path / "a", precision="fp32", temporal="exact")
         _, expected = label(artifact, dataset, tmp_path / "whole")
         assert set(frames) - set(expected) == {frames[1]}
         label(artifact, dataset, tmp_path / "parts", frames[:2])

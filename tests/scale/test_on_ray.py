@@ -25,7 +25,7 @@ from occvino.scale.watch import Watch
 from occvino.scale.work import Setup, Unit
 from occvino.scale.worker import Worker, run_here
 from tests.scale.sets import batch, command, files, labelled
-from tests.small import known
+from tests.small import WIDE, known
 
 pytest.importorskip("ray")
 RAY = ("--precision", "fp32", "--engine", "ray", "--actors", 2, "--threads", 1)
@@ -164,8 +164,8 @@ def test_a_frame_that_kills_its_worker_is_given_up_and_the_others_are_not(here, 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["exact", "batch"])
 def test_scenes_of_a_temporal_model_stay_whole(here, four_scenes, tmp_path, form):
-    with known():
-        artifact = convert("small-4d", None, tmp_path / "a", precision="fp32", temporal=form)
+    with known(*WIDE):
+        artifact = convert("wide-small-4d", None, tmp_path / "a", precision="fp32", temporal=form)
         work, setup = units(artifact.path, four_scenes, 2), Setup(artifact.path, "npz", {"precision": "fp32"})
         assert len(work) == (4 if form == "exact" else 6)
         expected = {result.name: result.sha256 for result in run_here(Worker(setup), work)}
