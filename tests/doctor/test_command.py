@@ -76,7 +76,7 @@ def with_no_calls():
 def test_a_factory_may_give_other_calls(run, monkeypatch):
     asked = []
 
-    def noted(module, args, kwargs, *, devices, variations):
+    def noted(module, args, kwargs, *, devices, variations, **_):
         asked.extend(variations)
         return diagnose(module, args, kwargs, devices=devices, variations=variations, routes=())
 

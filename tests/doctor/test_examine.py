@@ -160,7 +160,9 @@ def test_a_number_that_follows_the_inputs_is_not_advised_to_be_computed_before()
 
 def test_every_finding_has_advice():
     module, args = leaving.Conv().eval(), (leaving.X,)
-    assert all(finding.fix.snippet for finding in diagnose(module, args, devices=("GPU",), routes=(Route.OPENVINO,)))
+    asked = diagnose(module, args, devices=("GPU",), routes=(Route.OPENVINO,))
+    # where Intel's compiler is set up it is asked, and that it compiles needs no advice
+    assert all(finding.fix.snippet or finding.message.startswith("it compiles") for finding in asked)
     for pair in PAIRS:
         if pair.code.startswith("parity/") or not pair.routes:
             module, args, kwargs = pair.trap()
