@@ -158,7 +158,7 @@ def test_a_frame_that_kills_its_worker_is_given_up_and_the_others_are_not(here, 
         result.name: result.error for result in run_on_ray(Setup(network, "npz"), Pool(1, 1, 1, 2), [Unit((row,))])
     }
     assert [found[task.name] is None for task in row] == [True, False, True, True]
-    assert "its worker died of it, more than once" in found[row[1].name]
+    assert "the worker died of it, more than once" in found[row[1].name]
 
 
 @pytest.mark.parametrize("form", ["exact", "batch"])
