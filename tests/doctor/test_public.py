@@ -30,7 +30,9 @@ def test_the_lines_of_the_answer_lead_to_a_model_that_follows_the_rig(name, tmp_
     with torch.no_grad():
         expected, before = module(*call), module(*args)
         only_images = module(call[0], *args[1:])
-    assert not torch.allclose(expected, only_images, rtol=0.05, atol=0.05 * float(before.abs().max()))
+    largest = float(before.abs().max())
+    # that the rig moved shows far above what is allowed below
+    assert float((expected - only_images).abs().max()) > 50 * 1e-4 * largest
     np.testing.assert_allclose(got, expected, atol=1e-4 * float(expected.abs().max()))
 
 
