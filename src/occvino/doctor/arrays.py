@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.recipes import closed_form_inverse
+from occvino.doctor.recipe_small import inverse
 
 _TORCH_TYPES = {
     name: getattr(torch, name)
@@ -165,7 +165,7 @@ def as_tensor(value: Any) -> Tensor:
 
 def _inverse(matrix: Any) -> Tensor:
     tensor = as_tensor(matrix)
-    return closed_form_inverse(tensor) if tensor.shape[-1] in (2, 3, 4) else torch.linalg.inv(tensor)
+    return inverse(tensor) if tensor.shape[-1] in (2, 3, 4) else torch.linalg.inv(tensor)
 
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {

@@ -15,7 +15,7 @@ from occvino.images.open import opened
 from occvino.viz import drawing
 from occvino.viz.bev import draw_panel
 from occvino.viz.figure import camera_strip
-from occvino.viz.frame import ViewFrame
+from occvino.viz.frame import EPOCH, ViewFrame
 from occvino.viz.palette import COLOURS, INK, MUTED, PAGE, PictureError
 from occvino.viz.perspective import perspective_picture
 
@@ -23,7 +23,6 @@ _WIDTH, _SPACE, _HEAD = 1280, 8, 34
 _SIDE = 480
 _GIF_WIDTH = 800
 _LIGHTS = (0.5, 0.65, 0.82, 1.0)
-_EPOCH = 1e8
 
 
 def film_frame(frame: ViewFrame, *, truth: bool = False) -> Image.Image:
@@ -123,7 +122,7 @@ def _pages(frames: Iterable[ViewFrame]) -> Iterator[Image.Image]:
 
 def _clock(seconds: float) -> str:
     """Time of day (UTC) of seconds since 1970; seconds of a clock that began elsewhere."""
-    if abs(seconds) < _EPOCH:
+    if abs(seconds) < EPOCH:
         return f"{seconds:.2f} s"
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%H:%M:%S.%f}"[:-4]
 

@@ -20,6 +20,10 @@ def _nothing() -> dict[str, float]:
     return {}
 
 
+EPOCH = 1e8
+"""Seconds from which a time is taken as one since 1970 and shown as a date; below, as seconds since the start."""
+
+
 @dataclass(frozen=True, eq=False)
 class ViewFrame:
     """One frame to look at. Labels and truth are in the key ego frame (x forward, y left, z up, metres).

@@ -31,7 +31,7 @@ from occvino.geometry.rig import Rig
 from occvino.geometry.transforms import Matrix, rigid_inverse
 from occvino.variant import Grid
 from occvino.viz.bev import check_labels
-from occvino.viz.frame import Viewable, ViewFrame
+from occvino.viz.frame import EPOCH, Viewable, ViewFrame
 from occvino.viz.palette import COLOURS, DIFFERENCE_COLOURS, FREE, Colour, PictureError
 from occvino.viz.rerun.legend import legend
 from occvino.viz.rerun.sdk import rr
@@ -50,8 +50,6 @@ _WAY_POINTS = 2000
 """The most positions of the way that a frame carries, 12 bytes each: those of the last frames."""
 _PLANE = 1.6
 """Metres from a camera at which the viewer draws its image."""
-_EPOCH = 1e8
-"""Seconds from which a time is taken as one since 1970 and shown as a date; below, as seconds since the start."""
 _SAME_SHAPE = 0.02
 """How far the proportions of an image may differ from those that its rig says."""
 _JPEG = b"\xff\xd8\xff"
@@ -134,7 +132,7 @@ class Scene:
         self.recording.reset_time()  # a frame without a time is not at that of the one before
         self.recording.set_time(FRAME, sequence=self.frames)
         if frame.time is not None:
-            kind = "timestamp" if abs(frame.time) >= _EPOCH else "duration"
+            kind = "timestamp" if abs(frame.time) >= EPOCH else "duration"
             self.recording.set_time(TIME, **{kind: frame.time})
 
     def _pose(self, frame: ViewFrame) -> None:
