@@ -20,7 +20,7 @@ from occvino.machine import cpu_name
 from occvino.networks.checkpoint import shipped_weights
 from occvino.scale.batch import Batch
 from occvino.scale.forms import FORMS
-from occvino.scale.on_ray import EVERY, Pool, cluster, run_on_ray, unit_size
+from occvino.scale.on_ray import FRAMES, Pool, cluster, run_on_ray, unit_size
 from occvino.scale.source import LocalSource
 from occvino.scale.work import Result, Setup
 from occvino.scale.worker import Worker, run_here
@@ -162,7 +162,7 @@ def measured_table(found):
     alone = found["ray_alone_frames_per_s"]
     cpu = 1000 * found["ray_alone_cpu_s_a_frame"]
     yield f"\nA message of an actor that does nothing else: {1000 / alone:.1f} ms, {cpu:.1f} ms of CPU time."
-    yield f"An actor sends one about every {EVERY:g} s, with the frames that it has."
+    yield f"An actor puts {FRAMES} frames into one."
     yield "\n| format | bytes a frame | CPU ms a frame to write it |\n| --- | ---: | ---: |"
     for form in FORMS:
         yield f"| {form} | {found[form]['bytes_a_frame']:,.0f} | {found[form]['write_cpu_ms_a_frame']:.1f} |"
@@ -178,7 +178,7 @@ def plan_table(found):
         for nodes in (1, 10, 100):
             limits = {
                 "the nodes' cores": here * nodes,
-                "the driver: messages from actors, one a second each": here / EVERY / found["ray_alone_cpu_s_a_frame"],
+                "the driver: messages from actors": FRAMES / found["ray_alone_cpu_s_a_frame"],
                 "the driver: writing shards": 1000 / found["parquet"]["write_cpu_ms_a_frame"],
             }
             first = min(limits, key=limits.__getitem__)

@@ -17,12 +17,13 @@ from occvino.artifact import Artifact
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import DeviceError, OccvinoError
+from occvino.runtime import Frame
 from occvino.scale.manifest import read_manifest
-from occvino.scale.on_ray import Pool, cluster, pool_of, run_on_ray, unit_size
+from occvino.scale.on_ray import Actor, Pool, cluster, pool_of, run_on_ray, unit_size
 from occvino.scale.plan import marks_of, units_of
 from occvino.scale.source import LocalSource
 from occvino.scale.watch import Watch
-from occvino.scale.work import Setup, Unit
+from occvino.scale.work import Result, Setup, Task, Unit
 from occvino.scale.worker import Worker, run_here
 from tests.scale.sets import batch, command, files, labelled
 from tests.small import WIDE, known
@@ -137,6 +138,38 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(here, network, four_scen
             actors = [pid for pid, words in descendants(raylet).items() if words.startswith("ray::MapWorker")]
             os.kill(actors[0], signal.SIGKILL)
     assert found == {name: result.sha256 for name, result in expected.items()}
+
+
+class Tired:
+    """A worker that is slow and dies in its unit the first time, and is fast the second time."""
+
+    def __init__(self, mark):
+        self._mark, self._first = mark, not mark.exists()
+
+    def label(self, unit, *_):
+        for number, name in enumerate(unit.names):
+            if self._first and number == 17:
+                self._mark.touch()
+                time.sleep(2)  # what was sent has arrived
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.15 * self._first)
+            yield Result(name, "", sha256=str(number))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_how_fast_a_worker_is_when_it_does_a_unit_again_loses_no_frame(tmp_path):
+    mark, frame = tmp_path / "died", Frame({}, None)
+    unit = Unit((tuple(Task(f"scene/{number}", frame, "") for number in range(40)),))
+
+    class Other(Actor):  # a class of a function travels to the actor as it is
+        def __init__(self, setup, watch, files=None):
+            super().__init__(setup, watch, files)
+            self._worker = Tired(mark)
+
+    found = list(run_on_ray(Setup(tmp_path, "npz"), Pool(1, 1, 1, 2), [unit], actor=Other))
+    assert mark.exists()
+    assert [(result.name, result.sha256) for result in found] == [(f"scene/{i}", str(i)) for i in range(40)]
 
 
 class Killer:

@@ -6,15 +6,15 @@ leaves nothing half written.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import pickle
 import sys
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from occvino.errors import OccvinoError
@@ -24,8 +24,12 @@ from occvino.scale.work import Result, Setup, Unit
 
 SIZE = 32
 """Frames of a unit, where it is no scene: what is done again if an actor dies."""
-EVERY = 1.0
-"""Seconds between what an actor sends: each message costs the driver some 10 ms (docs/batch.md)."""
+FRAMES = 8
+"""Results of a message: each message costs the driver some 10 ms (docs/batch.md).
+
+It must not depend on time. Where an actor dies, Ray runs its unit again and leaves out as many messages as it has had:
+they have to hold the same frames as before, or frames are lost.
+"""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """No reports to anybody; Ray's C++ parts tell of every retry as of an error."""
 _LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -126,7 +130,7 @@ def run_on_ray(
         actor: another class of the same kind as `Actor`, to measure what Ray costs by itself.
 
     Raises:
-        OccvinoError: an actor cannot open the network; or Ray ended.
+        OccvinoError: an actor cannot open the network; Ray ended; or it gave no result for a frame.
     """
     if not units:
         return
@@ -143,7 +147,12 @@ def run_on_ray(
         compute=data.ActorPoolStrategy(size=min(pool.actors, len(units)), max_tasks_in_flight_per_actor=2),
         num_cpus=pool.threads,
     )
-    yield from _taken(results)
+    left = {name for unit in units for name in unit.names}
+    for result in _taken(results):
+        left.remove(result.name)
+        yield result
+    if left:
+        raise OccvinoError(f"Ray lost {len(left)} frames, among them {min(left)}: run the same command again")
 
 
 def unit_size(frames: int, pool: Pool) -> int:
@@ -204,25 +213,27 @@ class Actor:
             self._error = error
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Results of one unit, about every second those that there are."""
+        """Results of one unit, some at a time."""
         if self._worker is None:
             yield {"result": [pickle.dumps(self._error)]}
             return
         get, number = needed("ray", "").get, int(batch["number"][0])
         unit: Unit = pickle.loads(batch["unit"][0])
-        left = list(unit.names)
         suspects = get(self._watch.begin.remote(number))
         look = None if suspects is None else lambda name: get(self._watch.at.remote(number, name))
-        ready, sent = list[Result](), perf_counter()
+        results = self._results(unit, suspects or (), look)
+        while message := list(itertools.islice(results, FRAMES)):
+            yield {"result": [pickle.dumps(message)]}
+        get(self._watch.end.remote(number))
+
+    def _results(self, unit: Unit, given_up: Sequence[str], look: Callable[[str], Any] | None) -> Iterator[Result]:
+        assert self._worker is not None
+        left = list(unit.names)
         try:
-            for result in self._worker.label(unit, suspects or (), look):
+            for result in self._worker.label(unit, given_up, look):
                 left.remove(result.name)
                 doubts, self._doubts[:] = tuple(dict.fromkeys(self._doubts)), []
-                ready.append(replace(result, warnings=doubts))
-                if perf_counter() - sent > EVERY:
-                    yield {"result": [pickle.dumps(ready)]}
-                    ready, sent = list[Result](), perf_counter()
+                yield replace(result, warnings=doubts)
         except Exception as error:  # none of a frame: what a frame raises is a result
-            ready += [Result(name, "", error=f"{type(error).__name__}: {error}") for name in left]
-        yield {"result": [pickle.dumps(ready)]}
-        get(self._watch.end.remote(number))
+            for name in left:
+                yield Result(name, "", error=f"{type(error).__name__}: {error}")
