@@ -149,7 +149,7 @@ def run_on_ray(
     )
     left = {name for unit in units for name in unit.names}
     for result in _taken(results):
-        left.remove(result.name)
+        left.discard(result.name)
         yield result
     if left:
         raise OccvinoError(f"Ray lost {len(left)} frames, among them {min(left)}: run the same command again")
