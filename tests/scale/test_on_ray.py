@@ -217,27 +217,43 @@ def test_an_actor_that_cannot_open_the_network_says_why(here, network, four_scen
         list(run_on_ray(Setup(network, "npz", {"precision": "fp32"}, "CPU, f64"), Pool(1, 1, 1, 2), work))
 
 
-@pytest.mark.by_hand
-def test_an_artifact_is_sent_along_to_a_cluster(network, four_scenes, whole, tmp_path):
-    """A cluster that is there, and an address; the folder is gone before an actor could look."""
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    where = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    start = [
-        *ray,
-        "start",
-        "--head",
-        "--port=6411",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-        "--disable-usage-stats",
-    ]
-    subprocess.run([*start, "--node-ip-address=127.0.0.1"], env=where, check=True, capture_output=True, timeout=120)
+@contextlib.contextmanager
+def started(port, environment):
+    """A cluster of one machine that others than the batch began; gone at the end, and no other one with it."""
+    words = f"start --head --block --port={port} --num-cpus=2 --include-dashboard=false --disable-usage-stats"
+    command = [sys.executable, "-m", "ray.scripts.scripts", *words.split()]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True, **quiet)
     try:
-        printed = batch(network, four_scenes, tmp_path / "out", *RAY, "--address", "127.0.0.1:6411")
-        assert "2 actors of 1 threads on this machine with 2 cores" in printed
+        wait(lambda: any("raylet/raylet" in words for words in descendants(process.pid).values()), 60)
+        yield
     finally:
-        subprocess.run([*ray, "stop", "--force"], env=where, check=False, capture_output=True, timeout=60)
+        for pid in {**descendants(process.pid), process.pid: ""}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+def test_an_artifact_is_sent_along_to_a_cluster(network, four_scenes, whole, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4, "RAY_USAGE_STATS_ENABLED": "0"}
+    with started(port, token):
+        printed = batch(network, four_scenes, tmp_path / "out", *RAY, "--address", f"127.0.0.1:{port}", **token)
+    assert "2 actors of 1 threads on this machine with 2 cores" in printed
     assert files(tmp_path / "out") == files(whole)
+
+
+def test_an_address_where_no_cluster_is_says_so_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", f"localhost:{port}"):
+        with (
+            pytest.raises(OccvinoError, match=f"no Ray cluster at {address}: .*{port} does not answer"),
+            cluster(address),
+        ):
+            pass
 
 
 def test_actors_fit_the_machines():

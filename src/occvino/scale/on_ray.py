@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import pickle
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -30,6 +31,8 @@ FRAMES = 8
 It must not depend on time. Where an actor dies, Ray runs its unit again and leaves out as many messages as it has had:
 they have to hold the same frames as before, or frames are lost.
 """
+CONNECT = 10.0
+"""Seconds in which a cluster's address must answer."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """No reports to anybody; Ray's C++ parts tell of every retry as of an error."""
 _LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -101,10 +104,15 @@ def cluster(address: str | None = None) -> Generator[list[int]]:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
         else:
+            _answers(address)
             ray.init(address=address, **quiet)
+    except OccvinoError:
+        raise
     except Exception as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise OccvinoError(f"cannot reach or start {where}: {str(error).strip().splitlines()[0]}") from error
+        token = "; a cluster that asks for a token needs RAY_AUTH_MODE=token, and its ~/.ray/auth_token here"
+        words = str(error).strip().splitlines()[0]
+        raise OccvinoError(f"cannot reach or start {where}: {words}{token if address else ''}") from error
     stdout = contextlib.redirect_stdout(sys.stderr)  # Ray prints there of workers that died; results go there, too
     try:
         stdout.__enter__()
@@ -113,6 +121,22 @@ def cluster(address: str | None = None) -> Generator[list[int]]:
     finally:
         stdout.__exit__(None, None, None)
         ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Ray itself tries for minutes, and says little then."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", or a name that Ray knows
+    if host in ("localhost", "127.0.0.1") and "://" not in address:
+        host = str(needed("ray.util", "--engine ray").get_node_ip_address())  # what Ray makes of it
+    try:
+        socket.create_connection((host, int(port)), CONNECT).close()
+    except OSError as error:
+        raise OccvinoError(
+            f"no Ray cluster at {address}: {host}:{port} does not answer ({error}); expected the address that "
+            f"`ray start --head` printed"
+        ) from error
 
 
 def run_on_ray(
