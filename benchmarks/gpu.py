@@ -70,6 +70,7 @@ def row_of(report: GpuReport, macs: dict[str, int]) -> dict[str, Any]:
         "refused": list(report.refused)[:3],
         "seconds": report.seconds,
         "peak_mib": report.peak_mib,
+        "device_mib": report.device_mib,
         "kernels": dict(sorted(kernels.items())),
         "products": len(products),
         "matrix": sum(layer.matrix for layer in products),
@@ -109,7 +110,8 @@ def _cell(of_model: list[dict[str, Any]], device: str) -> str:
         return "no: " + "; ".join(_reason(part["message"]) for part in parts if not part["ok"])
     seconds, memory = sum(part["seconds"] for part in parts), max(part["peak_mib"] for part in parts)
     spilt = sum(part["spilt"] for part in parts)
-    return f"{sum(part['perfect_ms'] for part in parts):.1f}; {seconds:.0f} s, {memory:.0f} MiB" + (
+    device = sum(part["device_mib"] for part in parts) / 1024
+    return f"{sum(part['perfect_ms'] for part in parts):.1f}; {seconds:.0f} s, {memory:.0f} MiB; {device:.1f} GiB" + (
         f", {spilt} spill" if spilt else ""
     )
 

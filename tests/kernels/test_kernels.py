@@ -123,3 +123,15 @@ def test_a_device_and_a_file_that_are_none(tmp_path):
     for device in BOTH:
         with pytest.raises(DeviceError, match=r"there is no IR .*none\.xml"):
             compile_gpu_parts(tmp_path / "none.xml", device)
+
+
+def test_depths_of_a_cost_volume_share_their_memory(tmp_path):
+    """Each samples features of its own; side by side they would take 12 GB at full size (docs/gpu.md)."""
+    with known(*SMALL):
+        xml = convert("small-stereo", None, tmp_path / "a").path / IR
+    (turned,) = compile_gpu_parts(xml, "lunar-lake").values()
+    whole = compile_for_gpu(xml, "lunar-lake")
+    sampled = [layer.outputs[0] for layer in whole.layers if layer.type == "grid_sample"]
+    all_of_them = len(sampled) * 2 * np.prod(sampled[0][1]) / 2**20
+    assert whole.device_mib > all_of_them
+    assert turned.device_mib < whole.device_mib - 0.5 * all_of_them

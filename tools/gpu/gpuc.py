@@ -31,6 +31,7 @@ def main() -> None:
         compiled = core.compile_model(xml, "GPU", options)
         found |= {"seconds": time.perf_counter() - start, "layers": layers(compiled), "first_launch": lines(log)}
         compiled.create_infer_request().infer(zeros(compiled))
+        found["device_mib"] = device_mib(core)
         found["ok"] = True
     except RuntimeError as error:
         found |= {"ok": False, "message": str(error)}
@@ -68,6 +69,11 @@ def described(port: Any) -> tuple[str, list[int]]:
 def zeros(compiled: ov.CompiledModel) -> dict[str, Any]:
     """Something for every input."""
     return {value.get_any_name(): np.zeros(value.shape, value.element_type.to_dtype()) for value in compiled.inputs}
+
+
+def device_mib(core: ov.Core) -> float:
+    """Memory for the device: weights, and what is between the layers, each place used again as far as the order lets."""
+    return sum(dict(core.get_property("GPU", "GPU_MEMORY_STATISTICS")).values()) / 2**20
 
 
 def peak_mib() -> float:

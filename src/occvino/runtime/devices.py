@@ -12,6 +12,7 @@ import openvino as ov
 from occvino.errors import DeviceError
 from occvino.files import cannot_write, no_room, of_the_disk
 from occvino.runtime.names import COMPUTED, DEVICES, STAND_BEFORE, computed_precision, device_name, precision_name
+from occvino.runtime.sampling_order import in_turn
 
 OLDEST = (2026, 1)
 """The first OpenVINO release in which an artifact was seen to run; CI runs the one in constraints.txt."""
@@ -191,7 +192,7 @@ def compile_model(
         properties["ENABLE_STARTUP_FALLBACK"] = False  # else the CPU stands in at first, and what it does is read back
     kept = _make_cache(Path(settings.cache)) if settings.cache else None
     try:
-        compiled = core.compile_model(model, device, properties)
+        compiled = core.compile_model(in_turn(model) if "GPU" in device else model, device, properties)
     except RuntimeError as error:
         _check_room(model, settings)
         available = ", ".join(core.available_devices) or "none"

@@ -21,6 +21,7 @@ import openvino as ov
 
 from occvino.errors import DeviceError
 from occvino.runtime.child import checked_ir, run_logged
+from occvino.runtime.sampling_order import in_turn
 from occvino.runtime.stages import GPU_CUTS, split
 
 WORDS = "compiled by Intel's GPU driver, nothing run: kernels and launches, no times"
@@ -114,6 +115,7 @@ class GpuReport:
         message: the plugin's words if not; `refused` are those of the kernel compiler.
         seconds: of compiling.
         peak_mib: memory of the process, at most.
+        device_mib: memory that the plugin takes for the device: weights and what is between the layers.
         layers: in the order in which they run; those that launch nothing too.
         unassigned: launches that belong to no layer as far as could be seen.
     """
@@ -125,6 +127,7 @@ class GpuReport:
     refused: tuple[str, ...] = ()
     seconds: float | None = None
     peak_mib: float | None = None
+    device_mib: float | None = None
     layers: tuple[GpuLayer, ...] = ()
     unassigned: int = 0
 
@@ -208,12 +211,12 @@ def compile_gpu_parts(
 
     Arguments and errors are those of `compile_for_gpu`.
     """
-    if device not in DEVICES or DEVICES[device].matrix:
-        return {"": compile_for_gpu(xml, device, precision, timeout=timeout)}
+    model = in_turn(ov.Core().read_model(checked_ir(xml)))
+    whole = device not in DEVICES or DEVICES[device].matrix
     found: dict[str, GpuReport] = {}
     with tempfile.TemporaryDirectory(prefix="occvino-gpu-") as folder:
-        for name, part in split(ov.Core().read_model(checked_ir(xml)), GPU_CUTS).items():
-            saved = Path(folder) / f"{name}.xml"
+        for name, part in ({"": model} if whole else split(model, GPU_CUTS)).items():
+            saved = Path(folder) / f"part-{name}.xml"
             ov.save_model(part, saved, compress_to_fp16=False)
             found[name] = compile_for_gpu(saved, device, precision, timeout=timeout)
     return found
@@ -261,6 +264,7 @@ def _report(folder: Path, device: str, hint: str, told: Mapping[str, Any], here:
         tuple(dict.fromkeys(each["log"] for each in events if each["event"] == "refused")),
         told.get("seconds"),
         told["peak_mib"],
+        told.get("device_mib"),
         tuple(_launched(layer, share, code) for layer, share in zip(layers, shares, strict=True)),
         unassigned,
     )
