@@ -16,7 +16,7 @@ from tests.small import known
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    """A depth net whose encoder takes image by image, a stream of one, and stereo with its sampling grids."""
+    """A depth net whose encoder takes image by image, a stream of one, stereo with its grids, windowed attention."""
     folder = tmp_path_factory.mktemp("calibration")
     options = {"precision": "fp32", "cameras": 2, "outputs": ["logits"]}
     with known():
@@ -24,13 +24,15 @@ def artifacts(tmp_path_factory):
             "pano": convert("small-pano", None, folder / "pano", **options),
             "stream": convert("small-4d", None, folder / "stream", temporal="exact", **options),
             "stereo": convert("small-stereo", None, folder / "stereo", temporal="exact", **options),
+            "swin": convert("small-swin", None, folder / "swin", temporal="exact", **options),
         }
 
 
 PARTS = {
     "pano": {CALIBRATION: 1, "encoder": 2, "rest": 1},
     "stream": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, "rest": 1},
-    "stereo": {CALIBRATION: 1, "encoder": 2, "lift": 1, "rest": 1},
+    "stereo": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},
+    "swin": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},
 }
 """How often a frame of two cameras takes each."""
 
@@ -54,7 +56,8 @@ def test_an_npus_parts_give_the_same_but_for_the_rounding_of_what_is_handed_on(a
 
 def test_npus_take_what_it_gives_in_half_precision_and_no_cameras(artifacts):
     parts = parts_on("NPU", ov.Core().read_model(artifacts["stereo"].path / "model.xml"))
-    assert list(parts) == [CALIBRATION, "encoder", "lift", "rest"]
+    assert list(parts) == [CALIBRATION, "encoder", JOIN, "lift", "rest"]
+    assert not {"Convolution", "GridSample"} & {op.get_type_name() for op in parts[JOIN].get_ops()}
     assert {value.get_any_name() for value in parts[CALIBRATION].inputs} == {"cameras", "warps"}
     assert all(value.element_type == ov.Type.f16 for value in parts[CALIBRATION].outputs)
     taken = {value.get_any_name() for stage in ("encoder", "lift", "rest") for value in parts[stage].inputs}

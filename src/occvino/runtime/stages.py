@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import openvino as ov
 
 from occvino.errors import DeviceError
@@ -16,8 +17,8 @@ the NPU and travel there and back (docs/npu.md)."""
 GPU_CUTS: Mapping[str, tuple[str, ...]] = {"front": ("bev",), "trunk": ()}
 """How a network is cut for a GPU without matrix engines: beside a batch of images and a pooling bag the plugin computes
 all convolutions behind them in a plain layout, and in a model of their own in a blocked one (docs/gpu.md)."""
-JOIN, JOINED = "join", "reduced/all"
-"""The stage that joins what a stream keeps with that of this frame, and the tensor that it gives."""
+JOIN, JOINED = "join", "joined/"
+"""The stage that joins what a stream keeps with that of this frame, and how the names of what it gives begin."""
 IMAGE_INPUTS = {"images", "frames"}
 """Inputs that hold images."""
 
@@ -56,7 +57,7 @@ def npu_parts(model: ov.Model) -> dict[str, tuple[ov.Model, int]]:
     What computes with calibration alone comes first, if there is any: it runs on the CPU (`device_of`). The encoder
     takes one image, where the network computes each image apart from the others. In a stream that computes depth for
     past images anew ("exact"), the encoder ends at what is kept; that is joined with what was kept, on the CPU, and
-    depth is computed image by image as well. With stereo, where images meet before depth, it is not.
+    depth is computed image by image as well.
     """
     cut = cut_calibration(model)
     model = cut[1] if cut else model.clone()
@@ -73,13 +74,30 @@ def _npu_cuts(model: ov.Model) -> Mapping[str, tuple[str, ...]]:
     if "reduced" not in kept:
         return NPU_CUTS
     cuts: dict[str, tuple[str, ...]] = {"encoder": tuple(sorted(kept))}
-    joins = [
-        op for op in model.get_ops() if op.get_type_name() == "Concat" and "reduced" in op.input_value(0).get_names()
-    ]
-    if kept == {"reduced"} and len(joins) == 1:
-        joins[0].output(0).set_names({JOINED})
-        cuts[JOIN] = (JOINED,)
+    if joined := _joined(model, kept):
+        cuts[JOIN] = joined
     return {**cuts, "lift": NPU_CUTS["encoder"], "rest": ()}
+
+
+def _joined(model: ov.Model, kept: set[str]) -> tuple[str, ...]:
+    """What the stage that joins gives, which gets names here; nothing where images meet in another way.
+
+    With stereo features of stride 4 too: those of the frames to be lifted, and of the frame before each.
+    """
+    given = list[ov.Output]()
+    for name in sorted(kept):
+        concats = [
+            op for op in model.get_ops() if op.get_type_name() == "Concat" and name in op.input_value(0).get_names()
+        ]
+        if len(concats) != 1:
+            return ()
+        together = concats[0].output(0)
+        readers = [each.get_node() for each in together.get_target_inputs()]
+        by_frames = name != "reduced" and all(each.get_type_name() == "Slice" for each in readers)
+        given += [each.output(0) for each in readers] if by_frames else [together]
+    for number, value in enumerate(given):
+        value.set_names({f"{JOINED}{number}"})
+    return tuple(value.get_any_name() for value in given)
 
 
 def device_of(stage: str, device: str) -> str:
@@ -92,12 +110,33 @@ def of_one_image(model: ov.Model) -> ov.Model | None:
     batches = {value.get_shape()[0] if len(value.get_shape()) else 0 for value in (*model.inputs, *model.outputs)}
     if len(batches) > 1 or batches <= {0, 1}:
         return None
-    one = model.clone()
-    try:
-        one.reshape({value.get_any_name(): [1, *list(value.get_shape())[1:]] for value in one.inputs})
-    except RuntimeError:
-        return None
-    return one if all(value.get_shape()[0] == 1 for value in one.outputs) else None
+    for change in (_untouched, _infer_first_sizes):
+        one = model.clone()
+        change(one)
+        try:
+            one.reshape({value.get_any_name(): [1, *list(value.get_shape())[1:]] for value in one.inputs})
+        except RuntimeError:
+            continue
+        if all(value.get_shape()[0] == 1 for value in one.outputs):
+            return one
+    return None
+
+
+def _untouched(model: ov.Model) -> None:
+    """All that most networks need."""
+
+
+def _infer_first_sizes(model: ov.Model) -> None:
+    """Let reshapes find the first size by themselves: that of windowed attention counts the windows of all images."""
+    of_images = {op.get_friendly_name() for op in model.get_parameters()}
+    for op in model.get_ordered_ops():
+        if any(value.get_node().get_friendly_name() in of_images for value in op.input_values()):
+            of_images.add(op.get_friendly_name())
+            sizes = op.input_value(1).get_node() if op.get_type_name() == "Reshape" else None
+            if isinstance(sizes, ov.op.Constant):
+                first, *rest = (int(size) for size in sizes.get_data())
+                if first > 1 and min(rest, default=1) > 0:
+                    op.input(1).replace_source_output(ov.opset8.constant(np.array([-1, *rest])).output(0))
 
 
 def split(model: ov.Model, cuts: Mapping[str, tuple[str, ...]] = CUTS) -> dict[str, ov.Model]:
@@ -125,8 +164,10 @@ def split(model: ov.Model, cuts: Mapping[str, tuple[str, ...]] = CUTS) -> dict[s
 def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
     """The first stage that can compute each node, by the node's name.
 
-    What is computed from images may reach a later stage through taps alone: all else would be computed twice.
+    What is computed from images may reach a later stage through taps alone: all else would be computed twice. What a
+    tap of a stage is computed from belongs to that stage, whatever other taps it passes.
     """
+    needed = _needed(model, cuts)
     after = {tap: index + 1 for index, taps in enumerate(cuts.values()) for tap in taps}
     owner: dict[str, int] = {}
     seen, found = set[str](), set[str]()
@@ -134,7 +175,8 @@ def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, i
         name, stage, leaks = node.get_friendly_name(), 0, list[tuple[int, str]]()
         for value in (each.get_source_output() for each in node.inputs()):
             source, taps = value.get_node().get_friendly_name(), value.get_names() & set(after)
-            stage = max(stage, owner[source], *(after[tap] for tap in taps))
+            behind = (after[tap] for tap in taps if name not in needed[after[tap] - 1])
+            stage = max(stage, owner[source], *behind)
             if source in seen:
                 seen.add(name)
                 leaks += [] if taps else [(owner[source], source)]
@@ -149,6 +191,12 @@ def _owners(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> dict[str, i
     if missing := set(after) - found:
         raise DeviceError(f"the IR has no tap {', '.join(sorted(missing))} to be cut at: convert again")
     return owner
+
+
+def _needed(model: ov.Model, cuts: Mapping[str, tuple[str, ...]]) -> list[set[str]]:
+    """For each stage the names of all nodes that its taps depend on, the taps' own among them."""
+    values = {tensor: value for op in model.get_ops() for value in op.outputs() for tensor in value.get_names()}
+    return [_reached(values[tap] for tap in taps if tap in values) for taps in cuts.values()]
 
 
 def _producer(output: ov.Output) -> str:
