@@ -72,7 +72,7 @@ def zeros(compiled: ov.CompiledModel) -> dict[str, Any]:
 
 
 def device_mib(core: ov.Core) -> float:
-    """Memory for the device: weights, and what is between the layers, each place used again as far as the order lets."""
+    """Memory for the device: weights, and what is between the layers, places used again as far as order lets."""
     return sum(dict(core.get_property("GPU", "GPU_MEMORY_STATISTICS")).values()) / 2**20
 
 
