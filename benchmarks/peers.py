@@ -7,8 +7,8 @@
 Contestants take turns on the same frame with the same weights: the IR in fp32, bf16 and int8; ONNX Runtime in f32, and
 quantised by its own static quantisation (QDQ, per channel, MinMax) on the frames that ours was calibrated on; and
 torch.compile in f32 and under bf16 autocast. occvino-nano has its own weights and is judged by mIoU; flashocc-r50-M0
-has random ones, so that only its labels can be compared with PyTorch's. ONNX Runtime quantises all operators that it can by
-default; convolutions and matrix products alone are a contestant of its own.
+has random ones, so that only its labels can be compared with PyTorch's. By default ONNX Runtime quantises all operators
+that it can; convolutions and matrix products alone are a contestant of its own.
 """
 
 import argparse
