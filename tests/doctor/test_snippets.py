@@ -159,7 +159,6 @@ def pasted(code: str) -> tuple[str, dict]:
 def test_every_snippet_runs_when_pasted(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     given = json.dumps([pasted(code) for code in SNIPPETS if "GPU" not in code])
-    run = subprocess.run(
-        [sys.executable, "-c", PASTE, str(tmp_path)], input=given, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", PASTE, str(tmp_path)]  # some write files where they are
+    run = subprocess.run(command, input=given, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert run.stdout == ""
