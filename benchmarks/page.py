@@ -9,6 +9,7 @@ from benchmarks.compilers import stored
 from benchmarks.frame_page import frame_section, profile_section, targets_section
 from benchmarks.markdown import heading, load, named, percent, table, timings
 from benchmarks.npu import STORE
+from benchmarks.peers_page import peers_section
 from benchmarks.stream_page import fast_table, int8_section, soak, temporal
 from occvino.cli.tables import FIGURES
 from occvino.geometry.inputs import PLAN_INPUTS, input_names
@@ -289,6 +290,7 @@ def page() -> str:
             heading("A plan for a moved rig", plan),
             timings(plan) + "\n",
             frame_section(load("frame")),
+            peers_section(load("peers")),
             profile_section(load("profile")),
             soak(load("soak")),
             temporal(load("temporal")),

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import THREADS, peak_memory_of, save, show, take_turns
+from benchmarks.harness import RESULTS, THREADS, peak_memory_of, save, show, take_turns
+from benchmarks.markdown import load
 from occvino.artifact import IR, ONNX, Artifact
 from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
@@ -157,11 +158,10 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     labels = {each: run(frame) for each, run in running.items()}
     reference = labels["torch.compile, f32"]
     equal = {each: float((found == reference).mean()) for each, found in labels.items()}
-    rounds = options.rounds if name == "flashocc-r50-M0" else 5 * options.rounds
-    timings = take_turns({each: partial(run, frame) for each, run in running.items()}, rounds=rounds)
+    timings = take_turns({each: partial(run, frame) for each, run in running.items()}, rounds=options.rounds)
     show(f"{name}: u8 tensor to labels, ms", timings)
     print("labels equal to torch.compile in f32:", equal, flush=True)
-    found: dict[str, Any] = {"timings": timings, "labels_equal": equal, "rounds": rounds}
+    found: dict[str, Any] = {"timings": timings, "labels_equal": equal}
     if name == "occvino-nano":
         found["miou"] = {each: judged(run, artifact, held_out, options.frames) for each, run in running.items()}
         print({each: f"{row['miou']:.2%}" for each, row in found["miou"].items()}, flush=True)
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, help="data set with labels")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--model", choices=MODELS, help="this one alone")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9, help="of each contestant")
     parser.add_argument("--frames", type=int, default=100, help="held-out frames that mIoU is of")
     parser.add_argument("--only", help="run this contestant twice and print the peak memory in MiB")
     options = parser.parse_args()
@@ -194,8 +194,12 @@ def main() -> None:
             run(inputs)
         print(peak_memory_mib())
         return
-    names = [options.model] if options.model else MODELS
-    save("peers", {"results": {name: measure(name, options) for name in names}})
+    content = load("peers") if (RESULTS / "peers.json").is_file() else {"results": {}, "found": {}}
+    for name in [options.model] if options.model else MODELS:
+        found = measure(name, options)
+        content["results"][name] = found.pop("timings")
+        content["found"][name] = found
+        save("peers", {"rounds": options.rounds, "results": content["results"], "found": content["found"]})
 
 
 if __name__ == "__main__":
