@@ -12,9 +12,10 @@ def peers_section(found: dict[str, Any]) -> str:
         for name, share in each["labels_equal"].items():
             miou = f"{each['miou'][name]['miou']:.2%}" if "miou" in each else "random weights"
             rows.append([model, name, percent(share), miou, f"{each['peak_memory_mib'][name]:.0f}"])
+    rounds = " to ".join(str(count) for count in sorted({each["rounds"] for each in found["found"].values()}))
     return "\n".join(
         [
-            heading("Against the best form of every peer", found).replace(
+            heading("Against the best form of every peer", {**found, "rounds": rounds}).replace(
                 "peers`", "peers --calibration train1 --held-out held-out --work work`"
             ),
             "The same weights and frames. Both int8 networks were calibrated on the same frames; ONNX Runtime's is its own static",
