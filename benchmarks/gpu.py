@@ -110,8 +110,8 @@ def _cell(of_model: list[dict[str, Any]], device: str) -> str:
         return "no: " + "; ".join(_reason(part["message"]) for part in parts if not part["ok"])
     seconds, memory = sum(part["seconds"] for part in parts), max(part["peak_mib"] for part in parts)
     spilt = sum(part["spilt"] for part in parts)
-    taken = [part.get("device_mib") for part in parts]  # rows of before are without
-    device = f"; {sum(taken) / 1024:.1f} GiB" if all(taken) else ""
+    known = all(part.get("device_mib") for part in parts)  # rows of before are without
+    device = f"; {sum(part['device_mib'] for part in parts) / 1024:.1f} GiB" if known else ""
     return f"{sum(part['perfect_ms'] for part in parts):.1f}; {seconds:.0f} s, {memory:.0f} MiB{device}" + (
         f", {spilt} spill" if spilt else ""
     )
