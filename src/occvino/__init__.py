@@ -11,7 +11,7 @@ from occvino.errors import warn
 # not lazily: importing the module of the same name later would put that module in the function's place
 from occvino.variants import variants
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from occvino.conversion import convert
