@@ -99,6 +99,29 @@ CASES = {
     "torchvision.ops.roi_align": (
         lambda x, r: torch.ops.torchvision.roi_align(x, r, 0.5, 2, 3, 2, True), image(1, 3, 6, 7), ROIS,
     ),
+    **{
+        f"torch.{name}": (lambda x, y, f=getattr(torch, name): f(x, y), image(3, 4), image(3, 4) + 0.5)
+        for name in (
+            *("subtract", "divide", "true_divide", "greater_equal", "less_equal"),
+            *("arctan2", "hypot", "float_power"),
+        )
+    },
+    **{
+        f"torch.{name}": (lambda x, f=getattr(torch, name): f(x), image(3, 4) * 0.9)
+        for name in (
+            *("negative", "arccos", "arcsin", "arctan", "arcsinh", "arctanh"),
+            *("deg2rad", "exp2", "flipud", "fliplr", "positive", "trace", "diff"),
+        )
+    },
+    "torch.arccosh": (lambda x: torch.arccosh(x + 1.1), image(3, 4)),
+    "torch.swapdims": (lambda x: torch.swapdims(x, 0, 1), image(3, 4)),
+    "torch.moveaxis": (lambda x: torch.moveaxis(x, 0, 2), image(3, 4, 2)),
+    "torch.ger": (lambda x: torch.ger(x[0], x[1]), image(3, 4)),
+    "torch.row_stack": (lambda x, y: torch.row_stack([x, y]), image(3, 4), image(2, 4)),
+    "torch.diff, twice": (lambda x: torch.diff(x, 2, 0), image(4, 3)),
+    "torch.addcdiv": (lambda x, y: torch.addcdiv(x, y, x + 1, value=2), image(3, 4), image(3, 4)),
+    "torch.subtract, with alpha": (lambda x, y: torch.subtract(x, y, alpha=3), image(3, 4), image(3, 4)),
+    "torch.divide, rounded": (lambda x, y: torch.divide(x, y, rounding_mode="floor"), image(3, 4), image(3, 4) + 0.1),
 }  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def test_no_route_takes_the_detector_as_it_is(findings):
 
 
 def test_patched_and_flat_it_converts_and_agrees_on_a_rig_that_moved(example, flat):
-    model = ov.convert_model(flat, example_input=flat.example)
+    model = ov.convert_model(flat, example_input=flat.example, input=flat.shapes)
     model.reshape({port: list(t.shape) for port, t in zip(model.inputs, flat.example, strict=True)})
     compiled = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     module, _, kwargs = example

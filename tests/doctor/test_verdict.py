@@ -187,7 +187,7 @@ def test_checkpointing_converts_as_the_docs_print_it():
     module = Checkpointed().eval()
     flat = flatten(module, (leaving.X,))
     with torch.enable_grad():
-        model = ov.convert_model(flat, example_input=flat.example)
+        model = ov.convert_model(flat, example_input=flat.example, input=flat.shapes)
     got = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([leaving.X.numpy()])[0]
     np.testing.assert_allclose(got, module(leaving.X).detach(), rtol=1e-4, atol=1e-5)
 

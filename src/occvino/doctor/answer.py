@@ -14,7 +14,7 @@ from occvino.doctor.routes import Route
 from occvino.doctor.words import where
 
 _CONVERT = {
-    Route.OPENVINO: "model = openvino.convert_model(flat, example_input=flat.example)",
+    Route.OPENVINO: "model = openvino.convert_model(flat, example_input=flat.example, input=flat.shapes)",
     Route.VIA_ONNX: (
         "torch.onnx.export(flat, flat.example, 'model.onnx', dynamo=True, input_names=list(flat.input_names))\n"
         "model = openvino.convert_model('model.onnx')"
@@ -27,6 +27,9 @@ _CONVERT = {
 }
 _FLATTEN = "flat = occvino.doctor.flatten(module, args, kwargs)"
 _PATCH = "module = occvino.doctor.patch(module, args, kwargs)"
+_ROUTES = "routes of the patched module"
+_DEVICE, _METADATA = "operators/device", "frozen/metadata"
+"""Errors that no agreeing graph makes good: it would run nowhere, or hold the example's calibration."""
 _BLOCKING = ("operators/", "parity/diverges", "frozen/", "leaving/", "signature/", "solver/")
 """Findings that stand between a module and OpenVINO, the surest first."""
 
@@ -39,25 +42,46 @@ def answer(case: Case, found: Sequence[Finding], patched: nn.Module | None) -> A
     asked = [route for route in case.routes if route.is_openvino]
     if not asked:
         return None
-    refused = any(f.code == "operators/device" and f.severity is Severity.ERROR for f in found)
-    if case.reached is not None and not refused:
+    errors = {f.code for f in found if f.severity is Severity.ERROR}
+    if case.reached is not None and not errors & {_DEVICE, _METADATA}:
         return _by(case.reached, case, "")
-    if patched is not None and not refused:
-        with case.timed("routes of the patched module"):
-            again = Case(patched, case.args, case.kwargs, devices=case.devices, routes=asked)
+    if patched is not None and _DEVICE not in errors:
+        with case.timed(_ROUTES):
+            again = Case(
+                patched, case.args, case.kwargs, devices=case.devices, variations=case.variations, routes=asked
+            )
+            again.judge_by(case)
             route = frozen.reach(again)
-            held = [] if route is None else [f for f in devices.check(again) if f.severity is Severity.ERROR]
-        if route is not None and not held:
-            return _by(route, again, f"{_PATCH}\n")
-        if not held:
-            return _none_patched(again, asked)
+            refused = route is not None and any(f.severity is Severity.ERROR for f in devices.check(again))
+        _tell_exports(again, case)
+        if not refused and not again.metadata.held:
+            return _none_patched(again, asked) if route is None else _by(route, again, f"{_PATCH}\n")
     return _none(case, asked, found)
+
+
+def _tell_exports(again: Case, case: Case) -> None:
+    """Exports of the patched module are told as exports, not as time of ours."""
+    for step, seconds in again.seconds.items():
+        if step.startswith("export"):
+            case.seconds[f"{step}, patched"] = seconds
+            case.seconds[_ROUTES] -= seconds
 
 
 def _by(route: Route, case: Case, before: str) -> Answer:
     after = ", patched," if before else ""
     said = f"OpenVINO{after} by route {route.value}: {case.verdicts[route]}"
-    return Answer(route.value, said, f"{before}{_FLATTEN}\n{_CONVERT[route]}")
+    return Answer(route.value, said, f"{before}{_FLATTEN}\n{_converted(route, case)}")
+
+
+def _converted(route: Route, case: Case) -> str:
+    """The line that was run: with the lengths open that the variations change, where there are such."""
+    axes = case.axes
+    if not axes:
+        return _CONVERT[route]
+    if route is Route.OPENVINO:
+        return _CONVERT[route].replace("flat.shapes", str(case.flat.shapes_with(axes)))
+    dynamic = "dynamic_axes" if route is Route.VIA_LEGACY else "dynamic_shapes"
+    return f"# with {dynamic} for {axes}\n{_CONVERT[route]}"
 
 
 def _none_patched(case: Case, asked: Sequence[Route]) -> Answer:

@@ -19,12 +19,19 @@ _TORCH_TYPES = {
 }
 _UFUNCS: dict[str, str] = {
     "absolute": "abs",
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "negative": "neg",
     "power": "pow",
-    "divide": "true_divide",
-    "degrees": "rad2deg",
-    "radians": "deg2rad",
+    "greater_equal": "ge",
+    "less_equal": "le",
+    **{f"arc{name}": f"a{name}" for name in ("cos", "sin", "tan", "cosh", "sinh", "tanh", "tan2")},
 }
-"""Functions that have another name in torch; all others have the same."""
+"""Functions that have another name in torch, or one that more frontends know; all others have the same."""
+_DEGREES = {"degrees": 180.0 / np.pi, "rad2deg": 180.0 / np.pi, "radians": np.pi / 180.0, "deg2rad": np.pi / 180.0}
+"""`torch.deg2rad` is unknown to OpenVINO."""
 
 
 class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -105,6 +112,12 @@ class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
         changed[_plain(index)] = as_tensor(value).to(changed)
         self.tensor = changed
 
+    def __copy__(self) -> TensorArray:
+        return TensorArray(self.tensor, self.path, number=self.number)  # writing gives it another tensor
+
+    def __deepcopy__(self, memo: Any) -> TensorArray:
+        return self.__copy__()  # a deep copy of a tensor that is traced would be a constant
+
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise DoctorError(self._refusal("NumPy computes with it in a way that torch is not known for"))
 
@@ -118,6 +131,8 @@ class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = str(ufunc.__name__)
+        if name in _DEGREES:
+            return self._like(as_tensor(inputs[0]) * _DEGREES[name])
         function = getattr(torch, _UFUNCS.get(name, name), None)
         if method != "__call__" or function is None or kwargs:
             raise DoctorError(self._refusal(f"np.{name} has no counterpart"))
@@ -168,6 +183,15 @@ def _inverse(matrix: Any) -> Tensor:
     return inverse(tensor) if tensor.shape[-1] in (2, 3, 4) else torch.linalg.inv(tensor)
 
 
+def _reduced(function: Callable[..., Tensor], value: Any, axis: Any, keepdims: bool) -> Tensor:
+    tensor = as_tensor(value)
+    return function(tensor, tuple(range(tensor.dim())) if axis is None else axis, keepdim=keepdims)
+
+
+def _repeated(tensor: Tensor, repeats: int, axis: int | None) -> Tensor:
+    return tensor.flatten().repeat_interleave(repeats) if axis is None else tensor.repeat_interleave(repeats, axis)
+
+
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "linalg.inv": _inverse,
     "linalg.norm": lambda x, axis=None, keepdims=False: torch.linalg.norm(as_tensor(x), dim=axis, keepdim=keepdims),
@@ -185,8 +209,12 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "copy": lambda x: as_tensor(x).clone(),
     "zeros_like": lambda x: torch.zeros_like(as_tensor(x)),
     "ones_like": lambda x: torch.ones_like(as_tensor(x)),
-    "sum": lambda x, axis=None: as_tensor(x).sum() if axis is None else as_tensor(x).sum(axis),
-    "mean": lambda x, axis=None: as_tensor(x).mean() if axis is None else as_tensor(x).mean(axis),
+    "sum": lambda x, axis=None, keepdims=False: _reduced(torch.sum, x, axis, keepdims),
+    "mean": lambda x, axis=None, keepdims=False: _reduced(torch.mean, x, axis, keepdims),
+    "max": lambda x, axis=None, keepdims=False: _reduced(torch.amax, x, axis, keepdims),
+    "min": lambda x, axis=None, keepdims=False: _reduced(torch.amin, x, axis, keepdims),
+    "broadcast_to": lambda x, shape: as_tensor(x).expand(shape),
+    "repeat": lambda x, repeats, axis=None: _repeated(as_tensor(x), repeats, axis),
     "tile": lambda x, reps: as_tensor(x).tile(reps if isinstance(reps, tuple) else (reps,)),
 }
 """Functions of NumPy in torch, as far as code on camera matrices calls them."""

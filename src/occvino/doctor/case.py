@@ -15,10 +15,10 @@ from occvino.doctor.agreement import AGREES, Judgement, agrees, judge
 from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.decisions import Crossing, crossings_of
 from occvino.doctor.findings import DoctorError
-from occvino.doctor.flatten import FlatModule
+from occvino.doctor.flatmodule import Axes, FlatModule
 from occvino.doctor.metadata import metadata_of
 from occvino.doctor.places import Place
-from occvino.doctor.routes import ALL_ROUTES, Attempt, Axes, Route, attempt
+from occvino.doctor.routes import ALL_ROUTES, Attempt, Route, attempt
 from occvino.doctor.varied import Varied
 from occvino.doctor.vary import variants_of
 from occvino.doctor.watch import Call, Observation, code_of_forward, observe
@@ -109,6 +109,19 @@ class Case:
         """A route that need not be tried: the checks that follow do not ask for it."""
         self.routes = tuple(r for r in self.routes if r is not route)
 
+    @property
+    def axes(self) -> Axes:
+        """Axes of the inputs whose length differs in some variation: those that a graph must leave open."""
+        flat, found = self.flat, dict[str, set[int]]()
+        for args, kwargs in self.variations:
+            for name, before, now in zip(flat.input_names, flat.example, flat.tensors_of(args, kwargs), strict=True):
+                if before.dim() != now.dim():
+                    return {n: set(range(t.dim())) for n, t in zip(flat.input_names, flat.example, strict=True)}
+                changed = {axis for axis in range(now.dim()) if before.shape[axis] != now.shape[axis]}
+                if changed:
+                    found.setdefault(name, set()).update(changed)
+        return found
+
     def attempt_dynamic(self, route: Route, axes: Axes) -> Attempt:
         """A graph of the route with those axes dynamic."""
         with self.timed(f"export {route.value}"):
@@ -143,6 +156,11 @@ class Case:
         over = [other.route for other in others] if route is self.reached else []
         for needless in [*over, *([route.reads] if route.reads in self._attempts else [])]:
             self._attempts[needless] = replace(self._attempts[needless], graph=None)
+
+    def judge_by(self, original: Case) -> None:
+        """Take changed inputs, and what is right for them, from the case of the module that this one was made from."""
+        if self.flat.input_paths == original.flat.input_paths and len(self.outputs) == len(original.outputs):
+            self.varied = original.varied
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -16,6 +16,9 @@ from occvino.doctor.arrays import TensorArray, followed
 from occvino.doctor.calls import Path, identifier, leaves, replace_leaves, tensors_out
 from occvino.doctor.findings import DoctorError
 
+Axes = dict[str, set[int]]
+"""Axes of each input that may change their length."""
+
 
 class FlatModule(nn.Module):
     """`forward(first, second, ...)`: one tensor a parameter, in, and a tensor or a tuple of tensors out.
@@ -32,6 +35,8 @@ class FlatModule(nn.Module):
     Attributes:
         numpy_functions: those that the module called on what was lifted, and that torch computed instead.
         example: the tensors of the example call, in the order of the parameters.
+        shapes: their shapes, for `openvino.convert_model(flat, example_input=flat.example, input=flat.shapes)`. Without
+            them all shapes are dynamic, and what OpenVINO computes then was not looked at: BEVDepth's lift is wrong.
         input_names: names of the parameters.
         input_paths: where each sits in the call, as `img_inputs[0][3]`.
         output_paths: where each output sits in what the module returns.
@@ -67,6 +72,18 @@ class FlatModule(nn.Module):
         # Exporters name a graph's inputs after the parameters of forward, so it must have them by name.
         self.forward = MethodType(_forward_with(self.input_names), self)
         self.train(module.training)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the example's tensors, in the order of the parameters."""
+        return self.shapes_with({})
+
+    def shapes_with(self, axes: Axes) -> list[tuple[int, ...]]:
+        """The example's shapes, with -1 for the lengths that may change."""
+        return [
+            tuple(-1 if axis in axes.get(name, ()) else length for axis, length in enumerate(tensor.shape))
+            for name, tensor in zip(self.input_names, self.example, strict=True)
+        ]
 
     def run(self, tensors: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
         """What `forward` does, given the tensors as a sequence."""

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from occvino.doctor.agreement import agrees, worst
 from occvino.doctor.calls import clone, tensors_out
-from occvino.doctor.case import Case, Varied
+from occvino.doctor.case import Case, Varied, is_reached
 from occvino.doctor.findings import Finding, Fix, Severity
+from occvino.doctor.flatmodule import Axes
 from occvino.doctor.leaving import differ
 from occvino.doctor.places import Place
-from occvino.doctor.routes import Attempt, Axes, Route, quiet, summary
+from occvino.doctor.routes import Attempt, Route, quiet, summary
 from occvino.doctor.watch import Event, observe
 
 _UNMOVED = 1e-3
@@ -53,7 +54,7 @@ def check(case: Case) -> list[Finding]:
         for index, miss in _misses(case, route):
             misses.setdefault(index, []).append(miss)
         case.release(route)
-    return [*_findings(case, misses), *_held(case), *_variations(case)]
+    return [*_findings(case, misses), *_held(case), *_variations(case, case.routes)]
 
 
 def _held(case: Case) -> list[Finding]:
@@ -77,8 +78,8 @@ def reach(case: Case) -> Route | None:
     for route in [route for route in case.routes if route.is_openvino]:
         _misses(case, route)
         case.release(route)
-        if case.reached is not None:
-            return case.reached
+        if case.reached is not None and not _variations(case, [route]):
+            return route
     return None
 
 
@@ -246,11 +247,12 @@ def _warned(case: Case, missed: list[_Miss]) -> Place | None:
 # Variations: calls that the user says the module must take, such as another batch or another number of cameras.
 
 
-def _variations(case: Case) -> list[Finding]:
+def _variations(case: Case, routes: Sequence[Route]) -> list[Finding]:
+    """A route that refuses or misses a variation has not agreed, whatever it does on the example's shapes."""
     found: list[Finding] = []
+    axes = case.axes
     for args, kwargs in case.variations:
         tensors = case.flat.tensors_of(args, kwargs)
-        axes = _axes(case, tensors)
         with case.timed("vary"):
             seen = observe(case.module, clone(args), clone(kwargs))
         expected = tuple(tensors_out(seen.output).values())
@@ -259,9 +261,12 @@ def _variations(case: Case) -> list[Finding]:
         )
         misses = [
             (route, *miss)
-            for route in case.routes
+            for route in routes
             if route.reads is None and (miss := _variation(case, route, axes, tensors, expected))
         ]
+        for route, _, said in misses:
+            if is_reached(case.verdicts.get(route, "")):
+                case.verdicts[route] = f"fits the shapes of the example only: {said}"
         if misses:
             places = [place for _, place, _ in misses if place is not None]
             evidence = [f"{route.value}: {said}" for route, _, said in misses]
@@ -270,17 +275,6 @@ def _variations(case: Case) -> list[Finding]:
                 evidence += [f"a size is also read at line {p.line}: {p.code}" for p in case.base.sizes[1:4]]
             found.append(_shape_finding(told, places[0], tuple(evidence)))
     return found
-
-
-def _axes(case: Case, tensors: Sequence[Tensor]) -> Axes:
-    axes: Axes = {}
-    for name, before, now in zip(case.flat.input_names, case.flat.example, tensors, strict=True):
-        if before.dim() != now.dim():
-            return {n: set(range(t.dim())) for n, t in zip(case.flat.input_names, case.flat.example, strict=True)}
-        changed = {axis for axis in range(now.dim()) if before.shape[axis] != now.shape[axis]}
-        if changed:
-            axes[name] = changed
-    return axes
 
 
 def _variation(

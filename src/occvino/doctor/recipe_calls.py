@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from occvino.doctor import recipe_assign as assigning
+from occvino.doctor import recipe_names as naming
 from occvino.doctor import recipe_sampling as sampling
 from occvino.doctor import recipe_small as small
 
@@ -93,6 +94,10 @@ def _summed(target: Tensor, indices: Any, values: Any, accumulate: bool = False,
 
 def _numbers(*bounds: Any, **_: Any) -> bool:
     return not any(isinstance(bound, Tensor) for bound in bounds)
+
+
+def _no_more(*_: Any, prepend: Any = None, append: Any = None, out: Any = None, **__: Any) -> bool:
+    return prepend is None and append is None and out is None
 
 
 def _always(*_: Any, **__: Any) -> bool:
@@ -202,6 +207,21 @@ CALLS = (
         "torchvision.ops.roi_align", ("roi_align", "torchvision.roi_align"), _fixed_samples, sampling.roi_align,
         "the ONNX exporters know it only while torchvision is imported", EVERY - _CONVERT,
         "y = occvino.doctor.recipe_sampling.roi_align(x, rois, 0.25, 7, 7, sampling_ratio=2)",
+    ),
+    *(
+        CallRecipe(
+            f"torch.{name}", (name,), _always, getattr(torch, other),
+            f"inside a submodule OpenVINO's own conversion does not know it by this name; torch.{other} it does",
+            _CONVERT, f"y = torch.{other}   # the same function",
+        )
+        for name, other in naming.OTHER_NAMES.items()
+    ),
+    *(
+        CallRecipe(
+            f"torch.{name}", (name,), _no_more, formula, "OpenVINO's own conversion has no rule for it",
+            _CONVERT, by_hand,
+        )
+        for name, (formula, by_hand) in naming.FORMULAS.items()
     ),
 )  # fmt: skip
 

@@ -66,6 +66,8 @@ def summary(failure: BaseException) -> str:
         return f"{type(root).__name__}: {'; '.join(map(str, named))}"[:400]
     lines = [line.strip() for line in str(root).splitlines() if line.strip() and not line.startswith(_NOISE)]
     telling = [line for word in _TELLING for line in lines if word in line]
+    if lines and "TorchScript interpreter" in lines[0]:  # what failed stands below the trace
+        telling = telling or lines[-1:]
     text = (telling or lines or [""])[0]
     return f"{type(root).__name__}: {_OWN_FILE.sub('', text)[:240]}"
 

@@ -17,14 +17,11 @@ import torch
 from torch import Tensor
 
 from occvino.bev_pool import openvino_extensions
-from occvino.doctor.flatmodule import FlatModule, input_positions
+from occvino.doctor.flatmodule import Axes, FlatModule, input_positions
 from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
 from occvino.doctor.refusals import Refusal, refusals, summary
 from occvino.doctor.state import state_kept
-
-Axes = dict[str, set[int]]
-"""Axes of each input that may change their length."""
 
 
 class Route(Enum):
@@ -184,14 +181,15 @@ def _made(route: Route, flat: FlatModule, axes: Axes, file: OnnxFile | None, sam
     import openvino as ov
 
     if route is Route.OPENVINO:
-        return _in_openvino(ov.convert_model(flat, example_input=flat.example), flat, axes)
+        shapes = flat.shapes_with(axes)
+        return _in_openvino(ov.convert_model(flat, example_input=flat.example, input=shapes), flat)
     if route is Route.EXPORTED:
-        return _in_openvino(ov.convert_model(_exported(flat, axes)), flat, axes)
+        return _in_openvino(ov.convert_model(_exported(flat, axes)), flat)
     assert file is not None
     if not route.is_openvino:
         return _in_onnxruntime(file, flat, sampled)
     # Our own node is read by the extension, and the frontend would not expand its function.
-    return _in_openvino(ov.convert_model(str(file.plain), extension=openvino_extensions()), flat, axes)
+    return _in_openvino(ov.convert_model(str(file.plain), extension=openvino_extensions()), flat)
 
 
 def _exported(flat: FlatModule, axes: Axes) -> Any:
@@ -222,13 +220,11 @@ def _in_onnxruntime(file: OnnxFile, flat: FlatModule, sampled: bool) -> _Made:
     return _Made(run, file.nodes, file)
 
 
-def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
+def _in_openvino(model: Any, flat: FlatModule) -> _Made:
     import openvino as ov
 
     nodes = frozenset(str(op.get_type_name()) for op in model.get_ops())
     position = input_positions(model, flat.input_names)
-    if not axes:
-        model.reshape({port: list(flat.example[at].shape) for port, at in zip(model.inputs, position, strict=True)})
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = ov.compile_model(model, "CPU", exact)
 
@@ -240,7 +236,7 @@ def _in_openvino(model: Any, flat: FlatModule, axes: Axes) -> _Made:
 
 
 def _array(tensor: Tensor) -> Any:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy())
+    return np.asarray(tensor.detach().cpu().numpy(), order="C")  # `ascontiguousarray` gives a number a dimension
 
 
 def _tensor(value: Any, inputs: Sequence[Tensor]) -> Tensor:
