@@ -79,6 +79,9 @@ def reach(case: Case) -> Route | None:
         _misses(case, route)
         case.release(route)
         if case.reached is not None and not _variations(case, [route]):
+            for other in case.routes:
+                if other is not route:
+                    case.skip(other)
             return route
     return None
 
