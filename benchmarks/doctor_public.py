@@ -11,8 +11,10 @@ kwargs)`: images from that seed, and a rig turned by so many degrees. No code of
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -86,7 +88,8 @@ def examined(file: Path) -> dict[str, Any]:
 
     from occvino.doctor import diagnose
 
-    factory = loaded(file)
+    os.chdir(tempfile.mkdtemp())  # some of the lines write a file
+    factory = loaded(file.absolute())
     torch.manual_seed(0)
     module = factory.module().eval()
     args, kwargs = factory.call(0.0, 0)
@@ -124,7 +127,7 @@ def examined(file: Path) -> dict[str, Any]:
 
 def in_own_process(file: Path, limit: int = LIMIT) -> dict[str, Any]:
     """One model; a crash is a result."""
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.doctor_public", "--one", str(file)]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.doctor_public", "--one", str(file.absolute())]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:

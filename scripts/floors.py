@@ -1,0 +1,32 @@
+"""Print the oldest versions that pyproject.toml allows, as constraints for pip.
+
+    python scripts/floors.py convert viz > floors.txt && pip install -c floors.txt '.[convert,viz]'
+
+Without extras: those of the core install. A floor is what is tested, so raise it when this no longer installs or works.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # what pip itself vendors is not importable
+
+RANGE = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?>=(?P<floor>[\w.]+)")
+
+
+def floors(project: dict[str, Any], extras: list[str]) -> list[str]:
+    """`name==version` for each dependency of the core and of these extras, once."""
+    listed = list(project["dependencies"])
+    for extra in extras:
+        listed += project["optional-dependencies"][extra]
+    found = [RANGE.match(one) for one in listed]
+    return sorted({f"{one['name']}=={one['floor']}" for one in found if one})
+
+
+if __name__ == "__main__":
+    text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    print("\n".join(floors(tomllib.loads(text)["project"], sys.argv[1:])))
