@@ -34,7 +34,7 @@ from occvino.images.inputs import raw_images
 from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.stages import CUTS
-from tests.cli.test_cli import occvino
+from tests.cli.command import occvino
 from tests.sequences import make_frame
 from tests.small import known
 

@@ -14,7 +14,6 @@ import pytest
 
 from occvino.datasets.shipped import SCENE
 from occvino.synth.write import synthesize
-from tests.cli.test_cli import frame  # noqa: F401  # a fixture
 from tests.conftest import SYNTH
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, mounts and /proc are Linux's here")
@@ -183,7 +182,7 @@ def test_a_full_disk_in_convert(mounted):
     assert names(disk) == set()
 
 
-def test_a_full_disk_in_run_keeps_labels_and_picture_together(nano, frame, mounted):  # noqa: F811
+def test_a_full_disk_in_run_keeps_labels_and_picture_together(nano, frame, mounted):
     disk = mounted("128m")  # logits are 46 MB, and in fp32 hardly become less when compressed
     arguments = ("run", nano.path, "--images", frame, "--rig", frame / "rig.json", "--out", disk / "o")
     run(*arguments, check=0)
@@ -243,7 +242,7 @@ def test_nobody_reads_what_is_printed():
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
-def test_letters_that_the_terminal_does_not_have_fail_nothing(nano, frame, tmp_path, environment):  # noqa: F811
+def test_letters_that_the_terminal_does_not_have_fail_nothing(nano, frame, tmp_path, environment):
     out = tmp_path / "etykiety-ź"
     arguments = ("run", nano.path, "--images", frame, "--rig", frame / "rig.json", "--out", out)
     done = run(*arguments, check=0, **environment)

@@ -22,7 +22,7 @@ from occvino.metrics.ray_pq import THINGS
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime.panoptic import FIRST_ID
 from occvino.variant import OCC3D_CLASSES
-from tests.cli.test_cli import occvino
+from tests.cli.command import occvino
 
 
 @pytest.fixture(scope="module")

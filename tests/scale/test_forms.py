@@ -15,7 +15,7 @@ from occvino.files import OutputError
 from occvino.runtime import Occupancy
 from occvino.scale.manifest import MANIFEST, Entry, Manifest, read_manifest
 from occvino.scale.saved import SavedBatch
-from tests.cli.test_cli import occvino
+from tests.cli.command import occvino
 from tests.scale.sets import batch, files, interrupted, labelled
 
 pq = pytest.importorskip("pyarrow.parquet")

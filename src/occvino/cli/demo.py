@@ -34,7 +34,7 @@ def demo(
 ) -> None:
     """Convert, verify, run and draw the model inside.
 
-    It is trained, and runs on a synthetic scene that it never saw. Needs nothing but this package.
+    It is trained, and runs on a synthetic scene that it never saw. Needs nothing but the extra `convert`.
 
     Example: occvino demo --out demo
     """
