@@ -88,6 +88,7 @@ def examined(file: Path) -> dict[str, Any]:
 
     from occvino.doctor import diagnose
 
+    zoo = file.absolute().parent.parent
     os.chdir(tempfile.mkdtemp())  # some of the lines write a file
     factory = loaded(file.absolute())
     torch.manual_seed(0)
@@ -107,7 +108,8 @@ def examined(file: Path) -> dict[str, Any]:
             {
                 "severity": f.severity.value, "code": f.code, "subject": f.subject, "message": f.message,
                 "where": f"{Path(f.place.file).name}:{f.place.line}" if f.place else "",
-                "evidence": list(f.evidence), "fix": f.fix.snippet, "proof": f.fix.proof,
+                "evidence": [one.replace(f"{zoo}/", "") for one in f.evidence],
+                "fix": f.fix.snippet, "proof": f.fix.proof,
             }
             for f in report
         ],
@@ -133,7 +135,7 @@ def in_own_process(file: Path, limit: int = LIMIT) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"title": file.stem, "group": "named", "crash": f"over {limit} s"}
     if done.returncode:
-        return {"title": file.stem, "group": "named", "crash": "see the log"}
+        return {"title": file.stem, "group": "named", "crash": f"the process ended, exit code {done.returncode}"}
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -10,7 +10,8 @@ this repository.
 
 What was done with each: `occvino.diagnose`; then **the lines that head its report, as they are, in a Python session**;
 then the OpenVINO model that they made was compared with the untouched PyTorch module on images that it had not seen and
-on a rig turned by 20 degrees. "Moved" is by how much of the largest value the module's own output changes on that call:
+on a rig turned by 20 degrees. Exit code 1 means that the module as it was given has findings: arguments that are no tensors,
+operators that a route refuses. "Moved" is by how much of the largest value the module's own output changes on that call:
 a graph with a frozen rig would be off by so much. Seconds: all / exports; two cores, other work beside.
 """
 
@@ -23,6 +24,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     for group, title, said in (
         ("named", "The models that it was built for", "Named in the plan, and mended for."),
         ("new", "Models picked afterwards", "First try, nothing mended for them."),
+        ("mended", "Of those, again", "What the first try showed is mended: a plugin that dies is a route that fails."),
     ):
         chosen = {name: one for name, one in results.items() if one.get("group") == group}
         if chosen:
@@ -35,7 +37,8 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 
 def _row(one: dict[str, Any]) -> str:
     if "crash" in one:
-        return f"| {one['title']} | | | | | {one['crash']} | |"
+        name = f"[{one['title']}](https://github.com/{one['repository']}/tree/{one['commit']})"
+        return f"| {name} | {one['tried']} | {one['crash']} | | | | |"
     lines = _lines(one)
     name = f"[{one['title']}](https://github.com/{one['repository']}/tree/{one['commit']})"
     cells = [_cell(one, which) for which in ("new images", "rig turned by 20 degrees")]
@@ -58,11 +61,15 @@ def _cell(one: dict[str, Any], which: str) -> str:
         return ""
     seen = one["compared"][which]
     if which.startswith("rig") and seen["moved"] == 0:
-        return "no rig"
+        return "no rig" if seen["agrees"] else f"no rig; the example **differs**, {_gap(seen)}"
     verdict = "agrees" if seen["agrees"] else "**differs**"
-    share = f", {seen['share']:.2%} of the elements beyond" if seen["share"] else ""
     moved = f"{seen['moved']:.1g}" if seen["moved"] < 1e9 else "another shape"
-    return f"{verdict}, {seen['error']:.0e}{share} (moved {moved})"
+    return f"{verdict}, {_gap(seen)} (moved {moved})"
+
+
+def _gap(seen: dict[str, Any]) -> str:
+    share = f" in {seen['share']:.2g} of the elements" if seen["share"] else ""
+    return f"{seen['error']:.0e}{share}"
 
 
 def _told(one: dict[str, Any]) -> str:

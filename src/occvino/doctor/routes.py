@@ -22,6 +22,7 @@ from occvino.doctor.onnxfile import OnnxFile, export_dynamo, export_legacy
 from occvino.doctor.places import Place, is_user_file, place_of_error
 from occvino.doctor.refusals import Refusal, refusals, summary
 from occvino.doctor.state import state_kept
+from occvino.doctor.trial import TRIAL
 
 
 class Route(Enum):
@@ -225,6 +226,7 @@ def _in_openvino(model: Any, flat: FlatModule) -> _Made:
 
     nodes = frozenset(str(op.get_type_name()) for op in model.get_ops())
     position = input_positions(model, flat.input_names)
+    TRIAL.compiles(model)
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = ov.compile_model(model, "CPU", exact)
 
