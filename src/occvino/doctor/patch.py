@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
+from types import BuiltinMethodType
 from typing import Any, TypeVar
 
 import torch
@@ -265,4 +266,6 @@ Proof = tuple[Call, tuple[Tensor, ...]]
 
 
 def _is_same_method(value: Any, bound: Any) -> bool:
-    return inspect.ismethod(value) and value.__self__ is bound.__self__ and value.__func__ is bound.__func__
+    # a method of Python's until PyTorch 2.13, and a builtin since
+    kind = inspect.ismethod(value) or isinstance(value, BuiltinMethodType)
+    return kind and value.__self__ is bound.__self__ and value.__name__ == bound.__name__

@@ -23,8 +23,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from occvino.doctor.applied import Applications
 from occvino.doctor.calls import leaves, replace_leaves
-from occvino.doctor.observation import Applied, Event, Observation
+from occvino.doctor.observation import Event, Observation
 from occvino.doctor.places import Place, user_place
 from occvino.doctor.recipe_calls import RANGE, CallRecipe, call_recipe
 from occvino.doctor.scatter import PACKAGE, obstacle, rebound
@@ -98,14 +99,14 @@ class _Functions(TorchFunctionMode):
     def __init__(self, module: nn.Module, seen: Observation) -> None:
         super().__init__()
         self.seen = seen
-        self.inside_function = 0  # depth of autograd.Function.apply: its inside is one opaque step
+        self.applications = Applications(seen)
         self.constants = _constants_of(module)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name, kwargs = getattr(func, "__name__", ""), kwargs or {}
-        if self.inside_function:
+        if self.applications.depth:
             if name in _ESCAPES:
                 self._note_inside(name)
             return func(*args, **kwargs)
@@ -240,7 +241,7 @@ class _Operators(TorchDispatchMode):
             self.seen.events.append(Event("call", RANGE.name, place, describe(result), RANGE))
         if func.namespace not in _BUILT_IN:
             self._add("custom-op", f"torch.ops.{func.namespace}.{func._opname}", place, describe(result))
-        if name == "aten::_local_scalar_dense" and not self.functions.inside_function:  # as in x[:n], torch.zeros(n)
+        if name == "aten::_local_scalar_dense" and not self.functions.applications.depth:  # as in x[:n], torch.zeros(n)
             self.seen.events.append(Event("index", "Tensor.__index__", place, describe(args[0]), _digest(result)))
         if torch.Tag.dynamic_output_shape in func.tags and (func._opname != "index" or _has_mask(args[1])):
             self.seen.dynamic = True
@@ -284,22 +285,13 @@ class _Operators(TorchDispatchMode):
 @contextmanager
 def _profiled(module: nn.Module, seen: Observation, functions: _Functions) -> Generator[None, None, None]:
     """Python's own hook: applications of autograd Functions, and the line at which `forward` returned."""
-    apply_code = torch.autograd.Function.apply.__func__.__code__  # pyright: ignore
     forward_code = code_of_forward(module)
 
     def hook(frame: FrameType, event: str, value: Any) -> None:
-        if frame.f_code is apply_code and event in ("call", "return"):
-            functions.inside_function += 1 if event == "call" else -1
-            place = user_place()
-            cls: Any = frame.f_locals["cls"]
-            if event == "call" and functions.inside_function == 1 and place is not None:
-                seen.events.append(Event("function", cls.__name__, place, cls.__qualname__, cls))
-            elif event == "return" and not functions.inside_function:
-                seen.applied.setdefault(cls, Applied(frame.f_locals["args"], value))
-                if place and isinstance(value, tuple):
-                    seen.tuples.append(place)
-        elif frame.f_code is forward_code and event == "return":
+        if frame.f_code is forward_code and event == "return":
             seen.returned_at = Place.of(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        else:
+            functions.applications.hook(frame, event, value)
 
     before = sys.getprofile()
     sys.setprofile(hook)
