@@ -9,6 +9,7 @@ kwargs)`: images from that seed, and a rig turned by so many degrees. No code of
 """
 
 import argparse
+import ast
 import importlib.util
 import json
 import os
@@ -25,8 +26,23 @@ RESULTS = ROOT / "benchmarks" / "results" / "doctor_public.json"
 PAGE = ROOT / "docs" / "doctor-public.md"
 LIMIT = 1500  # seconds for one model, exports included
 TRIES = {"new images": (0.0, 1), "rig turned by 20 degrees": (20.0, 0)}
-SHOWN = 6
-"""Findings that the page tells of a model."""
+TOLD = ("title", "repository", "commit", "tried", "group")
+
+
+def told_of(file: Path) -> dict[str, str]:
+    """What the factory says of its model, without running it: a model that dies has a row too."""
+    told: dict[str, str] = {}
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            names = [part for part in getattr(target, "elts", [target]) if isinstance(part, ast.Name)]
+            for name, value in zip(names, getattr(node.value, "elts", [node.value]), strict=False):
+                if name.id.lower() in TOLD:
+                    told[name.id.lower()] = ast.literal_eval(value)
+    missing = [name.upper() for name in TOLD if name not in told]
+    if missing:
+        raise SystemExit(f"{file} does not say {', '.join(missing)}")
+    return told
 
 
 def loaded(file: Path) -> Any:
@@ -47,19 +63,18 @@ def compared(factory: Any, module: Any, scope: dict[str, Any]) -> dict[str, Any]
     import openvino as ov
     import torch
 
-    from occvino.doctor.agreement import LABEL_TOLERANCE, agrees, as_outputs, share_beyond, worst
+    from occvino.doctor.agreement import LABEL_TOLERANCE, agrees, share_beyond, worst
     from occvino.doctor.flatmodule import input_positions
 
     flat, model = scope["flat"], scope["model"]
     positions = input_positions(model, flat.input_names)
     compiled = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     said: dict[str, Any] = {}
+    before = expected_of(module, factory.call(0.0, 0))
     for name, (turn, seed) in TRIES.items():
-        args, kwargs = factory.call(turn, seed)
-        tensors = flat.tensors_of(args, kwargs)
-        with torch.no_grad():
-            expected = as_outputs(module(*args, **kwargs))
-        before = expected_of(module, factory.call(0.0, 0))
+        call = factory.call(turn, seed)
+        tensors = flat.tensors_of(*call)
+        expected = expected_of(module, call)
         results = compiled([np.asarray(tensors[at].numpy(), order="C") for at in positions])
         got = [torch.from_numpy(np.array(results[port])) for port in compiled.outputs]
         share = max(share_beyond(a, b) for a, b in zip(got, expected, strict=True))
@@ -73,7 +88,7 @@ def compared(factory: Any, module: Any, scope: dict[str, Any]) -> dict[str, Any]
 
 
 def expected_of(module: Any, call: Any) -> Any:
-    """What the module gives for a call that is made anew, since some modules write into their metadata."""
+    """What the module gives for this call, which must be used once: some modules write into their metadata."""
     import torch
 
     from occvino.doctor.agreement import as_outputs
@@ -88,9 +103,10 @@ def examined(file: Path) -> dict[str, Any]:
 
     from occvino.doctor import diagnose
 
-    zoo = file.absolute().parent.parent
+    file = file.absolute()
+    zoo = file.parent.parent
     os.chdir(tempfile.mkdtemp())  # some of the lines write a file
-    factory = loaded(file.absolute())
+    factory = loaded(file)
     torch.manual_seed(0)
     module = factory.module().eval()
     args, kwargs = factory.call(0.0, 0)
@@ -101,8 +117,7 @@ def examined(file: Path) -> dict[str, Any]:
     told = report.to_dict()
     answer = report.answer
     result = {
-        "title": factory.TITLE, "repository": factory.REPOSITORY, "commit": factory.COMMIT, "tried": factory.TRIED,
-        "group": factory.GROUP, "exit": 0 if report.clean else 1, "answer": told["answer"], "routes": told["routes"],
+        **told_of(file), "exit": 0 if report.clean else 1, "answer": told["answer"], "routes": told["routes"],
         "seconds": total, "exports": exports, "steps": told["seconds"],
         "findings": [
             {
@@ -133,10 +148,20 @@ def in_own_process(file: Path, limit: int = LIMIT) -> dict[str, Any]:
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        return {"title": file.stem, "group": "named", "crash": f"over {limit} s"}
+        return {**told_of(file), "crash": f"over {limit} s"}
     if done.returncode:
-        return {"title": file.stem, "group": "named", "crash": f"the process ended, exit code {done.returncode}"}
+        return {**told_of(file), "crash": f"the process ended, exit code {done.returncode}"}
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def chosen(zoo: Path, only: str) -> list[Path]:
+    """The factories of these names; all of them where no name is given."""
+    files = {file.stem: file for file in sorted((zoo / "factories").glob("*.py"))}
+    names = only.split(",") if only else list(files)
+    unknown = [name for name in names if name not in files]
+    if unknown or not files:
+        raise SystemExit(f"{zoo / 'factories'} holds {', '.join(files) or 'no factory'}; not {', '.join(unknown)}")
+    return [files[name] for name in names]
 
 
 def main() -> None:
@@ -149,14 +174,15 @@ def main() -> None:
     if options.one:
         print("\n" + json.dumps(examined(options.one)))
         return
+    if not options.zoo and not options.page:
+        parser.error("--zoo, --one or --page")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for file in sorted((options.zoo / "factories").glob("*.py")) if options.zoo else []:
-        if not options.only or file.stem in options.only.split(","):
-            results[file.stem] = in_own_process(file)
-            told = results[file.stem]
-            print(file.stem, told.get("exit", told.get("crash")), (told.get("answer") or {}).get("said"), flush=True)
-            print(told.get("compared", told.get("lines fail")), round(told.get("seconds", 0)), flush=True)
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    for file in chosen(options.zoo, options.only) if options.zoo else []:
+        results[file.stem] = in_own_process(file)
+        told = results[file.stem]
+        print(file.stem, told.get("exit", told.get("crash")), (told.get("answer") or {}).get("said"), flush=True)
+        print(told.get("compared", told.get("lines fail")), round(told.get("seconds", 0)), flush=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     if options.page:
         from benchmarks.doctor_public_page import page
 

@@ -36,14 +36,12 @@ def page(results: dict[str, dict[str, Any]]) -> str:
 
 
 def _row(one: dict[str, Any]) -> str:
-    if "crash" in one:
-        name = f"[{one['title']}](https://github.com/{one['repository']}/tree/{one['commit']})"
-        return f"| {name} | {one['tried']} | {one['crash']} | | | | |"
-    lines = _lines(one)
     name = f"[{one['title']}](https://github.com/{one['repository']}/tree/{one['commit']})"
+    if "crash" in one:
+        return f"| {name} | {one['tried']} | {one['crash']} | | | | |"
     cells = [_cell(one, which) for which in ("new images", "rig turned by 20 degrees")]
     seconds = f"{one['seconds']:.0f} / {one['exports']:.0f}"
-    return f"| {name} | {one['tried']} | {lines} | {cells[0]} | {cells[1]} | {one['exit']} | {seconds} |"
+    return f"| {name} | {one['tried']} | {_lines(one)} | {cells[0]} | {cells[1]} | {one['exit']} | {seconds} |"
 
 
 def _lines(one: dict[str, Any]) -> str:

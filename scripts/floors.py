@@ -13,16 +13,18 @@ from typing import Any
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # what pip itself vendors is not importable
+    import tomli as tomllib  # pytest brings it there
 
 RANGE = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?>=(?P<floor>[\w.]+)")
 
 
 def floors(project: dict[str, Any], extras: list[str]) -> list[str]:
-    """`name==version` for each dependency of the core and of these extras, once."""
-    listed = list(project["dependencies"])
-    for extra in extras:
-        listed += project["optional-dependencies"][extra]
+    """`name==version` for each dependency of the core and of these extras, once; one without a floor has none."""
+    known = project["optional-dependencies"]
+    unknown = [extra for extra in extras if extra not in known]
+    if unknown:
+        raise SystemExit(f"no extra is called {', '.join(unknown)}: {', '.join(known)}")
+    listed = list(project["dependencies"]) + [one for extra in extras for one in known[extra]]
     found = [RANGE.match(one) for one in listed]
     return sorted({f"{one['name']}=={one['floor']}" for one in found if one})
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from occvino.artifact import Artifact
 from occvino.geometry.camera import Camera
@@ -72,6 +73,16 @@ def images(rig: Rig) -> dict[str, np.ndarray]:
     return {
         camera.name: rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8) for camera in rig.cameras
     }
+
+
+@pytest.fixture(scope="module")
+def frame(tmp_path_factory: pytest.TempPathFactory, rig: Rig, images: dict[str, np.ndarray]) -> Path:
+    """A folder as a deployer has it: six images and a rig."""
+    folder = tmp_path_factory.mktemp("frame")
+    for name, array in images.items():
+        Image.fromarray(array).save(folder / f"{name}.png")
+    rig.save(folder / "rig.json")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from scripts.floors import floors
 
@@ -22,8 +21,13 @@ def test_floors_are_read_from_ranges():
     assert floors(PROJECT, ["more"]) == ["numpy==1.26", "other==0.5", "thing==2.0.1"]
 
 
+def test_an_extra_that_is_not_there_is_named():
+    with pytest.raises(SystemExit, match="no extra is called mor: more"):
+        floors(PROJECT, ["mor"])
+
+
 @pytest.mark.slow
-def test_the_core_install_works_with_the_oldest_versions(nano, rig, images, tmp_path):
+def test_the_core_install_works_with_the_oldest_versions(nano, frame, tmp_path):
     def said(*command: object) -> str:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -36,11 +40,6 @@ def test_the_core_install_works_with_the_oldest_versions(nano, rig, images, tmp_
     said(python, "-m", "pip", "install", "-q", "-c", oldest, ROOT)
     listed = said(python, "-m", "pip", "freeze").lower()
     assert all(f"{line.lower()}" in listed for line in oldest.read_text().split())
-    frame = tmp_path / "frame"
-    frame.mkdir()
-    for name, image in images.items():
-        Image.fromarray(image).save(frame / f"{name}.png")
-    rig.save(frame / "rig.json")
     said(python, "-m", "occvino", "run", nano.path, "--images", frame, "--rig", frame / "rig.json", "--out", "result")
     with np.load(tmp_path / "result" / "labels.npz") as result:
         assert result["labels"].shape == (200, 200, 16)

@@ -80,8 +80,11 @@ def _converted(route: Route, case: Case) -> str:
         return _CONVERT[route]
     if route is Route.OPENVINO:
         return _CONVERT[route].replace("flat.shapes", str(case.flat.shapes_with(axes)))
-    dynamic = "dynamic_axes" if route is Route.VIA_LEGACY else "dynamic_shapes"
-    return f"# with {dynamic} for {axes}\n{_CONVERT[route]}"
+    given = f"dynamic_shapes=flat.dynamic_shapes({axes})"
+    if route is Route.VIA_LEGACY:
+        given = f"dynamic_axes={ {name: sorted(which) for name, which in axes.items()} }"
+    last = "flat.input_names)" if route.reads else "flat.example"  # of what the exporter is given
+    return _CONVERT[route].replace(last, f"{last}, {given}")
 
 
 def _none_patched(case: Case, asked: Sequence[Route]) -> Answer:

@@ -6,6 +6,7 @@ name that had `apply` bound long before is seen too. What it was given and gave 
 
 from __future__ import annotations
 
+import inspect
 from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
@@ -69,7 +70,7 @@ def _given(frame: FrameType, cls: Any) -> tuple[Any, ...]:
     """What `apply` was given: the arguments of `forward` without its context, if it takes one."""
     code, held = frame.f_code, frame.f_locals
     values = [held[name] for name in code.co_varnames[: code.co_argcount]]
-    if code.co_flags & 0x04:  # *args
+    if code.co_flags & inspect.CO_VARARGS:
         values += held[code.co_varnames[code.co_argcount + code.co_kwonlyargcount]]
     separate = cls.setup_context is not Function.setup_context
     return tuple(values if separate else values[1:])

@@ -11,27 +11,15 @@ import torch
 from torch import Tensor
 
 from occvino.doctor.findings import DoctorError
+from occvino.doctor.recipe_names import FORMULAS, OTHER_NAMES
 from occvino.doctor.recipe_small import inverse
 
 _TORCH_TYPES = {
     name: getattr(torch, name)
     for name in ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 }
-_UFUNCS: dict[str, str] = {
-    "absolute": "abs",
-    "add": "add",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "negative": "neg",
-    "power": "pow",
-    "greater_equal": "ge",
-    "less_equal": "le",
-    **{f"arc{name}": f"a{name}" for name in ("cos", "sin", "tan", "cosh", "sinh", "tanh", "tan2")},
-}
+_UFUNCS = {"absolute": "abs", "power": "pow", "degrees": "rad2deg", "radians": "deg2rad", **OTHER_NAMES}
 """Functions that have another name in torch, or one that more frontends know; all others have the same."""
-_DEGREES = {"degrees": 180.0 / np.pi, "rad2deg": 180.0 / np.pi, "radians": np.pi / 180.0, "deg2rad": np.pi / 180.0}
-"""`torch.deg2rad` is unknown to OpenVINO."""
 
 
 class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -131,9 +119,7 @@ class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = str(ufunc.__name__)
-        if name in _DEGREES:
-            return self._like(as_tensor(inputs[0]) * _DEGREES[name])
-        function = getattr(torch, _UFUNCS.get(name, name), None)
+        function = _torch_function(_UFUNCS.get(name, name))
         if method != "__call__" or function is None or kwargs:
             raise DoctorError(self._refusal(f"np.{name} has no counterpart"))
         return self._like(function(*(as_tensor(value) for value in inputs)))
@@ -154,6 +140,10 @@ class TensorArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 _called: set[str] = set()
+
+
+def _torch_function(name: str) -> Callable[..., Tensor] | None:
+    return FORMULAS[name][0] if name in FORMULAS else getattr(torch, name, None)
 
 
 def _plain(index: Any) -> Any:

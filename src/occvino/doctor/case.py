@@ -122,10 +122,10 @@ class Case:
                     found.setdefault(name, set()).update(changed)
         return found
 
-    def attempt_dynamic(self, route: Route, axes: Axes) -> Attempt:
-        """A graph of the route with those axes dynamic."""
+    def attempt_dynamic(self, route: Route) -> Attempt:
+        """A graph of the route whose lengths are open where the variations change them."""
         with self.timed(f"export {route.value}"):
-            return attempt(route, self.flat, axes)
+            return attempt(route, self.flat, self.axes)
 
     def attempts(self) -> list[Attempt]:
         """Every route."""

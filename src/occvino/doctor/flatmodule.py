@@ -85,6 +85,13 @@ class FlatModule(nn.Module):
             for name, tensor in zip(self.input_names, self.example, strict=True)
         ]
 
+    def dynamic_shapes(self, axes: Axes) -> tuple[dict[int, Any] | None, ...] | None:
+        """`dynamic_shapes` of `torch.export` and `torch.onnx.export`; None where every length stays."""
+        if not axes:
+            return None
+        dynamic = torch.export.Dim.DYNAMIC
+        return tuple(dict.fromkeys(sorted(axes.get(name, ())), dynamic) or None for name in self.input_names)
+
     def run(self, tensors: Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
         """What `forward` does, given the tensors as a sequence."""
         args, kwargs = self.call_of(tensors, as_tensors=True)

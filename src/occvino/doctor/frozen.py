@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +16,6 @@ from occvino.doctor.agreement import agrees, worst
 from occvino.doctor.calls import clone, tensors_out
 from occvino.doctor.case import Case, Varied, is_reached
 from occvino.doctor.findings import Finding, Fix, Severity
-from occvino.doctor.flatmodule import Axes
 from occvino.doctor.leaving import differ
 from occvino.doctor.places import Place
 from occvino.doctor.routes import Attempt, Route, quiet, summary
@@ -253,20 +251,19 @@ def _warned(case: Case, missed: list[_Miss]) -> Place | None:
 def _variations(case: Case, routes: Sequence[Route]) -> list[Finding]:
     """A route that refuses or misses a variation has not agreed, whatever it does on the example's shapes."""
     found: list[Finding] = []
-    axes = case.axes
+    tried = [route for route in routes if route.reads is None or route is case.reached] if case.variations else []
+    graphs = {route: case.attempt_dynamic(route) for route in tried}
     for args, kwargs in case.variations:
         tensors = case.flat.tensors_of(args, kwargs)
         with case.timed("vary"):
             seen = observe(case.module, clone(args), clone(kwargs))
         expected = tuple(tensors_out(seen.output).values())
         told = ", ".join(
-            f"{n} {list(t.shape)}" for n, t in zip(case.flat.input_names, tensors, strict=True) if n in axes
+            f"{name} {list(now.shape)}"
+            for name, before, now in zip(case.flat.input_names, case.flat.example, tensors, strict=True)
+            if now.shape != before.shape
         )
-        misses = [
-            (route, *miss)
-            for route in routes
-            if route.reads is None and (miss := _variation(case, route, axes, tensors, expected))
-        ]
+        misses = [(route, *miss) for route, graph in graphs.items() if (miss := _variation(graph, tensors, expected))]
         for route, _, said in misses:
             if is_reached(case.verdicts.get(route, "")):
                 case.verdicts[route] = f"fits the shapes of the example only: {said}"
@@ -281,10 +278,9 @@ def _variations(case: Case, routes: Sequence[Route]) -> list[Finding]:
 
 
 def _variation(
-    case: Case, route: Route, axes: Axes, tensors: Sequence[Tensor], expected: Sequence[Tensor]
+    attempt: Attempt, tensors: Sequence[Tensor], expected: Sequence[Tensor]
 ) -> tuple[Place | None, str] | None:
     """Where and how a route fails on a variation; None when it agrees."""
-    attempt: Any = case.attempt_dynamic(route, axes)
     if attempt.run is None:
         return attempt.place, f"refuses: {attempt.failure}"
     place = attempt.warned[0] if attempt.warned else None

@@ -68,16 +68,12 @@ def export_dynamo(flat: FlatModule, axes: dict[str, set[int]]) -> OnnxFile:
     Raises:
         Exception: whatever the exporter raises.
     """
-    dynamic: Any = None
-    if axes:
-        dim = torch.export.Dim.DYNAMIC
-        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
     program: Any = torch.onnx.export(
         flat,
         flat.example,
         dynamo=True,
         verbose=False,
-        dynamic_shapes=dynamic,
+        dynamic_shapes=flat.dynamic_shapes(axes),
         input_names=list(flat.input_names),  # or capitals are lost
     )
     file = OnnxFile()

@@ -194,11 +194,7 @@ def _made(route: Route, flat: FlatModule, axes: Axes, file: OnnxFile | None, sam
 
 
 def _exported(flat: FlatModule, axes: Axes) -> Any:
-    dynamic: Any = None
-    if axes:
-        dim = torch.export.Dim.DYNAMIC
-        dynamic = tuple(dict.fromkeys(sorted(axes.get(name, ())), dim) or None for name in flat.input_names)
-    return torch.export.export(flat, flat.example, dynamic_shapes=dynamic, strict=False)
+    return torch.export.export(flat, flat.example, dynamic_shapes=flat.dynamic_shapes(axes), strict=False)
 
 
 def _in_onnxruntime(file: OnnxFile, flat: FlatModule, sampled: bool) -> _Made:
