@@ -107,6 +107,15 @@ def baked(tmp_path_factory: pytest.TempPathFactory, rig: Rig) -> Artifact:
     )
 
 
+@pytest.fixture(scope="session")
+def bf16() -> None:
+    """A CPU that computes in bf16."""
+    import openvino as ov
+
+    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU does not compute in bf16")
+
+
 @pytest.fixture
 def fresh(nano: Artifact, tmp_path: Path) -> Artifact:
     """A copy of `nano` that a test may alter."""

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,17 +12,16 @@ import numpy
 import openvino
 
 import occvino
+from tests.cli import command
 
 
 def ran(*arguments, **environment):
-    command = [sys.executable, "-m", "occvino", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200", **environment}
-    ).stdout
+    return command.occvino(*arguments, check=0, COLUMNS="200", **environment).stdout
 
 
 def test_a_module_that_can_be_run_tells_its_version_and_devices():
-    told = ran("--version")
+    version = [sys.executable, "-m", "occvino", "--version"]
+    told = subprocess.run(version, capture_output=True, text=True, check=True).stdout
     assert told.startswith(f"occvino {occvino.__version__}, OpenVINO {openvino.__version__.split('-')[0]}; devices: ")
     assert all(device in told for device in openvino.Core().available_devices)
 

@@ -1,9 +1,6 @@
 """The commands `occvino rig ...`."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from occvino.cli.app import app
 from occvino.datasets.shipped import shipped_scene
 from occvino.errors import FrameError
 from occvino.geometry.rig import Rig
+from tests.cli.command import occvino
 from tests.geometry.rigs import camera, each, right_rigs
 from tests.geometry.test_mistakes import body_axes
 
@@ -30,13 +28,7 @@ def rig(*arguments, check=0):
 
 def shown(*arguments, columns=80):
     """In a process of its own, since a console keeps its width."""
-    code = "from occvino.cli.app import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "rig", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": str(columns)},
-    )
+    done = occvino("rig", *arguments, COLUMNS=str(columns))
     return done.returncode, done.stdout, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import subprocess
 import sys
 
@@ -10,18 +9,11 @@ import pytest
 
 from occvino.cli.console import print_json
 from occvino.variants import get_variant, variants
+from tests.cli import command
 
 
 def occvino(*arguments, columns=80, **environment):
-    code = "import sys; sys.argv[0] = 'occvino'; from occvino.cli.app import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": str(columns), **environment},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return command.occvino(*arguments, check=0, COLUMNS=str(columns), **environment).stdout
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -92,9 +92,9 @@ def test_nv12_is_converted(size):
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
-def test_the_shipped_graph_stays_exact_whatever_the_network_computes_in(raw, large_rig, large, precision):
-    if precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this CPU does not compute in bf16")
+def test_the_shipped_graph_stays_exact_whatever_the_network_computes_in(raw, large_rig, large, precision, request):
+    if precision == "bf16":
+        request.getfixturevalue("bf16")
     report = verify(raw, large, large_rig, precision=precision)
     assert report.resized is not None
     assert report.resized.ok, report.pictures

@@ -59,22 +59,17 @@ def computed(path, marks, hint, *, products):
     return ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": hint})([x])[0]
 
 
-def needs_bf16():
-    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this CPU computes nothing in bf16")
-
-
+@pytest.mark.usefixtures("bf16")
 def test_the_cpu_plugin_computes_what_is_marked_in_fp32(tmp_path):
-    needs_bf16()
     path, marks = tmp_path / "m.xml", {"brought to shape", "first", "second"}
     exact = computed(path, (), "f32", products=False)
     assert np.abs(computed(path, (), "bf16", products=False) - exact).max() > 1e-4 * exact.std()
     np.testing.assert_allclose(computed(path, marks, "bf16", products=False), exact, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("bf16")
 def test_calibration_is_computed_in_fp32_where_the_rest_is_in_bf16(tmp_path):
     """Products with constant weights would not be (OpenVINO 2026.4.1, CPUs with AMX): a depth net has convolutions."""
-    needs_bf16()
     with known():
         artifact = convert("small-pano", None, tmp_path / "a", precision="fp32", cameras=2)
     part, _ = cut_calibration(ov.Core().read_model(artifact.path / "model.xml"))

@@ -1,7 +1,6 @@
 """Data sets of several scenes out of the one that ships inside, and runs of `occvino batch` on them."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import SCENE
 from occvino.scale.manifest import MANIFEST, read_manifest
+from tests.cli.command import occvino
 
 TABLES = ("scene", "sample", "sample_data", "ego_pose")
 
@@ -64,14 +64,8 @@ def command(artifact, dataset, out, *options):
 
 def batch(artifact, dataset, out, *options, code=0, **environment):
     """Run it to its end; what it printed."""
-    done = subprocess.run(
-        command(artifact, dataset, out, *options),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        timeout=240,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+    arguments = (artifact, "--dataset", dataset, "--out", out, *options)
+    done = occvino("batch", *arguments, check=code, COLUMNS="200", **environment)
     return done.stdout + done.stderr
 
 

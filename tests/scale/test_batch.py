@@ -100,7 +100,7 @@ def test_what_changed_or_was_damaged_is_labelled_anew(network, own, tmp_path):
 
 
 def test_labels_of_others_are_refused(network, four_scenes, whole, tmp_path):
-    assert "holds labels made otherwise" in batch(network, four_scenes, whole, "--precision", "bf16", code=2)
+    assert "holds labels made otherwise" in batch(network, four_scenes, whole, *EXACT, "--exif", "apply", code=2)
     assert "holds labels made otherwise" in batch(network, four_scenes, whole, *EXACT, "--format", "occ3d", code=2)
     (tmp_path / "notes.txt").write_text("mine")
     assert "holds other things" in batch(network, four_scenes, tmp_path, *EXACT, code=2)
