@@ -22,7 +22,7 @@ TIERS = (
     ("geometry",),
     ("files", "variants", "renamed", "npz"),
     ("variant", "voxel_walk", "voxel_walk_reference"),
-    ("errors", "machine"),
+    ("errors", "machine", "telemetry"),
 )
 TIER_OF = {name: level for level, names in enumerate(TIERS) for name in names}
 HEAVY = ("torch", "onnx", "onnxruntime", "onnxscript", "nncf", "safetensors", "ray", "fsspec")

@@ -7,11 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from occvino.errors import warn
+from occvino.telemetry import telemetry_off
 
 # not lazily: importing the module of the same name later would put that module in the function's place
 from occvino.variants import variants
 
 __version__ = "0.2.0"
+
+telemetry_off()
 
 if TYPE_CHECKING:
     from occvino.conversion import convert

@@ -18,7 +18,7 @@ from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
 from occvino.conversion.matrices import CalibrationForm, matrices_form, take_matrices
 from occvino.conversion.provenance import provenance
-from occvino.conversion.quantize import Calibration, to_int8
+from occvino.conversion.quantize import Calibration, load_nncf, to_int8
 from occvino.conversion.raw_images import take_raw_images
 from occvino.datasets.nuscenes import NuScenes
 from occvino.errors import OccvinoError
@@ -120,6 +120,7 @@ def convert(
     if precision == "int8":
         if dataset is None or bake_calibration:
             raise OccvinoError(_no_int8(dataset))
+        load_nncf()  # if it is missing, that is to be said before the export
         quantising = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
     elif (dataset, calibration_frames, accuracy_budget) != (None, None, None):
         raise OccvinoError(f"dataset, calibration_frames and accuracy_budget are for int8, not for {precision}")

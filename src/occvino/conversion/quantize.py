@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import nncf
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
@@ -122,6 +121,13 @@ def _spread(indices: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(indices[position] for position in chosen)
 
 
+def load_nncf() -> Any:
+    """The module; for int8 alone, since importing it takes half a second."""
+    import nncf
+
+    return nncf
+
+
 def to_int8(
     artifact: Artifact, calibration: Calibration, progress: Callable[[str], Any] = lambda step: None
 ) -> Manifest:
@@ -159,7 +165,7 @@ def to_int8(
     report = _report(calibration, judge.first, int8_miou, left, _floats(left, every_layer, ignored))
     report["cpu_executes"] = executed_int8(compiled, left)
     files = {name: sha256(artifact.path / name) for name in artifact.manifest.files}
-    versions = {**artifact.manifest.versions, "nncf": nncf.__version__}
+    versions = {**artifact.manifest.versions, "nncf": load_nncf().__version__}
     return replace(artifact.manifest, precision="int8", quantization=report, files=files, versions=versions)
 
 
@@ -211,6 +217,7 @@ class _Judge:
 
 
 def _run_nncf(model: ov.Model, judge: _Judge, ignored: Mapping[str, str], scratch: Path) -> ov.Model:
+    nncf = load_nncf()
     calibration = judge.calibration
     with quiet("nncf"):  # it tells every layer that it reverts; the report says the same once, at the end
         return nncf.quantize_with_accuracy_control(

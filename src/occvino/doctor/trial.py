@@ -14,6 +14,7 @@ from typing import Any
 
 _WORKER = """
 import sys
+import occvino  # first: OpenVINO reports its import
 import openvino
 core = openvino.Core()
 for line in sys.stdin:

@@ -238,6 +238,7 @@ def _run(
         "ProductFamilyOverride": found.family,
         "HardwareInfoOverride": found.units,
         "ForceDeviceId": found.identity,
+        "CI": "true",  # OpenVINO does not report that it is imported
         "NEO_CACHE_PERSISTENT": "0",  # nothing that is made here may be found by another run
     }
     return run_logged([*_loader(folder), *command], here, env, timeout)
