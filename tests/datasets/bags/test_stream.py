@@ -168,6 +168,13 @@ def test_a_camera_that_drops_a_frame_is_a_failure_in_its_place(drive, tmp_path):
             assert stream.moments.missing == {lost: 1}
 
 
+def test_a_vehicle_with_fewer_cameras_is_told_how_to_convert(drive, tmp_path):
+    events = [e for e in drive_events(drive) if not e.topic.startswith(("/CAM_BACK_LEFT/", "/CAM_BACK_RIGHT/"))]
+    path = write_bag(tmp_path / "drive", events)
+    with pytest.raises(BagError, match=r"CAM_BACK_LEFT.*4 and the network has 6 cameras.*rig from-bag .*convert MODEL"):
+        frames_of(path)
+
+
 def test_calibration_from_a_rig_file(drive, tmp_path):
     events = [e for e in drive_events(drive, static=False) if e.kind != "info"]
     path = write_bag(tmp_path / "drive", events)

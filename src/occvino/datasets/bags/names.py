@@ -101,9 +101,15 @@ def _doubt(
     there = ", ".join(f"{camera.image} ({other})" for other, camera in guessed.items())
     what = f"{name} may be {' or '.join(guessed[each].image for each in fits)}" if fits else f"no topic fits {name}"
     lost = name if name in wanted else wanted[0]
+    fewer = (
+        f". These are {len(guessed)} and the network has {len(wanted)} cameras. For one that has yours: occvino rig from-bag "
+        f"{path} --out rig.json, then occvino convert MODEL --rig rig.json"
+        if 0 < len(guessed) < len(wanted)
+        else ""
+    )
     return BagError(
         f"{path}: {what}. The network takes {', '.join(wanted)}; the image topics with a camera_info beside them are "
-        f"{there or 'none'}. Say which is which, for each camera in doubt: --topic {lost}=/TOPIC"
+        f"{there or 'none'}. Say which is which, for each camera in doubt: --topic {lost}=/TOPIC{fewer}"
     )
 
 
