@@ -102,8 +102,8 @@ def _doubt(
     what = f"{name} may be {' or '.join(guessed[each].image for each in fits)}" if fits else f"no topic fits {name}"
     lost = name if name in wanted else wanted[0]
     fewer = (
-        f". These are {len(guessed)} and the network has {len(wanted)} cameras. For one that has yours: occvino rig from-bag "
-        f"{path} --out rig.json, then occvino convert MODEL --rig rig.json"
+        f". These are {len(guessed)} and the network has {len(wanted)} cameras. For one that has yours: "
+        f"occvino rig from-bag {path} --out rig.json, then occvino convert MODEL --rig rig.json"
         if 0 < len(guessed) < len(wanted)
         else ""
     )
