@@ -38,6 +38,7 @@ def sent(code, home):
     return told.count("SENT"), (home / "intel").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [CONVERTED, QUANTISED, EXAMINED, RUNNING], ids=["convert", "int8", "doctor", "run"])
 def test_nothing_is_reported(code, tmp_path):
     assert sent(code, tmp_path) == (0, False)

@@ -38,6 +38,8 @@ from tests.cli.command import occvino
 from tests.sequences import make_frame
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 FEW = Budget(4, 60.0)
 STARTS = Starts({"without_cache": Start(100.0, 150.0, 50.0, 200.0, None)}, "CPU kept no compiled model")
 

@@ -17,6 +17,7 @@ def test_every_command_shows_an_example():
         assert f"Example: occvino {command}" in occvino(command, "--help", check=0).stdout
 
 
+@pytest.mark.slow
 def test_convert_with_a_crop_says_so(tmp_path):
     occvino("convert", "occvino-nano", "--out", tmp_path / "n", "--crop", "40", "--image-size", "240x352", check=0)
     done = occvino("info", tmp_path / "n", check=0)
@@ -229,6 +230,7 @@ def test_cuda_where_there_is_none_is_refused(frame, tmp_path):
     assert "finds no CUDA device here: use --torch cpu" in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_demo_writes_what_it_says(tmp_path):
     done = occvino("demo", "--out", tmp_path / "demo", check=0)
     assert "agrees: every tap" in done.stdout

@@ -17,7 +17,10 @@ from occvino.synth.write import synthesize
 from tests.cli.command import occvino
 from tests.conftest import SYNTH
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, mounts and /proc are Linux's here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="signals, mounts and /proc are Linux's here"),
+]
 COMMAND = [sys.executable, "-c", "from occvino.cli import main; main()"]
 
 
@@ -105,7 +108,6 @@ def test_a_conversion_leaves_what_was_there_and_what_killed_ones_left_goes(nano,
 MOMENTS = random.Random(0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["convert", "run", "eval", "synth"])
 def test_signals_at_random_moments(nano, tmp_path, name, number):
@@ -208,7 +210,6 @@ def test_a_full_disk_in_synth_and_a_read_only_one(mounted):
     disk_error(done, read_only / "s", "the file system is read-only: choose an output on another one")
 
 
-@pytest.mark.slow
 def test_a_full_disk_in_verify_and_eval(nano, mounted):
     disk = mounted("64m")
     shutil.copytree(nano.path, disk / "a")

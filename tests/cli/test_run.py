@@ -36,6 +36,7 @@ def camera_names(frame):
     return json.loads((frame / "rig.json").read_text())["cameras"]
 
 
+@pytest.mark.slow
 def test_a_rig_that_can_hardly_be_right_is_told_on_every_way(fresh, frame, tmp_path):
     """Five of six cameras 300 m away."""
     document = json.loads((frame / "rig.json").read_text())
@@ -98,6 +99,7 @@ def test_each_command_hands_on_what_to_do_about_exif(nano, frame, monkeypatch, c
         assert done.exception.args == (choice,)
 
 
+@pytest.mark.slow
 def test_names_of_ros_topics_and_names_that_no_file_can_have(nano, frame, images, tmp_path):
     """`convert --rig` refuses what no run could find; the names of topics are found as files."""
     rig = json.loads((frame / "rig.json").read_text())["cameras"]
@@ -117,6 +119,7 @@ def test_names_of_ros_topics_and_names_that_no_file_can_have(nano, frame, images
     occvino(*run, check=0)
 
 
+@pytest.mark.slow
 def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
     for name in "abcd":
         shutil.copytree(frame, tmp_path / "scene" / name)
@@ -153,6 +156,7 @@ def test_run_streams_a_sequence_and_names_what_failed(nano, frame, tmp_path):
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 def test_run_streams_a_data_set(nano, tmp_path):
     done = occvino("run", nano.path, "--dataset", SCENE, "--limit", 2, "--out", tmp_path / "o", check=0)
     assert "2 of 2 frames labelled" in done.stdout

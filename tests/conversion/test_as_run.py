@@ -10,6 +10,8 @@ from occvino.conversion.verify import expect, verify
 from occvino.evaluation.as_run import miou_as_run
 from occvino.runtime import Pipeline
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def expected(nano, rig, images):

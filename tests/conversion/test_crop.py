@@ -22,6 +22,8 @@ from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from tests.conftest import YAWS, make_camera
 
+pytestmark = pytest.mark.slow
+
 SIZE = (264, 352)
 """4:3. The nano takes 128x352: 136 rows too many, and with the crop "top" the horizon is 4 rows above the image."""
 

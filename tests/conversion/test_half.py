@@ -83,6 +83,7 @@ def test_inputs_and_views_stay():
         assert torch.equal(x.reshape(2)[1:], x[0, 1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small-pillars", "small-4d"])
 def test_verify_tells_what_half_precision_costs(name, tmp_path):
     from tests.conversion.test_parts import scene

@@ -42,6 +42,8 @@ from tests.geometry.test_matrices import matrix_calibrations
 from tests.small import SMALL as SMALL_NETWORKS
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 TEMPORAL = replace(SMALL, depth_net=DepthNet(8), past_frames=1, stereo=Stereo())
 
 
@@ -289,7 +291,6 @@ def test_the_command_line(tmp_path, rig):
     assert CELLS in (tmp_path / "m" / "model.xml").read_text()
 
 
-@pytest.mark.slow
 def test_int8(tmp_path):
     """Quantised before the geometry goes in, so that none of it is."""
     scene = shipped_scene()

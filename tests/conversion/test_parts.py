@@ -26,6 +26,8 @@ from occvino.variants import get_variant
 from tests.conftest import make_camera
 from tests.small import SMALL, known
 
+pytestmark = pytest.mark.slow
+
 NAMES = [variant.name for variant in SMALL]
 
 

@@ -27,6 +27,8 @@ from occvino.variant import DepthNet, Stereo
 from occvino.variants import get_variant
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 _COARSE = replace(get_variant("occvino-nano"), input_size=(64, 176), depth_net=DepthNet(8), past_frames=1)
 COARSE_4D = replace(_COARSE, name="coarse-4d", past_frames=2)
 COARSE_STEREO = replace(_COARSE, name="coarse-stereo", stereo=Stereo(), growing_depth=True)
@@ -79,7 +81,6 @@ def test_verify_has_a_tolerance_of_its_own_for_it(int8):
     assert report.onnx_labels > 0.9999
 
 
-@pytest.mark.slow
 def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
     """The part that resizes them is not quantised: images and labels are those of Pillow and the network alone."""
     frame, weights = shipped_scene()[0], shipped_weights("occvino-nano")
@@ -97,7 +98,6 @@ def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
     assert (labels[0] == labels[1]).mean() > 0.999
 
 
-@pytest.mark.slow
 def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monkeypatch):
     """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do.
 
@@ -135,7 +135,6 @@ def test_a_baked_calibration_is_refused(tmp_path, rig):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "temporal"), [(COARSE_4D, "batch"), (COARSE_4D, "fast"), (COARSE_STEREO, "exact")])
 def test_every_form_of_a_temporal_model_is_quantised_and_judged_along_its_stream(variant, temporal, tmp_path):
     """The mIoU in the manifest is that of the stream that the artifact then is."""
@@ -220,7 +219,6 @@ def test_macs_of_each_kind_of_layer_are_counted_as_loops_would():
     assert macs == [pixels * 8 * 4 * 9, pixels * 6 * 4, pixels * 6 * 5 * 4, 2 * 60 * 12 * 7]
 
 
-@pytest.mark.slow
 def test_geometry_and_matching_of_a_stereo_model_stay_in_floating_point(tmp_path):
     with known():
         artifact = convert("small-stereo", None, tmp_path / "out", precision="fp32")

@@ -18,6 +18,8 @@ from occvino.runtime import Pipeline
 from occvino.runtime.npu_rules import check_npu_rules
 from tests.conftest import make_camera
 
+pytestmark = pytest.mark.slow
+
 SIZE = (198, 352)
 
 

@@ -83,6 +83,7 @@ def test_calibration_is_computed_in_fp32_where_the_rest_is_in_bf16(tmp_path):
         np.testing.assert_allclose(here, there, atol=1e-3 * np.abs(there).max())  # they end in f16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_what_computes_with_calibration_alone_is_marked(precision, tmp_path):
     with known():

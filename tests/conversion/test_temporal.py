@@ -72,6 +72,7 @@ def assert_same(found, expected, tolerance):
     assert error.within(tolerance), error
 
 
+@pytest.mark.slow
 def test_looking_at_inputs_with_a_past_leaves_what_is_remembered(pipeline, artifact):
     frames = sequence(4)
     other = Pipeline(artifact, precision="f32")

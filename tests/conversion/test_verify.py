@@ -145,6 +145,7 @@ def with_few_points(rig):
     return Rig(tuple(replace(c, sensor2ego=away.get(c.name, c.sensor2ego)) for c in rig.cameras))
 
 
+@pytest.mark.slow
 def test_a_frame_with_few_points_in_the_grid_proves_little(fresh, rig, images):
     with pytest.warns(DoubtfulRigWarning, match="sensor2ego puts it 300 m from the ego origin"):
         report = verify(fresh, images, with_few_points(rig))
@@ -158,6 +159,7 @@ def test_a_frame_with_few_points_in_the_grid_proves_little(fresh, rig, images):
     assert verify(fresh, images, rig).proves_little is None
 
 
+@pytest.mark.slow
 def test_a_model_of_one_camera_proves_as_much(rig, images, tmp_path):
     front = rig.select(["CAM_FRONT"])
     artifact = convert("occvino-nano", None, tmp_path / "front", precision="fp32", rig=front)
@@ -187,6 +189,7 @@ def test_half_precision_weights_and_a_baked_plan_are_within_their_tolerance(bake
     assert max(tap.onnx.mean for tap in report.taps) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_checkpoint_must_be_the_one_that_was_converted(tmp_path, rig, images):
     for name, seed in (("a.pth", 1), ("b.pth", 2)):
         torch.save(build("occvino-nano", seed=seed).state_dict(), tmp_path / name)

@@ -158,6 +158,7 @@ def test_a_number_that_follows_the_inputs_is_not_advised_to_be_computed_before()
     assert "__init__" in constant.fix.snippet
 
 
+@pytest.mark.slow
 def test_every_finding_has_advice():
     module, args = leaving.Conv().eval(), (leaving.X,)
     asked = diagnose(module, args, devices=("GPU",), routes=(Route.OPENVINO,))

@@ -156,6 +156,7 @@ def pasted(code: str) -> tuple[str, dict]:
     return code, {}
 
 
+@pytest.mark.slow
 def test_every_snippet_runs_when_pasted(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     given = json.dumps([pasted(code) for code in SNIPPETS if "GPU" not in code])

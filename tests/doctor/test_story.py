@@ -12,6 +12,8 @@ from occvino.doctor import diagnose, flatten, patch
 from occvino.doctor.routes import Route
 from tests.doctor.porting import detector
 
+pytestmark = pytest.mark.slow
+
 CODES = {
     1: {"solver/linalg"},
     2: {"signature/kwargs", "signature/flag", "signature/nested"},
@@ -100,7 +102,6 @@ def test_the_original_is_left_as_it_was(example, flat):
     np.testing.assert_array_equal(module(*args, **kwargs)[0], again(*args, **kwargs)[0])
 
 
-@pytest.mark.slow
 def test_all_four_routes_agree(flat):
     findings = diagnose(flat, flat.example)
     assert list(findings) == [], findings.to_json()

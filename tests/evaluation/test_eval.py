@@ -24,6 +24,8 @@ from occvino.runtime.panoptic import FIRST_ID
 from occvino.variant import OCC3D_CLASSES
 from tests.cli.command import occvino
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

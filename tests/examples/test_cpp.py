@@ -14,6 +14,8 @@ from occvino.conversion import convert
 from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "cpp"
 OPENVINO = Path(openvino.__file__).parent
 

@@ -79,6 +79,7 @@ def test_that_no_time_is_told_is_said_once(folder):
     assert len(said) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temporal", ["batch", "exact"])
 def test_labels_are_those_of_calls_that_are_given_the_past(folder, tmp_path, temporal):
     with known():

@@ -137,6 +137,7 @@ def test_a_comparison_tells_labels_of_other_frames(scene, tmp_path):
         assert sum(not same_frame(*map(marked, pair)) for pair in zip(paths["a"], paths[name], strict=True)) == others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["small-4d exact", "small-4d batch", "small-stereo exact"])
 def test_a_sequence_that_was_interrupted_gives_the_labels_of_one_that_was_not(folder, tmp_path, form):  # noqa: F811
     name, temporal = form.split()

@@ -13,6 +13,8 @@ from occvino.runtime.stages import JOIN, device_of, npu_parts, parts_on
 from tests.conversion.test_parts import scene
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):

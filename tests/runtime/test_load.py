@@ -17,6 +17,8 @@ from occvino.runtime import Failure, Frame, Limits, Pipeline
 from tests.sequences import make_frame
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):

@@ -47,6 +47,7 @@ def turned(rig, images, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_an_exif_orientation_is_warned_of_applied_or_ignored_by_all_three_forms(nano, rig, images, turned):
     from occvino.conversion.onnx_pipeline import OnnxPipeline
     from occvino.conversion.torch_pipeline import TorchPipeline

@@ -84,6 +84,7 @@ def test_a_model_without_a_cost_volume_is_itself():
     assert in_turn(single) is single
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["small-stereo", "small-swin"])
 def test_our_stereo_networks_have_one(tmp_path, name):
     with known(*SMALL):

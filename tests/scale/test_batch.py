@@ -18,6 +18,8 @@ from occvino.scale.worker import Worker
 from tests.scale.sets import batch, files, interrupted, names
 from tests.small import WIDE, known
 
+pytestmark = pytest.mark.slow
+
 EXACT = ("--precision", "fp32")
 
 
@@ -129,7 +131,6 @@ def label(artifact, dataset, out, chosen=None, size=None):
     return ran, {name: entry.sha256 for name, entry in read_manifest(out).items() if entry.state == "done"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["wide-small-4d exact", "wide-small-4d batch", "wide-small-stereo exact"])
 def test_temporal_models_go_by_scene_and_a_gap_is_filled_as_if_there_were_none(own, tmp_path, form):
     name, temporal = form.split()

@@ -18,6 +18,8 @@ from occvino.scale.saved import SavedBatch
 from tests.cli.command import occvino
 from tests.scale.sets import batch, files, interrupted, labelled
 
+pytestmark = pytest.mark.slow
+
 pq = pytest.importorskip("pyarrow.parquet")
 EXACT = ("--precision", "fp32")
 

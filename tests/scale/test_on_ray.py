@@ -28,6 +28,8 @@ from occvino.scale.worker import Worker, run_here
 from tests.scale.sets import batch, command, files, labelled
 from tests.small import WIDE, known
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray")
 RAY = ("--precision", "fp32", "--engine", "ray", "--actors", 2, "--threads", 1)
 
@@ -87,7 +89,6 @@ def listening(pid):
     return found
 
 
-@pytest.mark.slow
 def test_an_actor_and_the_driver_are_killed_and_the_files_are_those_of_one_process(
     network, four_scenes, whole, tmp_path
 ):
@@ -124,7 +125,6 @@ def units(network, dataset, size):
     return list(units_of(source, artifact, list(marks), marks, size=size))
 
 
-@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing_but_time(here, network, four_scenes):
     import ray
 
@@ -156,7 +156,6 @@ class Tired:
             yield Result(name, "", sha256=str(number))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_how_fast_a_worker_is_when_it_does_a_unit_again_loses_no_frame(tmp_path):
     mark, frame = tmp_path / "died", Frame({}, None)
@@ -181,7 +180,6 @@ class Killer:
     seek = tell = read
 
 
-@pytest.mark.slow
 def test_a_frame_that_kills_its_worker_is_given_up_and_the_others_are_not(here, network, four_scenes):
     (unit,) = units(network, four_scenes, None)
     row = list(unit.rows[0][:4])
@@ -206,7 +204,6 @@ def test_scenes_of_a_temporal_model_stay_whole(four_scenes, tmp_path, form):
         assert scenes == [{f"scene-{number:04d}"} for number in range(1, 5)]
 
 
-@pytest.mark.slow
 def test_an_actor_that_cannot_open_the_network_says_why(here, network, four_scenes, tmp_path):
     work = units(network, four_scenes, 3)
     copy = shutil.copytree(network, tmp_path / "copy")
@@ -234,7 +231,6 @@ def started(port, environment):
         process.wait()
 
 
-@pytest.mark.slow
 def test_an_artifact_is_sent_along_to_a_cluster(network, four_scenes, whole, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

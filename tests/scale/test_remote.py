@@ -14,6 +14,8 @@ from occvino.scale.work import Setup
 from occvino.scale.worker import Worker, run_here
 from tests.scale.sets import batch, files, names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def in_memory(four_scenes):

@@ -151,6 +151,7 @@ def test_an_artifact_with_a_plan_is_refused(request, tmp_path):
         export_repository(nano, tmp_path / "repository")
 
 
+@pytest.mark.slow
 def test_a_converted_model_labels_a_frame_from_the_repository(tmp_path, rig, images):
     """As the server does: the IR of the version folder, nothing but images and matrices, no line of ours in between."""
     pytest.importorskip("torch", reason="without torch nothing is converted here")

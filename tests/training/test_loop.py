@@ -40,6 +40,7 @@ def whole(tmp_path_factory):
     return training, lines
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(whole, tmp_path):
     training, _ = whole
     first = Training(SETTINGS, FRAMES, tmp_path)

@@ -11,6 +11,8 @@ from occvino.evaluation.view import dataset_frames
 from occvino.viz.film import film_frame, write_gif, write_mp4
 from occvino.viz.palette import COLOURS, PictureError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def frames():

@@ -15,6 +15,8 @@ from occvino.viz.perspective import perspective_picture
 from occvino.viz.surface import INVENTED, MISSED, WRONG, differences
 from tests.viz.browser import opened, settled, started
 
+pytestmark = pytest.mark.slow
+
 FREE = 17
 
 

@@ -19,6 +19,8 @@ from occvino.runtime import Frame, Occupancy, Pipeline
 from tests.datasets.bags.writing import drive_events, shipped_drive, write_bag
 from tests.small import SMALL, known
 
+pytestmark = pytest.mark.slow
+
 SECOND = 10**9
 
 

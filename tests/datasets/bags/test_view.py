@@ -14,6 +14,8 @@ from occvino.runtime import Pipeline
 from tests.datasets.bags.writing import drive_events, shipped_drive, write_bag
 from tests.small import SMALL, known
 
+pytestmark = pytest.mark.slow
+
 ONE = replace(SMALL[0], name=f"wide-{SMALL[0].name}", input_size=(64, 128))
 
 
