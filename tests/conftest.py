@@ -14,6 +14,7 @@ from occvino.geometry.transforms import pose
 from occvino.synth.write import SynthSettings, synthesize
 from occvino.variant import NUSCENES_CAMERAS
 from occvino.variants import get_variant
+from tests.converted import begin, converted
 
 SYNTH = SynthSettings(seed=11, frames=2, width=96)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -25,6 +26,12 @@ YAWS = {  # degrees, left positive: roughly where nuScenes has them
     "CAM_BACK": 180.0,
     "CAM_BACK_RIGHT": -110.0,
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    store = begin()
+    if store:
+        config.add_cleanup(lambda: shutil.rmtree(store))
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +95,8 @@ def frame(tmp_path_factory: pytest.TempPathFactory, rig: Rig, images: dict[str, 
 @pytest.fixture(scope="session")
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """occvino-nano with random weights, fp32, logits and depth as further outputs."""
-    from occvino.conversion import convert
-
     out = tmp_path_factory.mktemp("artifacts") / "nano"
-    return convert("occvino-nano", None, out, precision="fp32", outputs=("logits", "depth"))
+    return converted("occvino-nano", None, out, precision="fp32", outputs=("logits", "depth"))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ from occvino.bench.fresh import Start, Starts, start, time_starts
 from occvino.bench.streams import compare
 from occvino.bench.table import print_benchmark
 from occvino.cli.app import app
-from occvino.conversion import convert
 from occvino.errors import ArtifactError, DeviceError, FrameError, OccvinoError
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.inputs import joint_calibration
@@ -35,6 +34,7 @@ from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.stages import CUTS
 from tests.cli.command import occvino
+from tests.converted import converted
 from tests.sequences import make_frame
 from tests.small import known
 
@@ -66,7 +66,7 @@ def folder(path, frames, rig):
 
 def small(name, out, **options):
     """A small variant, and images of two cameras of its size."""
-    artifact = convert(name, None, out / name, precision="fp32", cameras=2, **options)
+    artifact = converted(name, None, out / name, precision="fp32", cameras=2, **options)
     return Request(str(artifact.path), **folder(out, *make_frame(0)))
 
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.conversion import convert
 from occvino.conversion.half import LARGEST, Rounded, half_bag, half_convolution
 from occvino.conversion.verify import verify
+from tests.converted import converted
 from tests.small import known
 
 
@@ -89,7 +89,7 @@ def test_verify_tells_what_half_precision_costs(name, tmp_path):
     from tests.conversion.test_parts import scene
 
     with known():
-        artifact = convert(name, None, tmp_path / "a", precision="fp32", cameras=2)
+        artifact = converted(name, None, tmp_path / "a", precision="fp32", cameras=2)
         (images, rig), *past = scene(3 if name == "small-4d" else 1)
         report = verify(artifact, images, rig, past=past, emulate="f16")
     assert [run.sums for run in report.half] == ["f32", "f16"]

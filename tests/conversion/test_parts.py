@@ -24,6 +24,7 @@ from occvino.runtime import Pipeline
 from occvino.runtime.panoptic import Mapping, assign_instances, find_centres
 from occvino.variants import get_variant
 from tests.conftest import make_camera
+from tests.converted import converted
 from tests.small import SMALL, known
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def scene(count, cameras=2):
 def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
     variant = get_variant(name)
     (frames, rig), *past = scene(variant.frames)
-    artifact = convert(name, None, tmp_path / "out", precision="fp32", cameras=2)
+    artifact = converted(name, None, tmp_path / "out", precision="fp32", cameras=2)
     model = ov.Core().read_model(artifact.path / "model.xml")
     assert [value.get_any_name() for value in model.inputs] == list(input_names(variant))
     assert model.is_dynamic() is False
@@ -73,7 +74,7 @@ def test_it_converts_to_stock_operators_and_agrees_at_every_tap(tmp_path, name):
 
 def test_a_stereo_network_is_judged_by_what_rounding_does_to_it_and_wrong_ones_are_still_found(tmp_path):
     (frames, rig), *past = scene(3)
-    artifact = convert("small-stereo", None, tmp_path / "out", precision="fp32", cameras=2)
+    artifact = converted("small-stereo", None, tmp_path / "out", precision="fp32", cameras=2)
     expected = expect(artifact, frames, rig, past=past)
     right = judge(artifact, expected)
     assert right.ok, right.first_divergence

@@ -5,9 +5,9 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from occvino.conversion import convert
 from occvino.conversion.rewrite import read_to_change, write_ir
 from occvino.runtime.calibration import calibration_nodes, cut_calibration
+from tests.converted import converted
 from tests.small import known
 
 
@@ -71,7 +71,7 @@ def test_the_cpu_plugin_computes_what_is_marked_in_fp32(tmp_path):
 def test_calibration_is_computed_in_fp32_where_the_rest_is_in_bf16(tmp_path):
     """Products with constant weights would not be (OpenVINO 2026.4.1, CPUs with AMX): a depth net has convolutions."""
     with known():
-        artifact = convert("small-pano", None, tmp_path / "a", precision="fp32", cameras=2)
+        artifact = converted("small-pano", None, tmp_path / "a", precision="fp32", cameras=2)
     part, _ = cut_calibration(ov.Core().read_model(artifact.path / "model.xml"))
     cameras = np.random.default_rng(0).normal(size=part.inputs[0].shape).astype(np.float32)
     cameras[:, :2] += 1266.0
@@ -87,7 +87,7 @@ def test_calibration_is_computed_in_fp32_where_the_rest_is_in_bf16(tmp_path):
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_what_computes_with_calibration_alone_is_marked(precision, tmp_path):
     with known():
-        artifact = convert("small-pano", None, tmp_path / "a", precision=precision, cameras=2)
+        artifact = converted("small-pano", None, tmp_path / "a", precision=precision, cameras=2)
     model = ov.Core().read_model(artifact.path / "model.xml")
     kinds = {op.get_friendly_name(): op.get_type_name() for op in model.get_ops()}
     expected = {op.get_friendly_name() for op in calibration_nodes(model) if op.get_type_name() != "Parameter"}

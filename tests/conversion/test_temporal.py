@@ -25,6 +25,7 @@ from occvino.networks import build
 from occvino.networks.flashocc import tap_names
 from occvino.runtime import Occupancy, Pipeline, SceneCutWarning
 from occvino.variants import get_variant
+from tests.converted import converted
 from tests.sequences import batch, make_frame, sequence
 from tests.small import known
 
@@ -46,7 +47,7 @@ def artifact(request, tmp_path_factory):
     name, temporal = request.param
     out = tmp_path_factory.mktemp("artifacts") / f"{name}-{temporal}"
     with known():
-        return convert(name, None, out, precision="fp32", cameras=2, temporal=temporal, outputs=("logits", "depth"))
+        return converted(name, None, out, precision="fp32", cameras=2, temporal=temporal, outputs=("logits", "depth"))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime.panoptic import FIRST_ID
 from occvino.variant import OCC3D_CLASSES
 from tests.cli.command import occvino
+from tests.converted import converted
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.slow
 def trained(tmp_path_factory):
     """The shipped model as an artifact."""
     folder = tmp_path_factory.mktemp("trained") / "nano"
-    return convert("occvino-nano", shipped_weights("occvino-nano"), folder, precision="fp32")
+    return converted("occvino-nano", shipped_weights("occvino-nano"), folder, precision="fp32")
 
 
 @pytest.fixture(scope="module")

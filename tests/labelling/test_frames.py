@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from occvino.conversion import convert
 from occvino.errors import RigError
 from occvino.labelling.frames import frames_of_folders, in_order
 from occvino.labelling.resume import label
 from occvino.labelling.stored import Stored
 from occvino.runtime import Frame, Occupancy, Pipeline
+from tests.converted import converted
 from tests.sequences import sequence
 from tests.small import known
 
@@ -83,7 +83,7 @@ def test_that_no_time_is_told_is_said_once(folder):
 @pytest.mark.parametrize("temporal", ["batch", "exact"])
 def test_labels_are_those_of_calls_that_are_given_the_past(folder, tmp_path, temporal):
     with known():
-        artifact = convert("small-4d", None, tmp_path / "a", precision="fp32", cameras=2, temporal=temporal)
+        artifact = converted("small-4d", None, tmp_path / "a", precision="fp32", cameras=2, temporal=temporal)
         pipeline = Pipeline(artifact, precision="f32")
         takes, remembers = artifact.variant.frames, pipeline.memory is not None
         names, frames = frames_of_folders(folder, takes=takes, remembers=remembers)

@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 
-from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import SCENE
 from occvino.evaluation.predictions import Predictions
@@ -16,6 +15,7 @@ from occvino.labelling.frames import frames_of_folders
 from occvino.labelling.resume import label
 from occvino.labelling.stored import Stored, marked, same_frame
 from occvino.runtime import Occupancy, Pipeline
+from tests.converted import converted
 from tests.labelling.test_frames import folder, tell  # noqa: F401  # a fixture
 from tests.small import known
 
@@ -144,7 +144,7 @@ def test_a_sequence_that_was_interrupted_gives_the_labels_of_one_that_was_not(fo
     tell(folder / "10", time=60.0)  # a cut, which must be one for those that go on there, too
     tell(folder / "11", time=60.5)
     with known():
-        artifact = convert(name, None, tmp_path / "a", precision="fp32", cameras=2, temporal=temporal)
+        artifact = converted(name, None, tmp_path / "a", precision="fp32", cameras=2, temporal=temporal)
 
         def run(out):
             pipeline = Pipeline(artifact, precision="f32")

@@ -4,13 +4,13 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from occvino.conversion import convert
 from occvino.runtime import Pipeline
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
 from occvino.runtime.stages import JOIN, device_of, npu_parts, parts_on
 from tests.conversion.test_parts import scene
+from tests.converted import converted
 from tests.small import known
 
 pytestmark = pytest.mark.slow
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.slow
 def artifacts(tmp_path_factory):
     """A depth net whose encoder takes image by image, a stream of one, stereo with its grids, windowed attention."""
     folder = tmp_path_factory.mktemp("calibration")
-    options = {"precision": "fp32", "cameras": 2, "outputs": ["logits"]}
+    options = {"precision": "fp32", "cameras": 2, "outputs": ("logits",)}
     with known():
         yield {
-            "pano": convert("small-pano", None, folder / "pano", **options),
-            "stream": convert("small-4d", None, folder / "stream", temporal="exact", **options),
-            "stereo": convert("small-stereo", None, folder / "stereo", temporal="exact", **options),
-            "swin": convert("small-swin", None, folder / "swin", temporal="exact", **options),
+            "pano": converted("small-pano", None, folder / "pano", **options),
+            "stream": converted("small-4d", None, folder / "stream", temporal="exact", **options),
+            "stereo": converted("small-stereo", None, folder / "stereo", temporal="exact", **options),
+            "swin": converted("small-swin", None, folder / "swin", temporal="exact", **options),
         }
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from occvino.conversion import convert
 from occvino.networks.checkpoint import shipped_weights
+from tests.converted import converted
 from tests.scale.sets import batch, several
 
 
@@ -18,7 +18,7 @@ def network(tmp_path_factory):
     """The shipped model, which takes resized images."""
     folder = tmp_path_factory.mktemp("network") / "nano"
     weights = shipped_weights("occvino-nano")
-    return convert("occvino-nano", weights, folder, precision="fp32", image_input=None).path
+    return converted("occvino-nano", weights, folder, precision="fp32").path
 
 
 @pytest.fixture(scope="session")
