@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 import occvino
 from occvino.artifact import BAKED_RIG, IR, IR_WEIGHTS, MANIFEST, ONNX, Artifact, Manifest, may_be_replaced
+from occvino.conversion.bake import bake_in
 from occvino.conversion.columns import Pooling, column_sizes, take_columns
 from occvino.conversion.export import export_onnx
 from occvino.conversion.lower import lower, read_onnx
@@ -118,8 +120,10 @@ def convert(
     matrices = _matrices(calibration, pooling, variant, rig, names, image_input, baked=bake_calibration)
     quantising = None
     if precision == "int8":
-        if dataset is None or bake_calibration:
-            raise OccvinoError(_no_int8(dataset))
+        if dataset is None:
+            raise OccvinoError(
+                "int8 needs frames with ground truth to calibrate on: give dataset (--dataset DIR), a nuScenes folder"
+            )
         load_nncf()  # if it is missing, that is to be said before the export
         quantising = Calibration.choose(dataset, names, calibration_frames, accuracy_budget)
     elif (dataset, calibration_frames, accuracy_budget) != (None, None, None):
@@ -134,7 +138,12 @@ def convert(
         progress("torch -> ONNX")
         export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
-        lower(folder / ONNX, folder / IR, compress_to_fp16=precision == "fp16", npu=npu)
+        with TemporaryDirectory() as scratch:
+            read = folder / ONNX
+            if quantising and baked:  # its frames have rigs of their own: ours is put in when they have been run
+                read = Path(scratch) / ONNX
+                export_onnx(model, read, cameras=len(names), outputs=outputs, temporal=temporal)
+            lower(read, folder / IR, compress_to_fp16=precision == "fp16", npu=npu)
         if rig and bake_calibration:
             rig.save(folder / BAKED_RIG)
         written = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]
@@ -147,7 +156,7 @@ def convert(
             grid={"lower": grid.lower, "step": grid.step, "shape": grid.shape},
             input_size=variant.input_size,
             outputs=("labels", *outputs),
-            baked_calibration=bake_calibration,
+            baked_calibration=bake_calibration and not quantising,
             temporal=temporal,
             crop=variant.crop,
             weights=provenance(checkpoint, seed),
@@ -156,6 +165,9 @@ def convert(
         )
         if quantising:
             manifest = to_int8(Artifact(folder, manifest), quantising, progress)
+            if baked:
+                bake_in(folder / IR, baked)
+                manifest = _rewritten(manifest, folder, baked_calibration=True)
         if matrices:
             progress("geometry inside the graph")
             take_matrices(folder / IR, variant, matrices)
@@ -255,12 +267,6 @@ def _check(
         )
     if bake_calibration and rig is None:
         raise OccvinoError("bake_calibration needs the rig to bake")
-
-
-def _no_int8(dataset: object) -> str:
-    if dataset is None:
-        return "int8 needs frames with ground truth to calibrate on: give dataset (--dataset DIR), a nuScenes folder"
-    return "int8 is calibrated on frames that have rigs of their own: it cannot go with bake_calibration"
 
 
 def _versions() -> dict[str, str]:
