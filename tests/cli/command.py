@@ -9,8 +9,9 @@ from subprocess import CompletedProcess
 
 # Each command is a process forked from one that has imported what commands need and has done nothing else: without
 # that, these tests would spend most of their time on imports. What is imported when: tests/test_imports.py.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["occvino.cli.app", "occvino.conversion"])
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_processes = multiprocessing.get_context(_METHOD)
+_processes.set_forkserver_preload(["occvino.cli.app", "occvino.conversion"])
 _LIMIT = 600  # seconds
 
 
@@ -18,7 +19,7 @@ def occvino(*arguments, check=None, **environment):
     """Run the command; `check` is the exit code that is expected, `environment` what is to be other than here."""
     words, environment = list(map(str, arguments)), {**os.environ, **environment}
     with tempfile.TemporaryDirectory() as folder:
-        process = _forks.Process(target=_run, args=(folder, words, environment))
+        process = _processes.Process(target=_run, args=(folder, words, environment))
         process.start()
         process.join(_LIMIT)
         if process.is_alive():
