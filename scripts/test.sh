@@ -26,8 +26,8 @@ ruff check .
 ruff format --check .
 pyright
 pytest -rs --durations=10 -n 2 --dist loadfile
-pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu"
-pytest -rs --durations=10 -n 2 --dist loadfile -m "gpu or npu"
+pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu and not npu and not by_hand"
+pytest -rs --durations=10 -n 2 --dist loadfile -m "(gpu or npu) and not by_hand"
 
 # The server's pins do not go together with ours (constraints-serve.txt): an environment of its own, with the wheel in it
 # and without torch, as in the Dockerfile.
