@@ -164,7 +164,7 @@ def test_patch_replaces_it_and_openvino_agrees_on_other_inputs(name):
 
 @pytest.mark.parametrize(
     ("mode", "padding", "align"),
-    itertools.product(["bilinear", "nearest"], ["zeros", "border", "reflection"], [True, False]),
+    list(itertools.product(["bilinear", "nearest"], ["zeros", "border", "reflection"], [True, False])),
 )
 def test_volumes_are_sampled_as_pytorch_does(mode, padding, align):
     from occvino.doctor.recipe_sampling import grid_sample_3d
