@@ -138,7 +138,7 @@ def convert(
         progress("torch -> ONNX")
         export_onnx(model, folder / ONNX, cameras=len(names), outputs=outputs, temporal=temporal, baked=baked)
         progress("ONNX -> OpenVINO IR")
-        with TemporaryDirectory() as scratch:
+        with TemporaryDirectory(dir=folder) as scratch:
             read = folder / ONNX
             if quantising and baked:  # its frames have rigs of their own: ours is put in when they have been run
                 read = Path(scratch) / ONNX
