@@ -53,6 +53,7 @@ def test_printed_json_holds_no_number_that_json_has_not(capsys):
     }
 
 
+@pytest.mark.slow
 def test_verify_on_a_made_up_scene_passes_and_prints_the_taps(fresh):
     done = occvino("verify", fresh.path, check=0)
     assert "agrees: every tap" in done.stdout
@@ -60,6 +61,7 @@ def test_verify_on_a_made_up_scene_passes_and_prints_the_taps(fresh):
         assert tap in done.stdout
 
 
+@pytest.mark.slow
 def test_verify_exits_1_and_names_the_tap(fresh):
     import openvino as ov
 

@@ -60,6 +60,7 @@ def test_a_rig_that_can_hardly_be_right_is_told_on_every_way(fresh, frame, tmp_p
     assert done.stderr.count("doubts about the rig") == 1
 
 
+@pytest.mark.slow
 def test_what_exif_says_is_warned_of_once(nano, frame, images, tmp_path):
     """Also in a stream, which warns in several threads."""
     exif = Image.Exif()
@@ -221,6 +222,7 @@ def test_run_options_that_contradict_are_refused(nano, frame, tmp_path):
         assert message in occvino("run", nano.path, "--out", tmp_path / "o", *options, check=2).stderr
 
 
+@pytest.mark.slow
 def test_torch_on_the_same_frame_gives_the_same_labels(nano, frame, tmp_path):
     import torch
 

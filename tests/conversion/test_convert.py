@@ -114,6 +114,7 @@ def test_half_precision_keeps_what_is_small_as_it_was(nano, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"half.xml", "half.bin"}
 
 
+@pytest.mark.slow
 def test_other_camera_counts_convert_and_run(tmp_path):
     rig = Rig((make_camera("LEFT", 90.0), make_camera("RIGHT", -90.0)))
     artifact = convert("occvino-nano", None, tmp_path / "two", rig=rig)
@@ -157,6 +158,7 @@ def test_a_failure_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_failure_half_way_keeps_what_was_there(fresh, monkeypatch):
     out = fresh.path
     before = {path.name: path.read_bytes() for path in out.iterdir()}

@@ -29,6 +29,8 @@ from tests.converted import converted
 from tests.sequences import batch, make_frame, sequence
 from tests.small import known
 
+pytestmark = pytest.mark.slow
+
 STREAMS = [
     pytest.param((name, temporal), id=f"{name}-{temporal}", marks=() if name == "small-4d" else pytest.mark.slow)
     for name in ("small-4d", "small-stereo")
@@ -73,7 +75,6 @@ def assert_same(found, expected, tolerance):
     assert error.within(tolerance), error
 
 
-@pytest.mark.slow
 def test_looking_at_inputs_with_a_past_leaves_what_is_remembered(pipeline, artifact):
     frames = sequence(4)
     other = Pipeline(artifact, precision="f32")

@@ -60,6 +60,7 @@ def test_a_changed_weight_is_found_at_the_first_tap_it_reaches(fresh, rig, image
     assert all(tap.onnx_ok for tap in report.taps)
 
 
+@pytest.mark.slow
 def test_a_changed_onnx_file_is_found_at_the_backbone(fresh, rig, images):
     path = fresh.path / "model.onnx"
     proto = onnx.load(path)
@@ -84,6 +85,7 @@ def altered_ir(monkeypatch, change):
     monkeypatch.setattr(module, "_run_ir", altered)
 
 
+@pytest.mark.slow
 def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, images, monkeypatch):
     """The competitor's mistake: points below the first bin's lower edge are dropped."""
     run_ir = module._run_ir
@@ -101,6 +103,7 @@ def test_a_geometry_that_floors_is_found_at_the_bev(fresh, rig, images, monkeypa
     assert verify(fresh, images, rig).first_divergence == "bev (IR)"
 
 
+@pytest.mark.slow
 def test_a_bev_that_is_wrong_in_one_cell_of_a_hundred_is_found_in_half_precision_too(baked, rig, images, monkeypatch):
     def forget(taps, _labels):
         taps["bev"][..., ::10, ::10] = 0
@@ -109,6 +112,7 @@ def test_a_bev_that_is_wrong_in_one_cell_of_a_hundred_is_found_in_half_precision
     assert verify(baked, images, rig).first_divergence == "bev (IR)"
 
 
+@pytest.mark.slow
 def test_labels_that_part_are_found_though_every_tap_agrees(fresh, rig, images, monkeypatch):
     def relabel(_taps, labels):
         labels.reshape(-1)[::100] += 1
@@ -120,6 +124,7 @@ def test_labels_that_part_are_found_though_every_tap_agrees(fresh, rig, images, 
     assert report.ir_labels == pytest.approx(0.99, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_never_pass_and_are_valid_json(fresh, rig, images, monkeypatch):
     def overflow(taps, _labels):
         taps["trunk"][0, 0, 0, 0] = np.inf
@@ -166,6 +171,7 @@ def test_a_model_of_one_camera_proves_as_much(rig, images, tmp_path):
     assert verify(artifact, {"CAM_FRONT": images["CAM_FRONT"]}, front).ok
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_recorded_is_still_given(fresh, rig, images, monkeypatch):
     def refuse(*_):
         raise OutputError("cannot write occvino.json: read-only")
@@ -182,6 +188,7 @@ def test_an_artifact_that_was_converted_again_keeps_its_manifest(fresh):
         fresh.with_parity({"ok": True})
 
 
+@pytest.mark.slow
 def test_half_precision_weights_and_a_baked_plan_are_within_their_tolerance(baked, rig, images):
     report = verify(baked, images, rig)
     assert report.ok

@@ -66,6 +66,7 @@ def test_a_snippet_is_python_and_what_it_names_is_there(code):
         eval(chain, scope)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", sorted({c for code in SNIPPETS for c in chains(code) if c.startswith("occvino.")}))
 def test_import_occvino_is_enough(chain):
     """In a process of its own: another import may have brought the module here."""

@@ -30,6 +30,7 @@ def test_every_file_is_read_or_refused(name):
     assert found.get("refused", 0) > 0, "no change was noticed: is the reader called?"
 
 
+@pytest.mark.slow
 def test_no_reader_is_forgotten(tmp_path):
     from tests.fuzz.readers import readers
 

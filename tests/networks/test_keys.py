@@ -40,6 +40,7 @@ def test_keys_shapes_and_frames_are_the_official_ones(official, name):
     assert variant.frames == facts["num_frames"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", variants())
 def test_the_figures_that_info_shows_are_of_these_networks(name):
     figures = json.loads(FIGURES.read_text())[name]

@@ -24,6 +24,7 @@ def small():
 BEHIND = ["CPU", "HETERO:CPU", "AUTO", "AUTO:CPU"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", BEHIND)
 def test_labels_and_what_is_told_are_the_same_behind_hetero_and_auto(nano, rig, images, device):
     asked = {"precision": "fp32", "threads": 1, "hint": "throughput", "streams": 1}

@@ -291,6 +291,7 @@ def test_a_stream_gives_what_calls_give(pipeline, rig, images):
         np.testing.assert_array_equal(found.extras["logits"], wanted.extras["logits"])
 
 
+@pytest.mark.slow
 def test_streams_side_by_side_label_alike(nano, rig, images):
     fast = Pipeline(nano.path, precision="f32", hint="throughput", streams=2)
     assert fast.parallel == 2
@@ -352,6 +353,7 @@ def test_later_jpegs_are_decoded_while_the_device_runs_earlier_ones(pipeline, ri
         np.testing.assert_array_equal(found.labels, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize("window", [1, None])
 def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, images, monkeypatch, window, workers):
@@ -372,6 +374,7 @@ def test_a_stream_reads_with_all_of_its_workers_and_no_more(pipeline, rig, image
     assert most == workers
 
 
+@pytest.mark.slow
 def test_calls_and_streams_of_one_object_do_not_mix(pipeline, rig, images):
     """From several threads at a time, as a server would."""
     expected = [pipeline(*frame).labels for frame in frames(rig, images, 4)]
