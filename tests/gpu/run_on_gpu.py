@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+import occvino  # noqa: F401  before OpenVINO, which reports its import
+
 sys.path.insert(0, str(Path(__file__).parent))
 import fakegpu
 
