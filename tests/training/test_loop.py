@@ -192,3 +192,22 @@ def test_after_many_steps_no_camera_is_far_from_those_of_the_training(tmp_path):
     differing = torch.cat(spread).var(0) > 0.5
     bev = slice(10, 15)  # mirrored or not, along x and y: the others are 0 and 1 for all
     assert differing[bev].tolist() == [True, False, False, True, False]
+
+
+def test_frames_of_a_step_computed_at_once_give_the_gradient_of_one_after_another(tmp_path):
+    """One step with no warm-up, from the same weights: nothing in it is random but which voxels are drawn."""
+    settings = TrainSettings(
+        "occvino-nano", steps=1, batch=2, warmup=0, losses=LossSettings(depth=0, share_free=1.0, share_unseen=1.0)
+    )
+    gradients = []
+    for at_once in (1, 2):
+        training = Training(settings, FRAMES, tmp_path / str(at_once), at_once=at_once)
+        list(training.run())
+        gradients.append([parameter.grad for parameter in training.model.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-6)
+
+
+def test_no_frame_at_once_is_refused(tmp_path):
+    with pytest.raises(TrainError, match="at_once is 0: at least 1"):
+        Training(SETTINGS, FRAMES, tmp_path, at_once=0)

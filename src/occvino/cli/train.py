@@ -31,6 +31,9 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="What computes: cpu, or cuda with a CUDA build of PyTorch.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all when left out.")] = None,
+    at_once: Annotated[
+        int, typer.Option(help="Frames of a step computed beside each other, on --threads threads each.")
+    ] = 1,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Convolutions in bfloat16: faster where the CPU has it.")
     ] = False,
@@ -72,7 +75,8 @@ def train(
         opened = NuScenes(validation)
         held_out = _spread(samples_of(opened, model), validation_frames)
         require_labels([samples[0] for samples in held_out], opened.root, masked=True)
-    training = Training(settings, frames, out, device=device, readers=1 if device == "cpu" else os.cpu_count() or 1)
+    readers = 1 if device == "cpu" else os.cpu_count() or 1
+    training = Training(settings, frames, out, device=device, readers=readers, at_once=at_once)
     if first_weights and not training.step:
         training.begin_with(build(variant, first_weights).state_dict())
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -87,10 +87,13 @@ class Training:
         out: the folder.
         device: that computes, such as "cuda"; a run may go on on another one.
         readers: threads that read and change frames ahead of the steps.
+        at_once: frames of a step that are computed beside each other, each on `torch.get_num_threads()` threads. On a
+            CPU two on a thread each take less time than one after another on two threads. What is random is then drawn
+            in any order, and batch norms may miss a frame in their statistics.
 
     Raises:
         CheckpointError: `last.pt` is damaged, or of other settings or data.
-        TrainError: there is no frame, no loss for the variant, or no such device.
+        TrainError: there is no frame, no loss for the variant, no such device, or at_once is below 1.
     """
 
     def __init__(
@@ -101,9 +104,12 @@ class Training:
         *,
         device: str = "cpu",
         readers: int = 1,
+        at_once: int = 1,
     ) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
+        if at_once < 1:
+            raise TrainError(f"at_once is {at_once}: at least 1 is needed")
         variant = get_variant(settings.variant)
         if variant.panoptic:
             raise TrainError(
@@ -114,6 +120,7 @@ class Training:
         self.out = Path(out)
         self.device = _usable(device)
         self.readers = readers
+        self._each = map if at_once == 1 else ThreadPoolExecutor(at_once).map
         self.variant = variant
         torch.manual_seed(settings.seed)
         self.model = FlashOcc(self.variant).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -123,8 +130,8 @@ class Training:
             self._scale_cameras()
         self.model.to(self.device)
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
-        learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.learning, settings.learning_rate, weight_decay=settings.weight_decay)
         self.step = 0
         self.weights = torch.ones(len(self.variant.class_names))
         self.data = data_of(frames)
@@ -210,14 +217,16 @@ class Training:
     def _update(self, batch: list[Example]) -> dict[str, float]:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step)
-        self.optimiser.zero_grad(set_to_none=True)
         torch.manual_seed((self.settings.seed << 32) + self.step)
         sums: dict[str, float] = {}
-        for example in batch:
-            terms = self._terms(example)
-            (torch.stack(list(terms.values())).sum() / len(batch)).backward()
+        self.optimiser.zero_grad(set_to_none=True)
+        for terms, gradients in self._each(self._gradients, batch):
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(batch)
+                sums[name] = sums.get(name, 0.0) + value / len(batch)
+            for parameter, gradient in zip(self.learning, gradients, strict=True):
+                if gradient is not None:
+                    gradient /= len(batch)
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 5.0))
         if not math.isfinite(norm):
             raise TrainError(
@@ -227,6 +236,12 @@ class Training:
         self.optimiser.step()
         self.averaged.update_parameters(self.model)
         return sums
+
+    def _gradients(self, example: Example) -> tuple[dict[str, float], tuple[Tensor | None, ...]]:
+        """The terms of a frame, and what they say about each weight that learns."""
+        terms = self._terms(example)
+        gradients = torch.autograd.grad(torch.stack(list(terms.values())).sum(), self.learning, allow_unused=True)
+        return {name: float(value.detach()) for name, value in terms.items()}, gradients
 
     def _terms(self, example: Example) -> dict[str, Tensor]:
         example = example.to(self.device)

@@ -11,19 +11,41 @@ from occvino.training.examples import NO_DEPTH, Example
 
 @dataclass(frozen=True)
 class LossSettings:
-    """How the terms are weighed.
+    """How the terms are weighed, and on how many voxels they are taken.
+
+    Nineteen of twenty voxels that cameras see are free, and most of a volume is not seen at all: a share of those says
+    as much as all of them, for a fraction of the time. Each one that is taken stands for 1 / share.
 
     Attributes:
         unseen: weight of a voxel that no camera sees, against 1; the official models are trained with 0.
-        lovasz: of the Lovász-softmax term.
+        lovasz: of the Lovász-softmax term, which counts seen voxels only.
         depth: of the depth term; 0 leaves it out.
-        lovasz_voxels: how many of the seen voxels the Lovász term samples: it sorts them once a class.
+        share_free: of the free voxels that are seen, the share that is drawn; the solid ones are all taken.
+        share_unseen: of the voxels that no camera sees, the share that is drawn.
     """
 
     unseen: float = 0.1
     lovasz: float = 1.0
     depth: float = 0.3
-    lovasz_voxels: int = 30_000
+    share_free: float = 0.1
+    share_unseen: float = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """Voxels drawn from a volume, and how many each stands for. K: how many.
+
+    Attributes:
+        index: into the flat volume.  # [K] int64
+        truth: class.  # [K] int64
+        seen: a camera sees it.  # [K] bool
+        times: how many it stands for, from 1 on.  # [K] float32
+    """
+
+    index: Tensor
+    truth: Tensor
+    seen: Tensor
+    times: Tensor
 
 
 def class_weights(counts: Tensor) -> Tensor:
@@ -32,55 +54,74 @@ def class_weights(counts: Tensor) -> Tensor:
     return (weights / weights.mean()).float()
 
 
+def draw_voxels(truth: Tensor, seen: Tensor, free: int, settings: LossSettings) -> Voxels:
+    """All solid voxels that are seen, and those shares of the others that the settings say.
+
+    Sums over what is drawn, each counted `times`, are on average those over the volume.
+
+    Args:
+        truth: class of every voxel, flat, [V].
+        seen: voxels that a camera sees, [V].
+        free: class of nothing.
+        settings: say the shares.
+    """
+    share = torch.where(seen, torch.where(truth == free, settings.share_free, 1.0), settings.share_unseen)
+    index = (torch.rand(len(share), device=share.device) < share).nonzero()[:, 0]
+    return Voxels(index, truth[index], seen[index], 1 / share[index])
+
+
 def total_loss(
     logits: Tensor, depth: Tensor, example: Example, weights: Tensor, settings: LossSettings
 ) -> dict[str, Tensor]:
     """The terms by name, each a scalar and already weighted; their sum is what to minimise.
 
     Args:
-        logits: of every voxel, [Dx, Dy, Dz, classes].
+        logits: of every voxel, [Dx, Dy, Dz, classes]; the last class is that of free voxels.
         depth: probabilities, [N, D, fH, fW].
         example: ground truth of the frame.
         weights: of the classes.
         settings: how the terms are weighed.
     """
-    flat, truth, seen = logits.float().flatten(0, 2), example.semantics.flatten(), example.seen.flatten()
-    terms = {"cross_entropy": cross_entropy(flat, truth, seen, weights, settings.unseen)}
+    voxels = draw_voxels(example.semantics.flatten(), example.seen.flatten(), logits.shape[-1] - 1, settings)
+    drawn = logits[torch.unravel_index(voxels.index, example.seen.shape)].float()  # no copy of all of them
+    counted = weights[voxels.truth] * voxels.times * torch.where(voxels.seen, 1.0, settings.unseen)
+    terms = {"cross_entropy": cross_entropy(drawn, voxels.truth, counted)}
     if settings.lovasz:
-        chosen = seen.nonzero()[:, 0]
-        if len(chosen):
-            chosen = chosen[torch.randint(len(chosen), (settings.lovasz_voxels,), device=chosen.device)]
-        terms["lovasz"] = settings.lovasz * lovasz_softmax(flat[chosen].softmax(dim=1), truth[chosen])
+        seen = voxels.seen
+        terms["lovasz"] = settings.lovasz * lovasz_softmax(
+            drawn[seen].softmax(dim=1), voxels.truth[seen], voxels.times[seen]
+        )
     if settings.depth:
         terms["depth"] = settings.depth * depth_loss(depth.float(), example.depth)
     return terms
 
 
-def cross_entropy(flat: Tensor, truth: Tensor, seen: Tensor, weights: Tensor, unseen: float) -> Tensor:
-    """Weighted mean over voxels: logits [V, classes], truth [V], seen [V] bool."""
-    weight = weights[truth] * torch.where(seen, 1.0, unseen)
-    return (F.cross_entropy(flat, truth, reduction="none") * weight).sum() / weight.sum().clamp(min=1e-6)
+def cross_entropy(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over voxels: logits [K, classes], truth [K], weight [K]; 0 where all weights are."""
+    return (F.cross_entropy(logits, truth, reduction="none") * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def lovasz_softmax(probabilities: Tensor, truth: Tensor) -> Tensor:
+def lovasz_softmax(probabilities: Tensor, truth: Tensor, times: Tensor) -> Tensor:
     """Mean over the classes present of the Lovász extension of 1 - IoU (Berman et al., CVPR 2018, algorithm 1).
 
     Args:
-        probabilities: [V, classes].
-        truth: [V].
+        probabilities: [K, classes].
+        truth: [K].
+        times: how many equal voxels each stands for, [K].
     """
     losses: list[Tensor] = []
     for label in truth.unique():
         inside = (truth == label).float()
         errors, order = (inside - probabilities[:, label]).abs().sort(descending=True)
-        losses.append(errors @ _lovasz_gradient(inside[order]))
+        losses.append(errors @ _lovasz_gradient(inside[order], times[order]))
     return torch.stack(losses).mean() if losses else probabilities.sum()
 
 
-def _lovasz_gradient(inside: Tensor) -> Tensor:
-    """How much 1 - IoU grows with each further error, largest errors first, [V]."""
-    total = inside.sum()
-    jaccard = 1 - (total - inside.cumsum(0)) / (total + (1 - inside).cumsum(0))
+def _lovasz_gradient(inside: Tensor, times: Tensor) -> Tensor:
+    """How much 1 - IoU grows with each further error, largest errors first, [K]."""
+    hits, misses = inside * times, (1 - inside) * times
+    total = hits.sum()
+    jaccard = 1 - (total - hits.cumsum(0)) / (total + misses.cumsum(0))
     return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
 
 
