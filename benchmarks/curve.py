@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
+from benchmarks.card import training_log
 from benchmarks.harness import RESULTS
 
 mpl.use("Agg")
@@ -13,10 +15,25 @@ import matplotlib.pyplot as plt
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "occvino-nano-training.png"
 
 
+DEPTH_WEIGHTS = 0.3, 1.0
+"""Of the two runs; the log has the weighted term."""
+
+
+def whole_log() -> list[dict[str, Any]]:
+    """Both runs, steps counted on, depth without its weight."""
+    first, second = training_log()
+    last = max(line["step"] for line in first)
+    return [
+        {**line, "step": line["step"] + before, "depth": line["depth"] / weight}
+        for run, weight, before in zip((first, second), DEPTH_WEIGHTS, (0, last), strict=True)
+        for line in run
+    ]
+
+
 def main() -> None:
-    lines = [json.loads(line) for line in (RESULTS / "train.jsonl").read_text().splitlines()]
+    lines = whole_log()
     figure, (losses, scores) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=130)
-    for name, label in (("cross_entropy", "cross entropy"), ("lovasz", "Lovász-softmax"), ("depth", "0.3 x depth")):
+    for name, label in (("cross_entropy", "cross entropy"), ("lovasz", "Lovász-softmax"), ("depth", "depth")):
         losses.plot([line["step"] for line in lines], [line[name] for line in lines], label=label, linewidth=1.4)
     losses.set(xlabel="step", ylabel="loss, mean of 50 steps", yscale="log", title="What is minimised")
     losses.minorticks_off()
