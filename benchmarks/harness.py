@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from occvino.files import sha256
 from occvino.machine import cpu_name
+from occvino.networks.checkpoint import shipped_weights
 
 # PyTorch's idle threads would otherwise go on spinning and take a core from whoever's turn is next
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -57,6 +59,11 @@ def show(title: str, timings: list[Timing]) -> None:
         )
 
 
+def nano_weights() -> str:
+    """Which weights of occvino-nano ship: the first digits of their SHA-256."""
+    return sha256(shipped_weights("occvino-nano"))[:12]
+
+
 def save(name: str, content: dict[str, Any]) -> None:
     """Write results/NAME.json, which `python -m benchmarks.page` makes docs/benchmarks.md of."""
     import numpy
@@ -69,6 +76,7 @@ def save(name: str, content: dict[str, Any]) -> None:
         "machine": cpu_name(),
         "threads": THREADS,
         "versions": versions,
+        "nano_weights": nano_weights(),
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({**document, **content}, indent=1, default=asdict) + "\n")

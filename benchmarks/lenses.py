@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.compilers import put_between
 from benchmarks.harness import RESULTS, save
-from benchmarks.markdown import load, table
+from benchmarks.markdown import load, of_which_weights, table
 from occvino.conversion import convert
 from occvino.geometry.camera import Camera
 from occvino.geometry.lens import Lens
@@ -130,7 +130,10 @@ def page() -> None:
     heads = ["lens", "straight images", "distorted, lens in the plan", "distorted, lens ignored", "undistorted"]
     rows = [[of["lens"], *(f"{100 * of['miou'][way]:.2f}" for way in WAYS)] for of in (found[name] for name in OPTICS)]
     put_between(
-        Path("docs/your-cameras.md"), "<!-- made by benchmarks/lenses.py -->", "<!-- end -->", [table(heads, rows)]
+        Path("docs/your-cameras.md"),
+        "<!-- made by benchmarks/lenses.py -->",
+        "<!-- end -->",
+        [table(heads, rows), of_which_weights(found).strip()],
     )
 
 

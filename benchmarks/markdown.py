@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.harness import RESULTS
+from benchmarks.harness import RESULTS, nano_weights
 from occvino.runtime.names import precision_name
 
 
@@ -44,5 +44,12 @@ def heading(title: str, document: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     return (
         f"## {title}\n\n`{document['command']}`, {document['machine']}, {document['threads']} threads, {versions}; "
-        f"{document.get('rounds', 1)} rounds, contestants in turn.\n"
+        f"{document.get('rounds', 1)} rounds, contestants in turn.{of_which_weights(document)}\n"
     )
+
+
+def of_which_weights(document: dict[str, Any]) -> str:
+    """Words to add where accuracy was measured with other weights of occvino-nano than those that ship."""
+    if '"miou"' not in json.dumps(document) or document.get("nano_weights") == nano_weights():
+        return ""
+    return " **Accuracy of occvino-nano is that of the weights before the present ones.**"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.markdown import heading, load, percent, table, timings
+from benchmarks.markdown import heading, load, of_which_weights, percent, table, timings
 
 
 def temporal(document: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def fast_table() -> str:
         [
             f"`{found['command']} --train train1 --work work --steps {found['steps']} --drives {of['drives']} --frames {of['frames']}`",
             f"with {found['training_frames']} training frames. A volume that is the same for every frame scores",
-            f"{found['constant_miou']:.2%} on the ordinary scenes.\n",
+            f"{found['constant_miou']:.2%} on the ordinary scenes.{of_which_weights(found)}\n",
             table(head, rows),
         ]
     )
@@ -88,12 +88,14 @@ def int8_section(found: dict[str, Any]) -> str:
         for model, quantized in found["quantization"].items()
         for kind, share in quantized["macs"].items()
     ]
+    refused = found.get("nncf_refused")
+    alone = f" NNCF's defaults did not compile on this CPU (`{refused}`)." if refused else ""
     head = ["model", "kind of layer", "layers", "in int8", "GMAC", "in int8 "]
     return "\n".join(
         [
             heading("INT8", found).replace("int8`", "int8 --calibration train1 --held-out held-out --work work`"),
             f"occvino-nano on {found['held_out_frames']} held-out frames of scenes that neither calibrated nor judged.",
-            "This CPU has VNNI and bf16, and no AMX; M0 has random weights and was timed over 5 rounds.\n",
+            f"M0 has random weights and was timed over 5 rounds.{alone}\n",
             table(["form", "mIoU", "points", "labels equal to fp32"], accuracy) + "\n",
             timings(found) + "\n",
             table(head, shares) + "\n",

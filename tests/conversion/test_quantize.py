@@ -14,7 +14,7 @@ from occvino.artifact import IR, IR_WEIGHTS, ONNX, Artifact
 from occvino.cli.tables import FIGURES, print_manifest
 from occvino.conversion import convert, quantize
 from occvino.conversion.bake import bake_in
-from occvino.conversion.floats import GEOMETRY, MATCHING, POOLED, kept_float
+from occvino.conversion.floats import FIRST_STAGE, GEOMETRY, MATCHING, POOLED, kept_float
 from occvino.conversion.lower import read_onnx
 from occvino.conversion.macs import by_kind, layers
 from occvino.conversion.verify import verify
@@ -104,7 +104,7 @@ def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
 def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monkeypatch):
     """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do.
 
-    It loses 0.74 points; to lose no more than 0.3, layers have to go back, and not sums alone.
+    To lose no more than 0.3 points, layers have to go back, and not sums alone.
     """
     monkeypatch.setattr(quantize, "kept_float", lambda _model: {})
     weights = shipped_weights("occvino-nano")
@@ -258,3 +258,29 @@ def test_geometry_and_matching_of_a_stereo_model_stay_in_floating_point(tmp_path
     assert "Convolution" not in {kinds[name] for name, why in reasons.items() if why == MATCHING}
     shares = by_kind(layer for layer in layers(model) if layer.name in reasons)
     assert shares["all"].macs < 0.05 * by_kind(layers(model))["all"].macs
+
+
+@pytest.mark.parametrize("name", ["occvino-nano", "flashocc-r50-M0"])
+def test_what_reads_the_residual_stream_of_the_first_stage_stays_in_float(name, tmp_path):
+    """The second convolution of its first block, the first of its second, and the two that the next stage begins with.
+
+    Quantised, they cost the nano 0.9 points (docs/int8.md). Convolutions between those, and the neck's, are not kept.
+    """
+    artifact = convert(name, None, tmp_path / "out", precision="fp32")
+    model = ov.Core().read_model(artifact.path / IR)
+    reasons = kept_float(model)
+    kept = [op for op in model.get_ordered_ops() if reasons.get(op.get_friendly_name()) == FIRST_STAGE]
+    channels = kept[0].get_output_shape(0)[1]
+    assert [tuple(op.get_output_shape(0)) for op in kept] == [
+        *[(1, channels, 100, 100)] * 2,
+        *[(1, 2 * channels, 50, 50)] * 2,
+    ]
+    assert all(op.get_type_name() == "Convolution" for op in kept)
+
+
+def test_int8_of_the_trained_model_is_close_to_fp32(int8, tmp_path):
+    """On a frame that it was calibrated on. 97.1 % without the rule above, 99.2 % with it."""
+    frame = shipped_scene()[0]
+    fp32 = convert("occvino-nano", shipped_weights("occvino-nano"), tmp_path / "fp32", precision="fp32")
+    labels = [Pipeline(each, precision="fp32")(frame.image_files(), frame.rig).labels for each in (int8, fp32)]
+    assert (labels[0] == labels[1]).mean() > 0.985

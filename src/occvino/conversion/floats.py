@@ -16,6 +16,7 @@ MATCHING = "matches two frames: adds a cost where a feature is exactly 0, and 8 
 POOLED = "reads the pooled sums: cells near the vehicle add up hundreds of rays, those far away one"
 UPSAMPLING = "upsamples: 8 bits would round the weights of linear interpolation"
 POOLED_SUM = "adds to what was computed from the pooled sums, whose range is as wide"
+FIRST_STAGE = "reads what the first stage behind the pool adds up, which keeps the range of the pooled sums"
 
 _STOPS = frozenset(KINDS)
 
@@ -32,6 +33,7 @@ def kept_float(model: ov.Model) -> dict[str, str]:
         (MATCHING, _matching(model)),
         (POOLED, _readers_of_the_pool(model)),
         (POOLED_SUM, _sums_behind_the_pool(model)),
+        (FIRST_STAGE, _first_stage(model)),
         (UPSAMPLING, _upsampling(model)),
     ):
         for op in found:
@@ -99,6 +101,28 @@ def _sums_behind_the_pool(model: ov.Model) -> Iterator[ov.Node]:
         computed = [value.get_node().get_type_name() != "Constant" for value in op.input_values()]
         if op.get_type_name() == "Add" and all(computed) and tuple(op.get_output_shape(0)) in shapes:
             yield op
+
+
+def _first_stage(model: ov.Model) -> Iterator[ov.Node]:
+    """Convolutions that read the residual stream of a BEV's first stage: in that stage, and those that make it coarser.
+
+    The neck reads it too, and may do so in 8 bits (docs/int8.md). A grid of voxels keeps the readers of the pool and
+    the sums alone: nothing was measured there, and a first stage of voxels is a large part of all the work.
+    """
+    waiting = [op for op in _readers_of_the_pool(model) if op not in _pools(model)]
+    shapes = {tuple(op.get_output_shape(0)) for op in waiting if len(op.get_output_shape(0)) == 4}
+    seen: set[str] = set()
+    while waiting:
+        for target in waiting.pop().output(0).get_target_inputs():
+            reader = target.get_node()
+            if reader.get_friendly_name() in seen or reader.get_type_name() == "Result":
+                continue
+            seen.add(reader.get_friendly_name())
+            shape = tuple(reader.get_output_shape(0))
+            if reader.get_type_name() not in KINDS:
+                waiting += [reader] * (shape in shapes)
+            elif shape in shapes or any(len(shape) == 4 and shape[2:] < stage[2:] for stage in shapes):
+                yield reader
 
 
 def _pools(model: ov.Model) -> list[ov.Node]:
