@@ -13,7 +13,6 @@ from typing import Any
 
 from occvino.files import sha256
 from occvino.machine import cpu_name
-from occvino.networks.checkpoint import shipped_weights
 
 # PyTorch's idle threads would otherwise go on spinning and take a core from whoever's turn is next
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -61,6 +60,8 @@ def show(title: str, timings: list[Timing]) -> None:
 
 def nano_weights() -> str:
     """Which weights of occvino-nano ship: the first digits of their SHA-256."""
+    from occvino.networks.checkpoint import shipped_weights  # brings PyTorch, whose memory is not that of contestants
+
     return sha256(shipped_weights("occvino-nano"))[:12]
 
 

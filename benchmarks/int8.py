@@ -26,6 +26,7 @@ from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline
 from occvino.runtime.names import COMPUTED
 
+ALONE = "NNCF's defaults"
 FORMS = (("fp32 IR", "fp32", "fp32"), ("fp32 IR, bf16", "fp32", "bf16"))
 FORMS += (("int8 IR", "int8", "fp32"), ("int8 IR, rest in bf16", "int8", "bf16"))
 
@@ -38,9 +39,6 @@ def pipelines(artifacts: dict[str, Artifact]) -> dict[str, Pipeline]:
         for name, stored, computed in FORMS
         if computed == "fp32" or "BF16" in able
     }
-
-
-ALONE = "NNCF's defaults"
 
 
 def nncf_alone(fp32: Artifact, calibration: Calibration) -> ov.CompiledModel | str:
@@ -120,8 +118,7 @@ def main() -> None:
             found = accuracy(pipes, alone, held_out)
             print({form: f"mIoU {row['miou']:.4%}" for form, row in found.items()}, flush=True)
     results = {"rounds": 20, "held_out_frames": len(held_out), "accuracy": found, "results": timings}
-    results["nncf_refused"] = refused
-    save("int8", {**results, "quantization": quantization})
+    save("int8", {**results, "quantization": quantization, "nncf_refused": refused})
 
 
 if __name__ == "__main__":

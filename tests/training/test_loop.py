@@ -208,6 +208,7 @@ def test_frames_of_a_step_computed_at_once_give_the_gradient_of_one_after_anothe
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-6)
 
 
-def test_no_frame_at_once_is_refused(tmp_path):
-    with pytest.raises(TrainError, match="at_once is 0: at least 1"):
-        Training(SETTINGS, FRAMES, tmp_path, at_once=0)
+@pytest.mark.parametrize("wrong", [0, 2])
+def test_no_frame_at_once_or_more_than_a_step_has_is_refused(wrong, tmp_path):
+    with pytest.raises(TrainError, match=f"at_once is {wrong}: at least 1, and at most the 1 frames of a step"):
+        Training(SETTINGS, FRAMES, tmp_path, at_once=wrong)

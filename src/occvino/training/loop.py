@@ -93,7 +93,7 @@ class Training:
 
     Raises:
         CheckpointError: `last.pt` is damaged, or of other settings or data.
-        TrainError: there is no frame, no loss for the variant, no such device, or at_once is below 1.
+        TrainError: there is no frame, no loss for the variant, no such device, or at_once is not from 1 to the batch.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Training:
     ) -> None:
         if not frames:
             raise TrainError("there is no frame to learn from")
-        if at_once < 1:
-            raise TrainError(f"at_once is {at_once}: at least 1 is needed")
+        if not 1 <= at_once <= settings.batch:
+            raise TrainError(f"at_once is {at_once}: at least 1, and at most the {settings.batch} frames of a step")
         variant = get_variant(settings.variant)
         if variant.panoptic:
             raise TrainError(
