@@ -18,31 +18,40 @@ N, D, H, W, C = 2, 3, 4, 5, 6
 SHAPE = {"cameras": N, "depth_bins": D, "columns": W}
 
 
-def run_openvino(inputs: dict[str, np.ndarray], crowd: int) -> np.ndarray:
+F = 3
+
+
+def run_openvino(inputs: dict[str, np.ndarray], crowd: int, frames: int) -> np.ndarray:
     parameters = [ops.parameter(value.shape, value.dtype, name=name) for name, value in inputs.items()]
-    bev = bev_pool_columns_openvino(*(each.output(0) for each in parameters), crowd=crowd)
+    bev = bev_pool_columns_openvino(*(each.output(0) for each in parameters), crowd=crowd, frames=frames)
     model = ov.Model([bev], parameters, "pool")
     assert all(op.get_type_info().version_id.startswith("opset") for op in model.get_ops())
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return next(iter(compiled(list(inputs.values())).values()))
 
 
-def pooled(cell: np.ndarray, cells: int, seed: int, spare: int, dtype: type = np.int32) -> dict[str, np.ndarray]:
-    """The sums by the bag's definition, by the reference of columns, and by its OpenVINO form."""
+def pooled(
+    frames: list[np.ndarray], cells: int, seed: int, spare: int, dtype: type = np.int32
+) -> dict[str, np.ndarray]:
+    """The sums by the bag's definition, by the reference of columns, and by its OpenVINO form.
+
+    `frames`: the cells of the points of each.
+    """
     rng = np.random.default_rng(seed)
     network = {
-        "depth": rng.random((N, D, H, W), dtype=np.float32),
-        "feat": rng.standard_normal((N, H, W, C), dtype=np.float32),
+        "depth": rng.random((len(frames) * N, D, H, W), dtype=np.float32),
+        "feat": rng.standard_normal((len(frames) * N, H, W, C), dtype=np.float32),
     }
-    needed = ColumnSizes.needed(cell, cells=cells, **SHAPE)
-    sizes = ColumnSizes(*(max(1, getattr(needed, each.name)) + spare for each in fields(needed)))
-    plan = ColumnPlan.from_cells(cell, cells, sizes, **SHAPE)
-    bags = PoolingPlan.from_cells(cell, cells, depth_bins=D, pixels=H * W)
+    needed = [ColumnSizes.needed(cell, cells=cells, **SHAPE) for cell in frames]
+    most = [max(getattr(sizes, each.name) for sizes in needed) for each in fields(ColumnSizes)]
+    sizes = ColumnSizes(*(max(1, size) + spare for size in most))
+    plan = ColumnPlan.stack([ColumnPlan.from_cells(cell, cells, sizes, **SHAPE) for cell in frames])
+    bags = PoolingPlan.stack([PoolingPlan.from_cells(cell, cells, depth_bins=D, pixels=H * W) for cell in frames])
     arrays = {name: array if name == "column_mask" else array.astype(dtype) for name, array in plan.inputs().items()}
     return {
         "bag": bev_pool_reference(**network, **bags.inputs()),
-        "reference": bev_pool_columns_reference(**network, **arrays, crowd=sizes.crowd),
-        "openvino": run_openvino({**network, **arrays}, sizes.crowd),
+        "reference": bev_pool_columns_reference(**network, **arrays, crowd=sizes.crowd, frames=len(frames)),
+        "openvino": run_openvino({**network, **arrays}, sizes.crowd, len(frames)),
     }
 
 
@@ -52,20 +61,26 @@ def assert_equal(found: dict[str, np.ndarray]) -> None:
     np.testing.assert_allclose(found["openvino"], found["bag"], atol=1e-5 * scale)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.4, 1.0]), st.integers(1, 40), st.integers(0, 2))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 0.4, 1.0]),
+    st.integers(1, 40),
+    st.integers(0, 2),
+    st.sampled_from([1, F]),
+)
 @settings(max_examples=40, deadline=None)
-def test_random_plans(seed: int, outside: float, cells: int, spare: int):
+def test_random_plans(seed: int, outside: float, cells: int, spare: int, frames: int):
     """Cells in any order, so that one may come back in a column; some empty, some crowded, some points outside."""
     rng = np.random.default_rng(seed)
-    cell = rng.integers(0, cells, N * D * H * W).astype(np.int32)
-    cell[rng.random(cell.size) < outside] = OUTSIDE
-    assert_equal(pooled(cell, cells, seed, spare))
+    cell = rng.integers(0, cells, (frames, N * D * H * W)).astype(np.int32)
+    cell[rng.random(cell.shape) < outside] = OUTSIDE
+    assert_equal(pooled(list(cell), cells, seed, spare))
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_all_points_in_one_cell(dtype):
-    assert_equal(pooled(np.zeros(N * D * H * W, np.int32), 3, 0, 0, dtype))
+    assert_equal(pooled([np.zeros(N * D * H * W, np.int32)], 3, 0, 0, dtype))
 
 
 def test_every_point_in_a_cell_of_its_own():
-    assert_equal(pooled(np.arange(N * D * H * W, dtype=np.int32), N * D * H * W, 0, 0))
+    assert_equal(pooled([np.arange(N * D * H * W, dtype=np.int32)], N * D * H * W, 0, 0))

@@ -8,7 +8,7 @@ from openvino import opset13 as ops
 
 from occvino.conversion.any_batch import forget_the_batch
 from occvino.conversion.repeated import fold_repeated
-from occvino.runtime.stages import of_one_image
+from occvino.runtime.npu_parts import of_one_image
 
 RNG = np.random.default_rng(0)
 ONES = [1, 1], [0, 0], [0, 0], [1, 1]

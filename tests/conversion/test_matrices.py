@@ -35,7 +35,7 @@ from occvino.geometry.transforms import pose
 from occvino.images.layout import ImageInput
 from occvino.runtime import Pipeline
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
-from occvino.runtime.stages import npu_parts
+from occvino.runtime.npu_parts import npu_parts
 from occvino.variant import DepthNet, Stereo
 from tests.geometry.test_lift import SMALL
 from tests.geometry.test_matrices import matrix_calibrations

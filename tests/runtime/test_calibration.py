@@ -4,11 +4,13 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from occvino.conversion import convert
 from occvino.runtime import Pipeline
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
-from occvino.runtime.stages import JOIN, device_of, npu_parts, parts_on
+from occvino.runtime.npu_parts import FRAME, JOIN, npu_parts
+from occvino.runtime.stages import device_of, parts_on
 from tests.conversion.test_parts import scene
 from tests.converted import converted
 from tests.small import known
@@ -27,6 +29,19 @@ def artifacts(tmp_path_factory):
             "stream": converted("small-4d", None, folder / "stream", temporal="exact", **options),
             "stereo": converted("small-stereo", None, folder / "stereo", temporal="exact", **options),
             "swin": converted("small-swin", None, folder / "swin", temporal="exact", **options),
+            **{
+                f"{name} in columns, {temporal}": convert(
+                    f"small-{name}",
+                    None,
+                    folder / f"{name}-{temporal}",
+                    temporal=temporal,
+                    pooling="columns",
+                    rig=scene(1)[0][1],
+                    **options,
+                )
+                for name in ("4d", "stereo")
+                for temporal in ("batch", "exact", "fast")
+            },
         }
 
 
@@ -35,6 +50,12 @@ PARTS = {
     "stream": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, "rest": 1},
     "stereo": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},
     "swin": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},
+    "4d in columns, batch": {CALIBRATION: 1, "encoder": 6, FRAME: 3, "rest": 1},
+    "4d in columns, exact": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, FRAME: 3, "rest": 1},
+    "4d in columns, fast": {CALIBRATION: 1, "encoder": 2, JOIN: 1, FRAME: 3, "rest": 1},
+    "stereo in columns, batch": {CALIBRATION: 1, "encoder": 1, FRAME: 2, "rest": 1},
+    "stereo in columns, exact": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, FRAME: 2, "rest": 1},
+    "stereo in columns, fast": {CALIBRATION: 1, "encoder": 1, JOIN: 1, FRAME: 2, "rest": 1},
 }
 """How often a frame of two cameras takes each."""
 

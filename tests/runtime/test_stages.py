@@ -10,7 +10,8 @@ from occvino.errors import DeviceError
 from occvino.runtime import Frame, Pipeline
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
-from occvino.runtime.stages import CUTS, parts_on, split
+from occvino.runtime.split import split
+from occvino.runtime.stages import CUTS, parts_on
 from tests.runtime.test_stream import frames
 
 ON_CPU = dict.fromkeys(CUTS, "CPU")
@@ -26,7 +27,7 @@ def names(values):
 
 
 def test_each_part_takes_what_it_reaches_and_gives_what_it_is_first_to_have(model):
-    parts = split(model)
+    parts = split(model, CUTS)
     assert {name: (set(names(part.inputs)), set(names(part.outputs))) for name, part in parts.items()} == {
         "encoder": ({"images"}, {"depth", "features"}),
         "pool": ({"depth", "features", "ranks_depth", "ranks_feat", "interval_starts"}, {"bev"}),
@@ -39,7 +40,7 @@ def test_nothing_is_computed_twice_or_lost(model):
         passive = ("Parameter", "Constant", "Result")
         return sorted(op.get_friendly_name() for op in part.get_ops() if op.get_type_name() not in passive)
 
-    assert sorted(name for part in split(model).values() for name in work(part)) == work(model)
+    assert sorted(name for part in split(model, CUTS).values() for name in work(part)) == work(model)
 
 
 def test_the_model_stays_as_it_is(model):
@@ -49,7 +50,7 @@ def test_the_model_stays_as_it_is(model):
         ]
 
     before = edges()
-    split(model)
+    split(model, CUTS)
     assert edges() == before
 
 

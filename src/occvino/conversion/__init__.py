@@ -174,7 +174,8 @@ def convert(
             manifest = _rewritten(manifest, folder, matrices=matrices)
         if columns:
             progress("pooling by columns")
-            take_columns(folder / IR, columns, column_inputs(baked, variant, columns) if baked else None)
+            plan = column_inputs(baked, variant, columns) if baked else None
+            take_columns(folder / IR, columns, variant.lifted_frames, plan)
             manifest = _rewritten(manifest, folder, columns=columns)
         if image_input:  # last: what it adds is exact arithmetic on grey levels, which must not be quantised
             progress("resizing inside the graph")

@@ -54,12 +54,15 @@ def usual_rig() -> Rig:
     return Rig(tuple(mount.camera(np.eye(4)) for mount in mounts))
 
 
-def take_columns(xml_path: Path, sizes: ColumnSizes, baked: Mapping[str, NDArray[np.generic]] | None = None) -> None:
+def take_columns(
+    xml_path: Path, sizes: ColumnSizes, frames: int, baked: Mapping[str, NDArray[np.generic]] | None = None
+) -> None:
     """Make the IR in a file pool in the column form; the file is replaced.
 
     Args:
         xml_path: of the IR, whose bag takes its plan as inputs, or as constants.
         sizes: of the plans that it takes.
+        frames: that it lifts.
         baked: the arrays of one plan, to be constants; they are inputs when left out.
 
     Raises:
@@ -67,12 +70,12 @@ def take_columns(xml_path: Path, sizes: ColumnSizes, baked: Mapping[str, NDArray
     """
     model = read_to_change(xml_path)
     for bag in [node for node in model.get_ops() if node.get_type_name() == BAG]:
-        _replace(model, bag, sizes, baked)
+        _replace(model, bag, sizes, frames, baked)
     write_ir(model, xml_path)
 
 
 def _replace(
-    model: ov.Model, bag: ov.Node, sizes: ColumnSizes, baked: Mapping[str, NDArray[np.generic]] | None
+    model: ov.Model, bag: ov.Node, sizes: ColumnSizes, frames: int, baked: Mapping[str, NDArray[np.generic]] | None
 ) -> None:
     """One bag. Its table is features and a row of zeros; its weights are gathered from probabilities and a zero."""
     feat = before_the_zero(bag.input_value(0))
@@ -82,8 +85,8 @@ def _replace(
     (n, bins, rows, width), cells = depth.get_shape(), bag.get_output_shape(0)[0]
     shapes = {
         "column_mask": ([n * width, bins * sizes.pieces, rows], np.float16),
-        "pair_pieces": ([2 * sizes.pairs], np.int32),
-        "crowd_pairs": ([sizes.crowded * sizes.crowd], np.int32),
+        "pair_pieces": ([frames * 2 * sizes.pairs], np.int32),
+        "crowd_pairs": ([frames * sizes.crowded * sizes.crowd], np.int32),
         "cell_source": ([cells], np.int32),
     }
     if baked:
@@ -92,7 +95,7 @@ def _replace(
         plan = [ov.opset8.parameter(shape, kind, name=name) for name, (shape, kind) in shapes.items()]
         for parameter in plan:
             parameter.output(0).set_names({parameter.get_friendly_name()})
-    bev = bev_pool_columns_openvino(depth, feat, *(each.output(0) for each in plan), crowd=sizes.crowd)
+    bev = bev_pool_columns_openvino(depth, feat, *(each.output(0) for each in plan), crowd=sizes.crowd, frames=frames)
     bev.get_node().set_friendly_name(bag.get_friendly_name())
     bev.set_names(bag.output(0).get_names())
     bag.output(0).replace(bev)

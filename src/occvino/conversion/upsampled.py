@@ -86,7 +86,7 @@ def fold_upsampling(model: ov.Model, *, npu: bool = False) -> int:
 
 def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], form: Form, *, npu: bool) -> Any:
     """`coarse` [N, C, h, w], weights [O, C, 3, 3] -> [N, O, H, W]."""
-    (n, _, h, w), (height, width), out = coarse.get_shape(), size, len(weights)
+    (n, channels, h, w), (height, width), out = coarse.get_shape(), size, len(weights)
     rows = np.concatenate(list(shifted(bilinear(h, height))), axis=1)  # [H, (ky, i)]
     if form == "taps":
         taps = weights.transpose(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # (kx, ky, out)
@@ -100,9 +100,9 @@ def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], 
             return ops.transpose(_reshape(made, [n, width, height, out]), [0, 3, 2, 1])
         parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
     else:
-        along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, -1])
+        along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, channels])
         wide = ops.matmul(const(bilinear(w, width)), along, False, False)  # [(n, i), W, C]
-        wide = ops.transpose(_reshape(wide, [n, h, width, -1]), [0, 3, 1, 2])
+        wide = ops.transpose(_reshape(wide, [n, h, width, channels]), [0, 3, 1, 2])
         taps = [
             ops.convolution(wide, const(weights[:, :, k : k + 1]), [1, 1], [0, 1], [0, 1], [1, 1]) for k in range(3)
         ]  # each [n, out, i, W]

@@ -8,10 +8,11 @@ in *pairs*, and cells of more than one pair, which are *crowded*, add up their p
 (nuScenes' rig, flashocc-r50-M0: 151,532 points make 14,102 pieces in 11,932 cells, of which 332 are crowded.)
 
 Shapes must be static, so that each step has a fixed number of places, `ColumnSizes`, chosen when a model is converted.
+Where several frames are lifted, each has a plan of its own, of the same sizes, stacked.
 A slow readable twin is in `columns_reference.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import ceil
 from typing import Any
@@ -30,11 +31,11 @@ _ROUND = 64
 
 @dataclass(frozen=True)
 class ColumnSizes:
-    """How many places each step of the column form has.
+    """How many places each step of the column form has, in each frame.
 
     Attributes:
         pieces: J, of one column and depth bin.
-        pairs: S, in all; the last one adds nothing.
+        pairs: S; the last one adds nothing.
         crowded: X, cells of more than one pair.
         crowd: K, pairs of one crowded cell.
     """
@@ -48,7 +49,7 @@ class ColumnSizes:
     def needed(
         cls, cell: NDArray[np.int32], *, cells: int, cameras: int, depth_bins: int, columns: int
     ) -> "ColumnSizes":
-        """Just enough for the cells of all points (see `cells_of_points`)."""
+        """Just enough for the cells of all points of one frame (see `cells_of_points`)."""
         of_columns = _of_columns(cell, cameras, depth_bins, columns)
         begins = _begins(of_columns)
         return _needed(begins, _pairs(np.bincount(of_columns[begins], minlength=cells)))
@@ -83,14 +84,14 @@ def _round_up(value: float) -> int:
 class ColumnPlan:
     """Which points make up each piece, and which pieces each BEV cell sums. `inputs` gives the arrays by name.
 
-    There are B columns, camera after camera, from left to right, and M = B*D*J places for pieces. Places of a step are
-    numbered on after those of the step before: pieces from 0, pairs from M, crowded cells from M + S.
+    A frame has B columns, camera after camera, from left to right, and M = B*D*J places for pieces. Places of a step
+    are numbered on after those of the step before: pieces from 0, pairs from M, crowded cells from M + S.
     """
 
-    column_mask: NDArray[np.float16]  # [B, D*J, fH], 1 where the point belongs to the piece, else 0
-    pair_pieces: NDArray[np.int32]  # [2*S], pieces: the first of each pair, then the second of each
-    crowd_pairs: NDArray[np.int32]  # [X*K], pairs, counted from 0: K for each crowded cell
-    cell_source: NDArray[np.int32]  # [cells], a piece, a pair or a crowded cell
+    column_mask: NDArray[np.float16]  # [F*B, D*J, fH], 1 where the point belongs to the piece, else 0
+    pair_pieces: NDArray[np.int32]  # [F*2*S], pieces: the first of each pair, then the second of each
+    crowd_pairs: NDArray[np.int32]  # [F*X*K], pairs, counted from 0: K for each crowded cell
+    cell_source: NDArray[np.int32]  # [F*cells], a piece, a pair or a crowded cell
 
     @classmethod
     def from_cells(
@@ -103,7 +104,7 @@ class ColumnPlan:
         depth_bins: int,
         columns: int,
     ) -> "ColumnPlan":
-        """Plan from the cell of each point [N*D*fH*fW] (`OUTSIDE` for none).
+        """Plan of one frame from the cell of each point [N*D*fH*fW] (`OUTSIDE` for none).
 
         Raises:
             RigError: the rig needs more places than the model was converted with.
@@ -146,6 +147,11 @@ class ColumnPlan:
         source[crowded] = total + sizes.pairs + np.arange(crowded.size)
         return cls(mask.reshape(len(of_columns), -1, rows), halves.reshape(-1), crowds.reshape(-1), source)
 
+    @classmethod
+    def stack(cls, plans: Sequence["ColumnPlan"]) -> "ColumnPlan":
+        """The plan of several frames, newest first, from those of each."""
+        return cls(*(np.concatenate([getattr(plan, name) for plan in plans]) for name in COLUMN_INPUTS))
+
     def inputs(self) -> dict[str, NDArray[np.generic]]:
         """The arrays by the names that networks give their inputs."""
         return {name: getattr(self, name) for name in COLUMN_INPUTS}
@@ -159,25 +165,30 @@ def column_inputs(
     Raises:
         RigError: the rig needs more places than the model was converted with.
     """
-    cell, shape = _cells_and_shape(bags, variant)
-    return ColumnPlan.from_cells(cell, variant.plan_cells(), sizes, **shape).inputs()
+    cells = variant.lift_grid.cells
+    frames, shape = _cells_and_shape(bags, variant)
+    return ColumnPlan.stack([ColumnPlan.from_cells(cell, cells, sizes, **shape) for cell in frames]).inputs()
 
 
 def sizes_needed(bags: Mapping[str, NDArray[Any]], variant: Variant) -> ColumnSizes:
     """Just enough for the inputs of a `PoolingPlan`."""
-    cell, shape = _cells_and_shape(bags, variant)
-    return ColumnSizes.needed(cell, cells=variant.plan_cells(), **shape)
+    frames, shape = _cells_and_shape(bags, variant)
+    found = [ColumnSizes.needed(cell, cells=variant.lift_grid.cells, **shape) for cell in frames]
+    return ColumnSizes(*(max(getattr(sizes, each.name) for sizes in found) for each in fields(ColumnSizes)))
 
 
-def _cells_and_shape(bags: Mapping[str, NDArray[Any]], variant: Variant) -> tuple[NDArray[np.int32], dict[str, int]]:
-    """The cell of each point, which the bags say, and how the points are numbered."""
+def _cells_and_shape(
+    bags: Mapping[str, NDArray[Any]], variant: Variant
+) -> tuple[list[NDArray[np.int32]], dict[str, int]]:
+    """The cell of each point of each frame, which the bags say, and how the points of a frame are numbered."""
     ranks, starts = bags["ranks_depth"], bags["interval_starts"]
-    points = ranks.size - starts.size
-    owner = np.repeat(np.arange(starts.size, dtype=np.int32), np.diff(starts, append=ranks.size))
+    points, cells = ranks.size - starts.size, variant.lift_grid.cells
+    owner = np.repeat(np.arange(starts.size, dtype=np.int32) % cells, np.diff(starts, append=ranks.size))
     cell = np.full(points + 1, OUTSIDE, np.int32)
     cell[ranks] = owner
-    cameras = points // variant.points_per_camera
-    return cell[:-1], {"cameras": cameras, "depth_bins": variant.depth_bins, "columns": variant.feature_size[1]}
+    frames = np.split(cell[:-1], variant.lifted_frames)
+    cameras = frames[0].size // variant.points_per_camera
+    return frames, {"cameras": cameras, "depth_bins": variant.depth_bins, "columns": variant.feature_size[1]}
 
 
 def _pairs(count: NDArray[np.int64]) -> NDArray[np.int64]:

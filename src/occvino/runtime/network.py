@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from occvino.errors import DeviceError
 from occvino.runtime.devices import Running, Settings, compile_model, has_cpu, running
 from occvino.runtime.names import device_name
-from occvino.runtime.stages import check_stages, device_of, parts_on, split
+from occvino.runtime.split import split
+from occvino.runtime.stages import CUTS, check_stages, device_of, parts_on
 
 
 class Network:
@@ -78,7 +79,7 @@ class Network:
 
 
 class _Stage:
-    """One compiled model and its infer requests. A model of one image is run once for each."""
+    """One compiled model and its infer requests. A model of one image, or of one frame, is run once for each."""
 
     def __init__(self, compiled: ov.CompiledModel, device: str, *, cached: bool) -> None:
         self._compiled = compiled
@@ -95,10 +96,10 @@ class _Stage:
 
     def run(self, values: Mapping[str, NDArray[Any]], into: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         request = self._requests.get()
-        images = self._images(values)
-        if images > 1:
+        times = self._times(values)
+        if times > 1:
             try:
-                return self._image_by_image(request, values, into, images)
+                return self._one_by_one(request, values, into, times)
             finally:
                 self._requests.put(request)
         kept = {name: into[name] for name in self._outputs if name in into}
@@ -110,31 +111,36 @@ class _Stage:
         finally:
             self._requests.put(request)
 
-    def _images(self, values: Mapping[str, NDArray[Any]]) -> int:
-        """How many times as many images as the model takes were given."""
+    def _times(self, values: Mapping[str, NDArray[Any]]) -> int:
+        """How many times as many images, or frames, as the model takes were given."""
         first = self._inputs[0]
         given, taken = values[first].shape, self._compiled.input(first).shape
         return given[0] // taken[0] if given and tuple(given) != tuple(taken) else 1
 
-    def _image_by_image(
+    def _one_by_one(
         self,
         request: ov.InferRequest,
         values: Mapping[str, NDArray[Any]],
         into: Mapping[str, NDArray[Any]],
-        images: int,
+        times: int,
     ) -> dict[str, NDArray[Any]]:
-        """Outputs are written to their places in arrays of all images."""
+        """Outputs are written to their places in arrays of all."""
         made: dict[str, NDArray[Any]] = {}
         for name in self._outputs:
             port = self._compiled.output(name)
-            made[name] = (
-                into[name] if name in into else np.empty([images, *list(port.shape)[1:]], port.element_type.to_dtype())
-            )
-        for index in range(images):
+            first, *rest = port.shape
+            made[name] = into[name] if name in into else np.empty([times * first, *rest], port.element_type.to_dtype())
+        for index in range(times):
             for name, array in made.items():
-                request.set_tensor(name, ov.Tensor(array[index : index + 1], shared_memory=True))
-            request.infer({name: values[name][index : index + 1] for name in self._inputs}, share_inputs=True)
+                request.set_tensor(name, ov.Tensor(_piece(array, index, times), shared_memory=True))
+            request.infer({name: _piece(values[name], index, times) for name in self._inputs}, share_inputs=True)
         return made
+
+
+def _piece(array: NDArray[Any], index: int, times: int) -> NDArray[Any]:
+    """One of so many that follow one another."""
+    size = len(array) // times
+    return array[index * size : (index + 1) * size]
 
 
 def _compiled_stages(
@@ -153,7 +159,7 @@ def _compiled_stages(
                 f"threads={settings.threads} was asked for, and no stage runs on the CPU, whose they are: leave "
                 "threads out"
             )
-        parts, devices = split(model), stages
+        parts, devices = split(model, CUTS), stages
     found: dict[str, _Stage] = {}
     for name, part in parts.items():
         asked = settings.beside() if stages is None and devices[name] != device else settings

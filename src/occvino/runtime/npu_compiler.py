@@ -21,7 +21,8 @@ import openvino as ov
 
 from occvino.errors import DeviceError
 from occvino.runtime.child import checked_ir, run_logged
-from occvino.runtime.stages import device_of, npu_parts
+from occvino.runtime.npu_parts import npu_parts
+from occvino.runtime.stages import device_of
 
 PLATFORMS = {"3720": "Meteor Lake, Arrow Lake", "4000": "Lunar Lake", "5010": "Panther Lake", "5020": "", "6010": ""}
 """What this compiler knows, and the processors that are known to have it."""
@@ -53,7 +54,7 @@ class NpuReport:
         engines_us: with a trace: how long the DPUs, the SHAVE cores and the DMA engines work, and alone.
         layer_types_us: with a trace: spans by type of layer, which overlap; the longest first.
         compiler_peak_kb: memory that compiling took.
-        runs: how often a frame takes it: once for each image, or once.
+        runs: how often a frame takes it: once for each image or frame, or once.
     """
 
     platform: str
