@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import openvino as ov
 
 from occvino.conversion.macs import KINDS, upstream
+from occvino.conversion.upsampled import constant, is_bilinear
 from occvino.runtime.calibration import calibration_nodes
 
 GEOMETRY = "computes with calibration: focal lengths of 1,000 beside rotations of 1 in one tensor"
@@ -51,11 +52,19 @@ def geometry_constants(model: ov.Model) -> set[str]:
     return {name for name, op in taken.items() if op.get_type_name() == "Constant"}
 
 
-def _interpolating(model: ov.Model) -> Iterator[ov.Node]:
-    """Products whose weights are on the left, which mix pixels and not channels (see `conversion.upsampled`)."""
+def _interpolating(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
+    """What upsamples linearly by weights, and these.
+
+    Products whose weights are on the left, which mix pixels and not channels (see `conversion.upsampled`), and 1x1
+    convolutions with an axis as channels (`conversion.trilinear`).
+    """
     for op in model.get_ops():
         if op.get_type_name() == "MatMul" and op.input_value(0).get_node().get_type_name() == "Constant":
-            yield op
+            yield op, op.input_value(0).get_node()
+        elif op.get_type_name() == "Convolution" and op.input_value(1).get_node().get_type_name() == "Constant":
+            weights = constant(op.input_value(1))
+            if weights.shape[2:] == (1, 1) and is_bilinear(weights[:, :, 0, 0]):
+                yield op, op.input_value(1).get_node()
 
 
 def _upsampling(model: ov.Model) -> Iterator[ov.Node]:
@@ -63,9 +72,9 @@ def _upsampling(model: ov.Model) -> Iterator[ov.Node]:
 
     Not those of the form for NPUs, a single product of rank 2, where it takes longer (docs/npu.md).
     """
-    for op in _interpolating(model):
+    for op, _ in _interpolating(model):
         yield op
-        if len(op.get_output_shape(0)) > 2:
+        if op.get_type_name() == "MatMul" and len(op.get_output_shape(0)) > 2:
             yield from _sums_of(op)
 
 
@@ -80,7 +89,7 @@ def _sums_of(op: ov.Node) -> Iterator[ov.Node]:
 
 def bilinear_constants(model: ov.Model) -> set[str]:
     """Names of the constants that linear upsampling takes."""
-    return {op.input_value(0).get_node().get_friendly_name() for op in _interpolating(model)}
+    return {weights.get_friendly_name() for _, weights in _interpolating(model)}
 
 
 def _matching(model: ov.Model) -> Iterable[ov.Node]:

@@ -16,6 +16,7 @@ from occvino.conversion.foreign import read_foreign
 from occvino.conversion.normalised import fold_normalising
 from occvino.conversion.repeated import fold_repeated
 from occvino.conversion.rewrite import write_ir
+from occvino.conversion.trilinear import fold_trilinear
 from occvino.conversion.upsampled import constant, fold_upsampling
 from occvino.errors import OccvinoError
 from occvino.runtime.calibration import calibration_nodes
@@ -35,6 +36,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool 
     forget_the_batch(model)
     fold_repeated(model)
     fold_upsampling(model, npu=npu)
+    fold_trilinear(model, npu=npu)
     fold_normalising(model)
     order_by_index(model)
     check_stock(model)

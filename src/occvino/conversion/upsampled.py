@@ -15,7 +15,7 @@ another order. (M0 on a CPU: the network behind the pooling takes 0.85 of its ti
 map: upsample along x, convolve with the three rows of taps apart, and let the product with U add them up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -44,6 +44,12 @@ def bilinear(coarse: int, fine: int) -> NDArray[np.float64]:
         if position > below:
             matrix[row, below + 1] += position - below
     return matrix
+
+
+def is_bilinear(matrix: NDArray[np.floating[Any]]) -> bool:
+    """Whether a matrix [fine, coarse] is what `bilinear` makes."""
+    fine, coarse = matrix.shape
+    return fine > coarse > 1 and np.allclose(matrix, bilinear(coarse, fine), atol=1e-6)
 
 
 def shifted(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,11 +83,16 @@ def fold_upsampling(model: ov.Model, *, npu: bool = False) -> int:
         made.set_friendly_name(conv.get_friendly_name())
         conv.output(0).replace(made.output(0))
         count += 1
+    name_made(model, before)
+    return count
+
+
+def name_made(model: ov.Model, before: Container[str]) -> None:
+    """Name the nodes that a model did not have before, and bring its shapes up to date."""
     for index, node in enumerate(model.get_ordered_ops()):
         if node.get_friendly_name() not in before:
             node.set_friendly_name(f"{PREFIX}{index}_{node.get_type_name()}")
     model.validate_nodes_and_infer_types()
-    return count
 
 
 def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], form: Form, *, npu: bool) -> Any:
@@ -91,26 +102,26 @@ def _convolved(coarse: ov.Output, weights: NDArray[Any], size: tuple[int, int], 
     if form == "taps":
         taps = weights.transpose(3, 2, 0, 1).reshape(9 * out, -1, 1, 1)  # (kx, ky, out)
         each = ops.convolution(coarse, const(taps), [1, 1], [0, 0], [0, 0], [1, 1])
-        each = _reshape(ops.transpose(each, [0, 2, 3, 1]), [n * h, w * 3, 3 * out])  # [(n, i), (j, kx), (ky, out)]
+        each = reshaped(ops.transpose(each, [0, 2, 3, 1]), [n * h, w * 3, 3 * out])  # [(n, i), (j, kx), (ky, out)]
         columns = shifted(bilinear(w, width)).transpose(1, 2, 0).reshape(width, w * 3)  # [W, (j, kx)]
         wide = ops.matmul(const(columns), each, False, False)  # [(n, i), W, (ky, out)]
         if not npu:  # a product for each x: for a single one the GPU plugin has a reference kernel at best
-            parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 2, 3, 1, 4])  # [n, W, ky, i, out]
-            made = ops.matmul(const(rows), _reshape(parts, [n * width, 3 * h, out]), False, False)  # [(n, x), H, out]
-            return ops.transpose(_reshape(made, [n, width, height, out]), [0, 3, 2, 1])
-        parts = ops.transpose(_reshape(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
+            parts = ops.transpose(reshaped(wide, [n, h, width, 3, out]), [0, 2, 3, 1, 4])  # [n, W, ky, i, out]
+            made = ops.matmul(const(rows), reshaped(parts, [n * width, 3 * h, out]), False, False)  # [(n, x), H, out]
+            return ops.transpose(reshaped(made, [n, width, height, out]), [0, 3, 2, 1])
+        parts = ops.transpose(reshaped(wide, [n, h, width, 3, out]), [0, 3, 1, 2, 4])  # [n, ky, i, W, out]
     else:
-        along = _reshape(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, channels])
+        along = reshaped(ops.transpose(coarse, [0, 2, 3, 1]), [n * h, w, channels])
         wide = ops.matmul(const(bilinear(w, width)), along, False, False)  # [(n, i), W, C]
-        wide = ops.transpose(_reshape(wide, [n, h, width, channels]), [0, 3, 1, 2])
+        wide = ops.transpose(reshaped(wide, [n, h, width, channels]), [0, 3, 1, 2])
         taps = [
             ops.convolution(wide, const(weights[:, :, k : k + 1]), [1, 1], [0, 1], [0, 1], [1, 1]) for k in range(3)
         ]  # each [n, out, i, W]
         # joined along rows, not along channels: what each convolution writes then lies in one piece
-        parts = ops.concat([_reshape(ops.transpose(tap, [0, 2, 3, 1]), [n, h, width * out]) for tap in taps], 1)
-    joined = _reshape(parts, [n, 3 * h, width * out])  # [n, (ky, i), (W, out)]
-    made = ops.matmul(const(rows), joined if n > 1 else _reshape(joined, [3 * h, width * out]), False, False)
-    return ops.transpose(_reshape(made, [n, height, width, out]), [0, 3, 1, 2])
+        parts = ops.concat([reshaped(ops.transpose(tap, [0, 2, 3, 1]), [n, h, width * out]) for tap in taps], 1)
+    joined = reshaped(parts, [n, 3 * h, width * out])  # [n, (ky, i), (W, out)]
+    made = ops.matmul(const(rows), joined if n > 1 else reshaped(joined, [3 * h, width * out]), False, False)
+    return ops.transpose(reshaped(made, [n, height, width, out]), [0, 3, 1, 2])
 
 
 def _upsampled(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
@@ -121,7 +132,7 @@ def _upsampled(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
         source = conv.input_value(0).get_node()
         if source.get_type_name() == "Concat" and source.get_attributes()["axis"] == 1:
             source = source.input_values()[-1].get_node()
-        if source.get_type_name() == "Interpolate" and _is_bilinear(source):
+        if source.get_type_name() == "Interpolate" and is_linear(source, 4):
             yield conv, source
 
 
@@ -131,8 +142,8 @@ def _is_3x3(conv: ov.Node) -> bool:
     return kernel == [3, 3] and ones and is_constant(conv.input_value(1))
 
 
-def _is_bilinear(up: ov.Node) -> bool:
-    """Along both axes of a map, and not along channels."""
+def is_linear(up: ov.Node, rank: int) -> bool:
+    """Whether it upsamples linearly, corners aligned, along all axes of a map of that rank, and not along channels."""
     attributes = up.get_attributes()
     shapes = list(up.input_value(0).get_shape()), list(up.get_output_shape(0))
     plain = not any([*attributes["pads_begin"], *attributes["pads_end"], attributes["antialias"]])
@@ -140,7 +151,7 @@ def _is_bilinear(up: ov.Node) -> bool:
         plain
         and attributes["mode"] == "linear_onnx"
         and attributes["coordinate_transformation_mode"] == "align_corners"
-        and len(shapes[0]) == 4
+        and len(shapes[0]) == rank
         and shapes[0][:2] == shapes[1][:2]
     )
 
@@ -172,5 +183,6 @@ def const(array: NDArray[Any]) -> Any:
     return ops.constant(np.ascontiguousarray(array, np.float32))
 
 
-def _reshape(value: Any, shape: list[int]) -> Any:
+def reshaped(value: Any, shape: list[int]) -> Any:
+    """A value in another shape."""
     return ops.reshape(value, shape, False)
