@@ -41,7 +41,9 @@ def bev_pool_columns_reference(
     """The four lines above, one sum at a time, in float64. `crowd`: K. `frames`: F."""
     arrays = (depth, feat, column_mask, pair_pieces, crowd_pairs, cell_source)
     apart = zip(*(np.split(array, frames) for array in arrays), strict=True)
-    return np.concatenate([_of_one_frame(*given, crowd) for given in apart])
+    return np.concatenate(
+        [_of_one_frame(d, f, mask, pairs, crowds, source, crowd) for d, f, mask, pairs, crowds, source in apart]
+    )
 
 
 def _of_one_frame(
