@@ -17,7 +17,7 @@ from occvino.conversion.normalised import fold_normalising
 from occvino.conversion.repeated import fold_repeated
 from occvino.conversion.rewrite import write_ir
 from occvino.conversion.trilinear import fold_trilinear
-from occvino.conversion.upsampled import constant, fold_upsampling
+from occvino.conversion.upsampled import const, constant, fold_upsampling, is_constant
 from occvino.errors import OccvinoError
 from occvino.runtime.calibration import calibration_nodes
 
@@ -38,9 +38,26 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool 
     fold_upsampling(model, npu=npu)
     fold_trilinear(model, npu=npu)
     fold_normalising(model)
+    if npu:
+        look_up(model)
     order_by_index(model)
     check_stock(model)
     save(model, xml_path, compress_to_fp16=compress_to_fp16)
+
+
+def look_up(model: ov.Model) -> None:
+    """Do what looks stored numbers up in a stored table, as windowed attention does for the bias of each pair.
+
+    Intel's NPU compiler leaves that to each frame, as a kernel that its cost model does not know; others do it when
+    they compile.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() == "GatherND" and all(is_constant(value) for value in node.input_values()):
+            table, which = (constant(value) for value in node.input_values())
+            if which.shape[-1] == 1 and not node.get_attributes()["batch_dims"]:
+                found = const(table[which[..., 0].astype(np.int64)])
+                found.set_friendly_name(node.get_friendly_name())
+                node.output(0).replace(found.output(0))
 
 
 def order_by_index(model: ov.Model) -> None:
