@@ -17,6 +17,7 @@ from occvino.errors import DeviceError
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime.npu_compiler import compile_for_npu, compile_parts
 from occvino.variants import get_variant
+from tests.conversion.test_parts import scene
 from tests.small import SMALL, known
 
 pytestmark = [pytest.mark.npu, pytest.mark.usefixtures("compiler")]
@@ -108,6 +109,20 @@ def test_small_forms(name, tmp_path):
             )
             for part, found in compile_parts(artifact.path / IR, "4000").items():
                 assert found.ok, (temporal, part, found.message, found.errors)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("temporal", ["exact", "fast"])
+def test_streams_pool_frame_by_frame(tmp_path, temporal, platform):
+    with known():
+        rig = scene(1)[0][1]
+        artifact = convert(
+            "small-4d", None, tmp_path / "a", device="NPU", temporal=temporal, pooling="columns", cameras=2, rig=rig
+        )
+    found = compile_parts(artifact.path / IR, platform)
+    assert found["frame"].runs == 3
+    for part, report in found.items():
+        assert report.ok, (part, report.message, report.errors)
 
 
 def test_a_platform_that_is_none(tmp_path):
