@@ -41,10 +41,10 @@ def compile_missing(
 
 
 def _converted(name: str, temporal: Any, precision: Any, device: str | None, out: Path) -> Artifact:
-    """Random weights: int8 is calibrated on the three shipped frames, which is enough to see what it becomes."""
+    """Random weights: int8 is calibrated on a shipped frame, which is enough to see what it becomes."""
     options: dict[str, Any] = {"precision": precision, "temporal": temporal, "device": device}
     if precision == "int8":
-        options |= {"dataset": shipped_scene(), "calibration_frames": 3, "accuracy_budget": 100}
+        options |= {"dataset": shipped_scene(), "calibration_frames": 1, "accuracy_budget": 100}
     return convert(name, None, out, **options)
 
 
