@@ -5,9 +5,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from occvino.artifact import Artifact
 from occvino.conversion import convert
+from occvino.conversion.quantize import _Judge  # pyright: ignore[reportPrivateUsage]
 from occvino.datasets.shipped import shipped_scene
 from occvino.files import write_text
 from occvino.variants import get_variant, variants
@@ -45,7 +47,14 @@ def _converted(name: str, temporal: Any, precision: Any, device: str | None, out
     options: dict[str, Any] = {"precision": precision, "temporal": temporal, "device": device}
     if precision == "int8":
         options |= {"dataset": shipped_scene(), "calibration_frames": 1, "accuracy_budget": 100}
-    return convert(name, None, out, **options)
+    with patch.object(_Judge, "__call__", _unjudged):
+        return convert(name, None, out, **options)
+
+
+def _unjudged(judge: _Judge, compiled: Any, indices: Sequence[int]) -> tuple[float, list[float]]:
+    """In the place of mIoU, which says nothing of random weights and takes the longest streams half an hour."""
+    judge.first = 0.0
+    return 0.0, [0.0 for _ in indices]
 
 
 def by_model(found: list[dict[str, Any]]) -> Iterable[tuple[list[str], list[dict[str, Any]]]]:

@@ -25,6 +25,7 @@ from occvino.images.layout import ImageInput
 from occvino.metrics import MIoU
 from occvino.networks.checkpoint import shipped_weights
 from occvino.runtime import Pipeline
+from occvino.runtime.npu_parts import npu_parts
 from occvino.variant import DepthNet, Stereo
 from occvino.variants import get_variant
 from tests.small import known
@@ -182,6 +183,20 @@ def test_every_form_of_a_temporal_model_is_quantised_and_judged_along_its_stream
             floats = [layer for group in found["floats"] for layer in group["layers"]]
             assert floats
             assert pipeline.running.precision == "fp32"
+
+
+@pytest.mark.parametrize(("variant", "temporal"), [(COARSE_4D, "exact"), (COARSE_4D, "fast"), (COARSE_STEREO, "exact")])
+def test_an_npu_runs_it_in_the_same_parts_as_fp32(variant, temporal, tmp_path):
+    """Each image, and each frame, alone: what is rounded to 8 bits between hides nothing of that."""
+    with known(variant):
+        int8 = {"precision": "int8", "dataset": SCENE, "accuracy_budget": 100.0, "calibration_frames": 1}
+        runs = []
+        for precision, more in (("fp32", {"precision": "fp32"}), ("int8", int8)):
+            artifact = convert(variant.name, None, tmp_path / precision, temporal=temporal, device="NPU", **more)
+            parts = npu_parts(ov.Core().read_model(artifact.path / IR))
+            runs.append({name: count for name, (_, count) in parts.items()})
+        assert runs[0] == runs[1]
+        assert runs[0]["frame"] > 1
 
 
 def test_a_data_set_without_ground_truth_is_refused(tmp_path):

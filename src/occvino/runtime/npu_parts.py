@@ -69,7 +69,7 @@ def _joined(model: ov.Model, kept: set[str]) -> tuple[str, ...]:
     given = list[ov.Output]()
     for name in sorted(kept):
         concats = [
-            op for op in model.get_ops() if op.get_type_name() == "Concat" and name in op.input_value(0).get_names()
+            op for op in model.get_ops() if op.get_type_name() == "Concat" and name in _unrounded(op.input_value(0))
         ]
         if len(concats) != 1:
             return ()
@@ -80,6 +80,12 @@ def _joined(model: ov.Model, kept: set[str]) -> tuple[str, ...]:
     for number, value in enumerate(given):
         value.set_names({f"{JOINED}{number}"})
     return tuple(value.get_any_name() for value in given)
+
+
+def _unrounded(value: ov.Output) -> set[str]:
+    """The names of a value, or of what it rounds to 8 bits."""
+    node = value.get_node()
+    return _unrounded(node.input_value(0)) if node.get_type_name() == "FakeQuantize" else value.get_names()
 
 
 def _frames(model: ov.Model) -> int:
