@@ -62,9 +62,9 @@ def _interpolating(model: ov.Model) -> Iterator[tuple[ov.Node, ov.Node]]:
         if op.get_type_name() == "MatMul" and op.input_value(0).get_node().get_type_name() == "Constant":
             yield op, op.input_value(0).get_node()
         elif op.get_type_name() == "Convolution" and op.input_value(1).get_node().get_type_name() == "Constant":
-            weights = constant(op.input_value(1))
-            if weights.shape[2:] == (1, 1) and is_bilinear(weights[:, :, 0, 0]):
-                yield op, op.input_value(1).get_node()
+            weights = op.input_value(1)
+            if list(weights.get_shape())[2:] == [1, 1] and is_bilinear(constant(weights)[:, :, 0, 0]):
+                yield op, weights.get_node()
 
 
 def _upsampling(model: ov.Model) -> Iterator[ov.Node]:

@@ -4,7 +4,8 @@ A folder of `compile_artifact` is a whole artifact and, beside it:
 
 compiled.json                what was compiled, by what, for which device
 encoder.blob, rest.blob      the compiled models, by stage; model.blob where the device runs the network in one piece
-calibration.blob, join.blob   what runs on the CPU beside an NPU, where there is any (`stages.npu_parts`)
+lift.blob, frame.blob         stages of streams on an NPU (`npu_parts.npu_parts`)
+calibration.blob, join.blob   what runs on the CPU beside an NPU, where there is any
 
 `Pipeline(folder)` imports them. A device takes only what its own plugin, in this version, compiled.
 """

@@ -14,7 +14,7 @@ from occvino.geometry.columns import COLUMN_INPUTS
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.split import split
 
-LIFTED = ("depth", "features")
+LIFTED: tuple[str, ...] = ("depth", "features")
 """The taps that pooling takes."""
 JOIN, JOINED = "join", "joined/"
 """The stage that joins what a stream keeps with that of this frame, and how the names of what it gives begin."""
@@ -47,17 +47,14 @@ def npu_parts(model: ov.Model) -> dict[str, tuple[ov.Model, int]]:
 def _cuts(model: ov.Model, frames: int) -> Mapping[str, tuple[str, ...]]:
     """Where to cut; names what joins present and past, and what each frame gives."""
     outputs = {value.get_any_name() for value in model.outputs}
-    kept, cuts = outputs & {"reduced", "stride4"}, dict[str, tuple[str, ...]]()
     by_frame = {FRAME: (FRAMED,)} if frames > 1 and _name_framed(model) else {}
-    if "reduced" in kept:
-        cuts["encoder"] = tuple(sorted(kept))
-        if joined := _joined(model, kept):
-            cuts[JOIN] = joined
+    exact = "reduced" in outputs
+    kept: set[str] = outputs & {"reduced", "stride4"} if exact else set(LIFTED)
+    cuts: dict[str, tuple[str, ...]] = {"encoder": tuple(sorted(kept))}
+    if (exact or by_frame) and kept <= outputs and (joined := _joined(model, kept)):
+        cuts[JOIN] = joined
+    if exact:
         cuts["lift"] = LIFTED
-    else:
-        cuts["encoder"] = LIFTED
-        if by_frame and outputs >= set(LIFTED) and (joined := _joined(model, set(LIFTED))):
-            cuts[JOIN] = joined
     return {**cuts, **by_frame, "rest": ()}
 
 
