@@ -16,7 +16,7 @@ from occvino.datasets.shipped import SCENE
 from occvino.networks.checkpoint import shipped_weights
 from occvino.variants import get_variant
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timed
 M0 = "flashocc-r50-M0"
 
 

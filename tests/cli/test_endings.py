@@ -123,7 +123,7 @@ def test_signals_at_random_moments(nano, tmp_path, name, number):
     begun = time.monotonic()
     run(*arguments, tmp_path / "whole" / "x", check=0)
     takes, whole = time.monotonic() - begun, contents(tmp_path / "whole")
-    for _ in range(4):
+    for _ in range(2):
         process = start(*arguments, tmp_path / "o" / "x")
         wait_for(process, lambda process=process: listens(process))
         time.sleep(MOMENTS.uniform(0, takes))

@@ -102,18 +102,32 @@ def test_raw_images_reach_the_same_int8_network(int8, tmp_path):
     assert (labels[0] == labels[1]).mean() > 0.999
 
 
-def test_accuracy_control_puts_layers_back_where_too_much_is_lost(tmp_path, monkeypatch):
-    """With nothing kept in floating point by us, NNCF has to find out what int8 cannot do.
+def test_accuracy_control_puts_back_the_layers_that_int8_spoils(tmp_path, monkeypatch):
+    """Only what we know to be spoilt, and as many convolutions of images as are not, are left to NNCF.
 
-    To lose no more than 0.3 points, layers have to go back, and not sums alone.
+    It has to put the former back to lose no more than 0.3 points, and has no reason to put many of the latter back.
     """
-    monkeypatch.setattr(quantize, "kept_float", lambda _model: {})
+    spoilt: set[str] = set()
+    harmless: set[str] = set()
+
+    def most(model: ov.Model) -> dict[str, str]:
+        kept = kept_float(model)
+        spoilt.update(name for name, why in kept.items() if why == FIRST_STAGE)
+        names = [layer.name for layer in layers(model)]
+        harmless.update([name for name in names if name not in kept][: len(spoilt)])
+        others = dict.fromkeys(set(names) - spoilt - harmless, "not in this test")
+        return {**others, **{name: why for name, why in kept.items() if name not in spoilt}}
+
+    monkeypatch.setattr(quantize, "kept_float", most)
     weights = shipped_weights("occvino-nano")
     found = convert("occvino-nano", weights, tmp_path / "out", precision="int8", dataset=SCENE, accuracy_budget=0.3)
     report = found.manifest.quantization
     assert report is not None
-    reverted = [group for group in report["floats"] if group["by"] == "reverted"]
-    assert sum(len(group["layers"]) for group in reverted) > 0
+    reverted = {
+        layer.split(" (")[0] for group in report["floats"] if group["by"] == "reverted" for layer in group["layers"]
+    }
+    assert reverted & spoilt
+    assert len(reverted & harmless) < len(harmless) / 2
     assert 100 * (report["miou_fp32"] - report["miou_int8"]) <= 0.3
 
 
@@ -185,14 +199,13 @@ def test_every_form_of_a_temporal_model_is_quantised_and_judged_along_its_stream
             assert pipeline.running.precision == "fp32"
 
 
-@pytest.mark.parametrize(("variant", "temporal"), [(COARSE_4D, "exact"), (COARSE_4D, "fast"), (COARSE_STEREO, "exact")])
-def test_an_npu_runs_it_in_the_same_parts_as_fp32(variant, temporal, tmp_path):
+def test_an_npu_runs_it_in_the_same_parts_as_fp32(tmp_path):
     """Each image, and each frame, alone: what is rounded to 8 bits between hides nothing of that."""
-    with known(variant):
+    with known(COARSE_STEREO):
         int8 = {"precision": "int8", "dataset": SCENE, "accuracy_budget": 100.0, "calibration_frames": 1}
         runs = []
         for precision, more in (("fp32", {"precision": "fp32"}), ("int8", int8)):
-            artifact = convert(variant.name, None, tmp_path / precision, temporal=temporal, device="NPU", **more)
+            artifact = convert("coarse-stereo", None, tmp_path / precision, temporal="exact", device="NPU", **more)
             parts = npu_parts(ov.Core().read_model(artifact.path / IR))
             runs.append({name: count for name, (_, count) in parts.items()})
         assert runs[0] == runs[1]

@@ -17,6 +17,8 @@ from tests.small import known
 
 pytestmark = pytest.mark.slow
 
+IN_COLUMNS = (("4d", "batch"), ("4d", "exact"), ("stereo", "exact"), ("stereo", "fast"))
+
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
@@ -39,8 +41,7 @@ def artifacts(tmp_path_factory):
                     rig=scene(1)[0][1],
                     **options,
                 )
-                for name in ("4d", "stereo")
-                for temporal in ("batch", "exact", "fast")
+                for name, temporal in IN_COLUMNS
             },
         }
 
@@ -52,8 +53,6 @@ PARTS = {
     "swin": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},
     "4d in columns, batch": {CALIBRATION: 1, "encoder": 6, FRAME: 3, "rest": 1},
     "4d in columns, exact": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, FRAME: 3, "rest": 1},
-    "4d in columns, fast": {CALIBRATION: 1, "encoder": 2, JOIN: 1, FRAME: 3, "rest": 1},
-    "stereo in columns, batch": {CALIBRATION: 1, "encoder": 1, FRAME: 2, "rest": 1},
     "stereo in columns, exact": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, FRAME: 2, "rest": 1},
     "stereo in columns, fast": {CALIBRATION: 1, "encoder": 1, JOIN: 1, FRAME: 2, "rest": 1},
 }

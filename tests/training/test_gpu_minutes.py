@@ -10,8 +10,8 @@ from occvino.datasets.nuscenes import NuScenes
 from occvino.datasets.shipped import shipped_scene
 from occvino.networks import build
 from occvino.training.examples import samples_of
-from occvino.training.loop import TrainError, Training, TrainSettings
-from occvino.training.losses import LossSettings
+from occvino.training.loop import Training, TrainSettings
+from occvino.training.losses import LossSettings, TrainError
 from occvino.variants import get_variant
 
 NANO = get_variant("occvino-nano")

@@ -15,8 +15,8 @@ from occvino.datasets.shipped import SCENE, shipped_scene
 from occvino.errors import CheckpointError
 from occvino.networks import build
 from occvino.training.examples import load_example, random_cameras, samples_of
-from occvino.training.loop import TrainError, Training, TrainSettings
-from occvino.training.losses import LossSettings
+from occvino.training.loop import Training, TrainSettings
+from occvino.training.losses import LossSettings, TrainError
 from occvino.variants import get_variant
 from tests.small import known, small_form
 

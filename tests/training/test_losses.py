@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from occvino.training.examples import NO_DEPTH, Example
 from occvino.training.losses import (
     LossSettings,
+    TrainError,
     class_weights,
     cross_entropy,
     depth_loss,
@@ -157,3 +158,12 @@ def test_rare_classes_weigh_more_and_absent_ones_stay_finite():
     assert weights[0] >= weights[1] > weights[2] > 0
     assert weights.isfinite().all()
     assert float(weights.mean()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"depth": -0.3}, {"lovasz": float("nan")}, {"share_free": 0.0}, {"share_unseen": 1.5}]
+)
+def test_settings_that_no_loss_can_have_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(TrainError, match=name):
+        LossSettings(**wrong)

@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from occvino.errors import CheckpointError, OccvinoError, warn
+from occvino.errors import CheckpointError, warn
 from occvino.files import atomic_file, to_json, writing
 from occvino.metrics import MIoU
 from occvino.networks.containers import container_of
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.networks.weights import read_pickle
 from occvino.training.examples import Example, Samples, load_example, random_cameras
-from occvino.training.losses import LossSettings, class_weights, total_loss
+from occvino.training.losses import LossSettings, TrainError, class_weights, total_loss
 from occvino.variant import Variant
 from occvino.variants import get_variant
 
@@ -34,10 +34,6 @@ _COUNTED_FRAMES = 100
 _PREFETCHED = 4
 _CAMERA_DRAWS = 400
 _CONSTANT = 1e-8
-
-
-class TrainError(OccvinoError, ValueError):
-    """Settings or data that no training can start from."""
 
 
 @dataclass(frozen=True)

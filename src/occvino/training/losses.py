@@ -1,12 +1,18 @@
 """What a training step minimises: balanced cross entropy, Lovász-softmax and, if asked for, depth."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from occvino.errors import OccvinoError
 from occvino.training.examples import NO_DEPTH, Example
+
+
+class TrainError(OccvinoError, ValueError):
+    """Settings or data that no training can start from."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,9 @@ class LossSettings:
         depth: of the depth term; 0 leaves it out.
         share_free: of the free voxels that are seen, the share that is drawn; the solid ones are all taken.
         share_unseen: of the voxels that no camera sees, the share that is drawn.
+
+    Raises:
+        TrainError: a weight is below 0, or a share is not above 0 and at most 1.
     """
 
     unseen: float = 0.1
@@ -29,6 +38,14 @@ class LossSettings:
     depth: float = 0.3
     share_free: float = 0.1
     share_unseen: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("unseen", "lovasz", "depth"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainError(f"the weight `{name}` of the loss is {getattr(self, name)}: 0 or more is needed")
+        for name in ("share_free", "share_unseen"):
+            if not 0 < getattr(self, name) <= 1:
+                raise TrainError(f"{name} is {getattr(self, name)}: it must be above 0 and at most 1")
 
 
 @dataclass(frozen=True, eq=False)
