@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from occvino.errors import CheckpointError, VariantError
 from occvino.networks import build, load_weights
 from tests.golden.recipe import digest, make_weights
 from tests.golden.replay import find_cases
+from tests.small import known
 
 NANO = "occvino-nano"
 
@@ -168,3 +170,11 @@ def test_seeded_weights_repeat_and_leave_the_global_generator_alone():
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first["img_backbone.conv1.weight"], other["img_backbone.conv1.weight"])
     assert not torch.equal(first["img_neck.fpn_convs.0.conv.bias"], other["img_neck.fpn_convs.0.conv.bias"])
+
+
+def test_a_layer_norm_of_random_weights_changes_something_as_a_trained_one_does():
+    """One that does not is left out of the IR, and what compilers make of that is not what they make of a checkpoint's."""
+    with known():
+        norms = [module for module in build("small-swin").modules() if isinstance(module, nn.LayerNorm)]
+    assert norms
+    assert all((norm.weight != 1).all() and (norm.bias != 0).all() for norm in norms)
