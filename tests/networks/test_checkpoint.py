@@ -173,7 +173,7 @@ def test_seeded_weights_repeat_and_leave_the_global_generator_alone():
 
 
 def test_a_layer_norm_of_random_weights_changes_something_as_a_trained_one_does():
-    """One that does not is left out of the IR, and what compilers make of that is not what they make of a checkpoint's."""
+    """One that does not is left out of the IR, of which compilers then make what they make of no checkpoint's."""
     with known():
         norms = [module for module in build("small-swin").modules() if isinstance(module, nn.LayerNorm)]
     assert norms
