@@ -22,13 +22,11 @@ import numpy as np
 from benchmarks.harness import RESULTS, THREADS, peak_memory_of, save, show, take_turns
 from benchmarks.markdown import load
 from occvino.artifact import IR, ONNX, Artifact
-from occvino.conversion import convert
 from occvino.datasets.nuscenes import NuScenes
 from occvino.geometry.lift import PoolingPlan
 from occvino.images.inputs import network_images
 from occvino.machine import peak_memory_mib
 from occvino.metrics.miou import MIoU
-from occvino.networks.checkpoint import shipped_weights
 
 MODELS = ("occvino-nano", "flashocc-r50-M0")
 FRAMES = {"occvino-nano": 100, "flashocc-r50-M0": 10}
@@ -70,6 +68,7 @@ def torch_compile(folder: Path, half: bool) -> Run:
     from occvino.networks import build
 
     torch.set_num_threads(THREADS)
+    torch.compiler.reset()  # else sizes that differ from those of the model before are taken for variable ones
     manifest = Artifact.open(folder / "fp32").manifest
     weights = manifest.weights
     model = Deployable(build(manifest.variant, weights.get("path"), seed=weights.get("random_seed", 0)))
@@ -96,6 +95,10 @@ CONTESTANTS: dict[str, Callable[[Path], Run]] = {
 
 def prepare(name: str, calibration: NuScenes, folder: Path) -> Artifact:
     """Everything that contestants open; what is there is taken as it is."""
+    # not above: they import torch, which would be in the peak memory of every contestant
+    from occvino.conversion import convert
+    from occvino.networks.checkpoint import shipped_weights
+
     weights = shipped_weights(name) if name == "occvino-nano" else None
     if not (folder / "fp32").is_dir():
         convert(name, weights, folder / "fp32", precision="fp32")
