@@ -9,7 +9,7 @@ from benchmarks.targets import rows
 
 def targets_section() -> str:
     """What was aimed at and what came out."""
-    found = {name: load(name) for name in ("pool", "frame", "profile", "preprocess", "plan", "int8")}
+    found = {name: load(name) for name in ("pool", "frame", "profile", "preprocess", "plan", "int8", "peers")}
     lines = [[what, asked, measured, "met" if met else "**not met**"] for what, asked, measured, met in rows(found)]
     return "\n".join(
         [
