@@ -96,3 +96,16 @@ def test_a_network_without_cameras_has_no_such_part(nano):
 def test_it_runs_on_the_cpu_beside_any_npu():
     assert device_of(CALIBRATION, "NPU.0") == "CPU"
     assert device_of("encoder", "NPU.0") == "NPU.0"
+
+
+@pytest.mark.parametrize("name", ["swin", "stereo in columns, exact"])
+def test_the_stages_of_a_stream_may_be_given_devices(artifacts, name):
+    """As docs/npu.md says to do where an NPU's compiler comes to no end with the encoder."""
+    stages = dict.fromkeys(("encoder", "pool", "trunk"), "CPU")
+    whole, parted = (
+        Pipeline(artifacts[name], precision="fp32"),
+        Pipeline(artifacts[name], precision="fp32", stages=stages),
+    )
+    for time, (images, rig) in enumerate(scene(3)):
+        expected, found = (pipe(images, rig, scene="", time=time / 2).extras["logits"] for pipe in (whole, parted))
+        np.testing.assert_allclose(found, expected, atol=1e-5 * expected.std())
