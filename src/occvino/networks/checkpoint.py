@@ -73,10 +73,9 @@ def _keep_scale(model: FlashOcc) -> None:
             model.get_buffer("img_view_transformer.depth_net.bn.running_var").fill_(_CAMERA_VARIANCE)
         if model.variant.panoptic:
             model.get_parameter("aux_centerness_head.task_heads.0.heatmap.1.bias").fill_(_RARE)
+        # a norm that changes nothing is left out of the IR, as none of a checkpoint is
         for module in model.modules():
-            if isinstance(
-                module, nn.LayerNorm
-            ):  # one that changes nothing is left out of the IR, as none of a checkpoint
+            if isinstance(module, nn.LayerNorm):
                 module.weight.uniform_(0.8, 1.2)
                 module.bias.uniform_(-0.2, 0.2)
 
