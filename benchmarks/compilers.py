@@ -68,6 +68,6 @@ def by_model(found: list[dict[str, Any]]) -> Iterable[tuple[list[str], list[dict
 
 
 def put_between(page: Path, begin: str, end: str, tables: Iterable[str]) -> None:
-    """Replace what a page has between two marks."""
+    """Replace what a page has between two marks; empty parts are left out."""
     before, _, rest = page.read_text().partition(begin)
-    write_text(page, "\n\n".join([f"{before}{begin}", *tables, f"{end}{rest.partition(end)[2]}"]))
+    write_text(page, "\n\n".join([f"{before}{begin}", *filter(None, tables), f"{end}{rest.partition(end)[2]}"]))

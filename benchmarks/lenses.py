@@ -133,7 +133,7 @@ def page() -> None:
         Path("docs/your-cameras.md"),
         "<!-- made by benchmarks/lenses.py -->",
         "<!-- end -->",
-        [table(heads, rows), *filter(None, [of_which_weights(found).strip()])],
+        [table(heads, rows), of_which_weights(found).strip()],
     )
 
 

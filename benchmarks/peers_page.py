@@ -21,7 +21,7 @@ def peers_section(found: dict[str, Any]) -> str:
             "The same weights and frames. Both int8 networks were calibrated on the same frames; ONNX Runtime's is its own static",
             "quantisation (QDQ, per channel, MinMax). What is computed is checked: labels of one frame against torch.compile in",
             "f32, and mIoU of 100 held-out frames under the camera mask for the model that has learnt something. Peak memory",
-            "is that of a process that opens one and runs two frames; 77 MiB of ours are Python, its libraries and the inputs.\n",
+            "is that of a process that opens one and runs two frames; by hand, 77 MiB of ours are Python, libraries and inputs.\n",
             timings(found) + "\n",
             table(["model", "contestant", "labels equal", "mIoU", "peak memory, MiB"], rows) + "\n",
         ]

@@ -10,7 +10,7 @@ from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
 from occvino.runtime.npu_parts import FRAME, JOIN, npu_parts
-from occvino.runtime.stages import device_of, parts_on
+from occvino.runtime.stages import CUTS, device_of, parts_on
 from tests.conversion.test_parts import scene
 from tests.converted import converted
 from tests.small import known
@@ -101,7 +101,7 @@ def test_it_runs_on_the_cpu_beside_any_npu():
 @pytest.mark.parametrize("name", ["swin", "stereo in columns, exact"])
 def test_the_stages_of_a_stream_may_be_given_devices(artifacts, name):
     """As docs/npu.md says to do where an NPU's compiler comes to no end with the encoder."""
-    stages = dict.fromkeys(("encoder", "pool", "trunk"), "CPU")
+    stages = dict.fromkeys(CUTS, "CPU")
     whole, parted = (
         Pipeline(artifacts[name], precision="fp32"),
         Pipeline(artifacts[name], precision="fp32", stages=stages),
