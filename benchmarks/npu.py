@@ -3,8 +3,8 @@
 `compile` converts with random weights for NPUs, in each model's usual form, and compiles the parts that a `Pipeline`
 runs there. It adds a line of JSON a part and platform to `benchmarks/results/npu.jsonl` as they come, and compiles
 nothing twice: nor a part whose graph differs from that of another model in nothing but numbers, such as the encoders
-of flashocc-r50-4d-stereo and bevdet-occ-r50-4d-stereo. `page` writes the tables of docs/npu.md. The compiler is set up by
-tools/npu/setup.sh.
+of flashocc-r50-4d-stereo and bevdet-occ-r50-4d-stereo. `page` writes the tables of docs/npu.md. The compiler is set up
+by tools/npu/setup.sh.
 
 Nothing is run on an NPU. Estimates are those of the compiler's cost model, in which `uncosted` kernels count nothing.
 """
