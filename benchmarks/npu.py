@@ -71,14 +71,31 @@ def _compiled(part: ov.Model, platform: str, timeout: float) -> dict[str, Any]:
 
 
 def graph_of(xml: Path) -> str:
-    """A hash of an IR's operators, their attributes, shapes and connections, without names and numbers of constants."""
+    """A hash of an IR's operators, their attributes, shapes and connections.
+
+    Names and the numbers of constants are not in it, nor is the order in which operators are written, which differs
+    from run to run for large models.
+    """
     root = ElementTree.parse(xml).getroot()
-    for element in root.iter():
-        for name in ("name", "names", "offset"):
+    sources: dict[str, list[tuple[str, str, str]]] = {}
+    for edge in root.iterfind("edges/edge"):
+        source = (edge.attrib["to-port"], edge.attrib["from-layer"], edge.attrib["from-port"])
+        sources.setdefault(edge.attrib["to-layer"], []).append(source)
+    found: dict[str, str] = {}
+    for layer in root.iterfind("layers/layer"):  # each one after those that it takes from
+        number = layer.attrib.pop("id")
+        inputs = sorted((port, found[source], of_source) for port, source, of_source in sources.get(number, []))
+        found[number] = hashlib.sha256(_nameless(layer) + repr(inputs).encode()).hexdigest()
+    return hashlib.sha256("".join(sorted(found.values())).encode()).hexdigest()
+
+
+def _nameless(layer: ElementTree.Element) -> bytes:
+    for element in layer.iter():
+        for name in ("name", "names", "output_names", "offset"):
             element.attrib.pop(name, None)
         for child in [each for each in element if each.tag in ("rt_info", "meta_data")]:
             element.remove(child)
-    return hashlib.sha256(ElementTree.tostring(root)).hexdigest()
+    return ElementTree.tostring(layer)
 
 
 def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
