@@ -1,6 +1,7 @@
 """What many tests share. Real nuScenes data is used where it is found and never copied."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from occvino.geometry.transforms import pose
 from occvino.synth.write import SynthSettings, synthesize
 from occvino.variant import NUSCENES_CAMERAS
 from occvino.variants import get_variant
-from tests.converted import begin, converted
+from tests.converted import begin, converted, exported_once
 
 SYNTH = SynthSettings(seed=11, frames=2, width=96)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -32,6 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
     store = begin()
     if store:
         config.add_cleanup(lambda: shutil.rmtree(store))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_network_is_exported_once():
+    """In this process; commands that a test runs export for themselves."""
+    if find_spec("torch") is None:  # the server's environment
+        yield
+        return
+    from occvino import conversion
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "export_onnx", exported_once(conversion.export_onnx))
+        yield
 
 
 @pytest.fixture(scope="session")

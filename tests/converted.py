@@ -1,4 +1,7 @@
-"""Artifacts that several tests read: each is made once a run, by whichever test or process of pytest asks first."""
+"""What several tests read is made once a run, by whichever test or process of pytest asks first.
+
+That is artifacts, and the ONNX files from which others are made.
+"""
 
 import hashlib
 import os
@@ -26,6 +29,32 @@ def converted(name, checkpoint, out, **options):
         if not place.exists():
             convert(name, checkpoint, place, **options)
     return Artifact.open(shutil.copytree(place, out))
+
+
+def exported_once(export):
+    """`export_onnx` that writes a network once; who asks for it again gets a copy. The exporter takes 8 s or more."""
+    from filelock import FileLock
+
+    def exported(model, path, **options):
+        place = Path(os.environ[_STORE], f"{_digest(model, options)}.onnx")
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                part = Path(f"{place}.part")
+                export(model, part, **options)
+                part.rename(place)
+        shutil.copyfile(place, path)
+
+    return exported
+
+
+def _digest(model, options):
+    baked = options.get("baked") or {}
+    plain = {name: value for name, value in options.items() if name != "baked"}
+    found = hashlib.sha256(repr((model.variant, sorted(plain.items()))).encode())
+    arrays = {**{name: tensor.numpy() for name, tensor in model.state_dict().items()}, **baked}
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return found.hexdigest()[:16]
 
 
 def begin():
