@@ -1,4 +1,4 @@
-"""What the fast form of a temporal model costs: a small trained one on held-out scenes, in its three forms.
+"""What the fast form and int8 cost a temporal model: a small trained one on held-out scenes, in all its forms.
 
     occvino synth train1 --scenes 20 --seed 1 --frames 6 --width 352
     python -m benchmarks.fast --train train1 --work work --steps 560
@@ -54,6 +54,8 @@ VARIANT = replace(
 )
 _FROZEN = ("img_backbone", "img_neck")
 SEED, WIDTH = 1001, 352
+INT8_FRAMES = 60
+"""At most so many calibrate, and so many judge."""
 BRAKING, SPREAD = -3.0, 3.0
 """Metres a second squared, and how many times as far apart cameras fire, on the harder scenes."""
 
@@ -113,13 +115,17 @@ def train(folders: list[Path], work: Path, steps: int) -> tuple[Path, Training]:
 def first_weights(training: Training, dataset: NuScenes) -> dict[str, Tensor]:
     """Those of the nano that ships, brought to two frames."""
     some = slice(None, None, len(dataset) // 4)
-    samples = [load_example(each, NANO, None, with_depth=False) for each in samples_of(dataset, NANO)[some]]
+    samples = [load_example(each, NANO, None, depth_from=None) for each in samples_of(dataset, NANO)[some]]
     return widened(training.model, build(NANO.name, shipped_weights(NANO.name)), samples)
 
 
-def artifacts(weights: Path, work: Path) -> dict[str, Artifact]:
-    """The model in its three forms, batch first, and the one-frame model that it began as."""
+def artifacts(weights: Path, work: Path, calibration: NuScenes) -> dict[str, Artifact]:
+    """The model in its three forms, batch first, the same in int8, and the one-frame model that it began as."""
     found = {form: convert(VARIANT.name, weights, work / form, precision="fp32", temporal=form) for form in FORMS}
+    int8: dict[str, Any] = {"precision": "int8", "dataset": calibration, "calibration_frames": INT8_FRAMES}
+    found |= {
+        f"{form}, int8": convert(VARIANT.name, weights, work / f"{form}-int8", temporal=form, **int8) for form in FORMS
+    }
     nano = convert(NANO.name, shipped_weights(NANO.name), work / "nano", precision="fp32")
     return {**found, "one frame (occvino-nano)": nano}
 
@@ -162,7 +168,8 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     with known(VARIANT):
         weights, training = train(options.train, options.work, options.steps)
-        forms, sets = artifacts(weights, options.work), held_out(options.work, options.drives, options.frames)
+        forms = artifacts(weights, options.work, NuScenes(options.train[0]))
+        sets = held_out(options.work, options.drives, options.frames)
         keys = [frames[0] for frames in training.frames]
         constant, _, _ = best_constant(keys, list(sets["ordinary"]), VARIANT.occupancy_grid, masked=True)
         results = {

@@ -187,7 +187,7 @@ def test_after_many_steps_no_camera_is_far_from_those_of_the_training(tmp_path):
     spread = []
     for step in range(200):  # what 200 steps do to this part
         spread.append(norm(torch.from_numpy(random_cameras(frames[step % len(frames)], variant, rng))))
-    without_changes = [load_example(each, variant, None, with_depth=False).inputs[3] for each in frames]
+    without_changes = [load_example(each, variant, None, depth_from=None).inputs[3] for each in frames]
     assert norm.eval()(torch.cat(without_changes)).abs().max() < 10
     differing = torch.cat(spread).var(0) > 0.5
     bev = slice(10, 15)  # mirrored or not, along x and y: the others are 0 and 1 for all

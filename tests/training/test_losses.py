@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occvino.training.examples import NO_DEPTH, Example
+from occvino.training.depth import NO_DEPTH
+from occvino.training.examples import Example
 from occvino.training.losses import (
     LossSettings,
     TrainError,
+    bin_weights,
     class_weights,
     cross_entropy,
     depth_loss,
@@ -108,7 +110,10 @@ def test_with_every_voxel_drawn_the_loss_is_that_of_the_volume():
     logits, depth, example = _volume(0)
     asked = LossSettings(unseen=0.25, lovasz=0.5, depth=0, share_free=1.0, share_unseen=1.0)
     weights = torch.tensor([1.0, 2.0, 0.5, 3.0])
-    found, expected = total_loss(logits, depth, example, weights, asked), _whole(logits, example, weights, asked)
+    found, expected = (
+        total_loss(logits, depth, example, weights, torch.ones(2), asked),
+        _whole(logits, example, weights, asked),
+    )
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6)
@@ -121,7 +126,7 @@ def test_with_a_share_drawn_the_loss_and_its_gradient_are_on_average_those_of_th
     weights = torch.tensor([1.0, 2.0, 0.5, 3.0])
     expected = _whole(logits, example, weights, asked)
     torch.manual_seed(0)
-    drawn = [total_loss(logits, depth, example, weights, asked) for _ in range(400)]
+    drawn = [total_loss(logits, depth, example, weights, torch.ones(2), asked) for _ in range(400)]
     for name, value in expected.items():
         (wanted,) = torch.autograd.grad(value, logits, retain_graph=True)
         mean = torch.stack([terms[name] for terms in drawn]).mean()
@@ -149,8 +154,18 @@ def test_all_seen_solids_are_drawn_and_a_share_of_the_others():
 def test_depth_counts_only_pixels_with_a_return():
     probabilities = torch.tensor([0.2, 0.5, 0.3]).reshape(1, 3, 1, 1).expand(1, 3, 2, 2)
     bins = torch.tensor([[[NO_DEPTH, 1], [2, NO_DEPTH]]])
-    assert float(depth_loss(probabilities, bins)) == pytest.approx(-(np.log(0.5) + np.log(0.3)) / 2, rel=1e-5)
-    assert float(depth_loss(probabilities, torch.full_like(bins, NO_DEPTH))) == 0
+    assert float(depth_loss(probabilities, bins, torch.ones(3))) == pytest.approx(
+        -(np.log(0.5) + np.log(0.3)) / 2, rel=1e-5
+    )
+    assert float(depth_loss(probabilities, torch.full_like(bins, NO_DEPTH), torch.ones(3))) == 0
+
+
+def test_far_pixels_count_more_where_labels_tell_depth():
+    assert bin_weights((1.0, 10.0, 25.0, 44.0), "labels").tolist() == [0.5, 1.0, 2.5, 3.0]
+    assert bin_weights((1.0, 44.0), "lidar").tolist() == [1.0, 1.0]
+    probabilities = torch.tensor([0.5, 0.3, 0.2]).reshape(1, 3, 1, 1).expand(1, 3, 1, 2)
+    found = depth_loss(probabilities, torch.tensor([[[0, 2]]]), torch.tensor([1.0, 1.0, 3.0]))
+    assert float(found) == pytest.approx(-(np.log(0.5) + 3 * np.log(0.2)) / 4, rel=1e-5)
 
 
 def test_rare_classes_weigh_more_and_absent_ones_stay_finite():
@@ -161,7 +176,8 @@ def test_rare_classes_weigh_more_and_absent_ones_stay_finite():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"depth": -0.3}, {"lovasz": float("nan")}, {"share_free": 0.0}, {"share_unseen": 1.5}]
+    "wrong",
+    [{"depth": -0.3}, {"lovasz": float("nan")}, {"share_free": 0.0}, {"share_unseen": 1.5}, {"depth_from": "radar"}],
 )
 def test_settings_that_no_loss_can_have_are_refused(wrong):
     (name,) = wrong

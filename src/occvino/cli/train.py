@@ -24,7 +24,10 @@ def train(
     batch: Annotated[int, typer.Option(help="Frames a step.")] = 2,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Seed of the first weights, the order of frames and random changes.")] = 0,
-    depth_weight: Annotated[float, typer.Option(help="Weight of the depth loss; 0 needs no lidar.")] = 0.3,
+    depth_weight: Annotated[float, typer.Option(help="Weight of the depth loss; 0 leaves it out.")] = 0.3,
+    depth_from: Annotated[
+        str, typer.Option(help="What tells depth: lidar (its returns) or labels (the first voxel on a pixel's ray).")
+    ] = "lidar",
     first_weights: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Begin with these, such as those that a run wrote; random when left out."),
@@ -59,7 +62,7 @@ def train(
     refuse_inside(out)
     if threads:
         torch.set_num_threads(threads)
-    losses = LossSettings(depth=depth_weight)
+    losses = LossSettings(depth=depth_weight, depth_from=depth_from)  # type: ignore[arg-type]  # checked there
     settings = TrainSettings(variant, steps, batch, learning_rate, seed=seed, bf16=bf16, losses=losses)
     model = get_variant(variant)
     frames: list[Samples] = []
@@ -67,7 +70,7 @@ def train(
         opened = NuScenes(folder)
         require_labels(opened, opened.root, masked=True)
         require_images(opened)
-        if depth_weight > 0:
+        if depth_weight > 0 and depth_from == "lidar":
             require_sweeps(opened)
         frames += samples_of(opened, model)
     held_out: list[Samples] = []

@@ -14,10 +14,8 @@ from occvino.datasets.sample import Sample
 from occvino.geometry.calibration import Calibration
 from occvino.geometry.inputs import Geometry, camera_vectors, joint_calibration
 from occvino.training.augment import BevChange, ImageChange
+from occvino.training.depth import NO_DEPTH, DepthFrom, bins_of_labels, bins_of_returns
 from occvino.variant import Variant
-
-NO_DEPTH = -1
-"""Depth bin of a feature pixel in which the lidar hit nothing."""
 
 Samples: TypeAlias = tuple[Sample, ...]
 """A key frame and its past frames, newest first, as many as a network takes."""
@@ -32,7 +30,7 @@ class Example:
         inputs: what else the network takes, in the order of `geometry.input_names`.
         semantics: class of each voxel.  # [Dx, Dy, Dz] int64
         seen: voxels that a camera sees.  # [Dx, Dy, Dz] bool
-        depth: bin of the nearest lidar return in each feature pixel, or `NO_DEPTH`.  # [N, fH, fW] int64
+        depth: bin of what each feature pixel shows, or `NO_DEPTH`.  # [N, fH, fW] int64
     """
 
     images: Tensor
@@ -57,12 +55,17 @@ def samples_of(dataset: NuScenes, variant: Variant) -> list[Samples]:
 
 
 def load_example(
-    samples: Samples, variant: Variant, rng: np.random.Generator | None, *, with_depth: bool = True
+    samples: Samples, variant: Variant, rng: np.random.Generator | None, *, depth_from: DepthFrom | None = "lidar"
 ) -> Example:
     """Read a key frame, its past frames and its ground truth; change them at random when there is a generator.
 
-    A camera's images are changed in the same way in all frames. Without depth the lidar sweep is not opened, and every
-    pixel of `Example.depth` is `NO_DEPTH`.
+    A camera's images are changed in the same way in all frames.
+
+    Args:
+        samples: the key frame first.
+        variant: what takes them.
+        rng: of the changes; None leaves everything as it is.
+        depth_from: where `Example.depth` comes from. Only "lidar" opens the sweep; with None all is `NO_DEPTH`.
 
     Raises:
         FrameError: an image is missing or not of the size that its record says.
@@ -70,7 +73,6 @@ def load_example(
         RigError: another number of frames than the variant takes.
     """
     frame = samples[0]
-    cameras = frame.rig.cameras
     if rng is None:
         bases = frame.rig.image_transforms(variant)
         changes, bev = [ImageChange(base) for base in bases], BevChange()
@@ -81,14 +83,24 @@ def load_example(
     ]
     calibration = _calibration(samples, variant, changes, bev)
     labels = frame.load_labels()
-    returns = frame.lidar_pixels() if with_depth else (np.empty((0, 3), np.float32),) * len(cameras)
+    semantics = bev.apply(labels.semantics).astype(np.int64)
     return Example(
         images=torch.from_numpy(np.stack(images)),
         inputs=tuple(torch.from_numpy(array) for array in Geometry.of(calibration, variant).inputs.values()),
-        semantics=torch.from_numpy(bev.apply(labels.semantics).astype(np.int64)),
+        semantics=torch.from_numpy(semantics),
         seen=torch.from_numpy(bev.apply(labels.mask_camera)),
-        depth=torch.from_numpy(depth_bins(returns, calibration, variant)),
+        depth=torch.from_numpy(_depth(depth_from, frame, semantics, calibration, variant)),
     )
+
+
+def _depth(
+    source: DepthFrom | None, frame: Sample, semantics: NDArray[np.int64], calibration: Calibration, variant: Variant
+) -> NDArray[np.int64]:
+    if source == "lidar":
+        return bins_of_returns(frame.lidar_pixels(), calibration, variant)
+    if source == "labels":
+        return bins_of_labels(semantics, len(frame.rig.cameras), calibration, variant)
+    return np.full((len(frame.rig.cameras), *variant.feature_size), NO_DEPTH)
 
 
 def random_cameras(samples: Samples, variant: Variant, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -112,27 +124,4 @@ def _calibration(samples: Samples, variant: Variant, changes: Sequence[ImageChan
         post_rot=np.array([rotation for rotation, _ in matrices], np.float32),
         post_trans=np.array([shift for _, shift in matrices], np.float32),
         bda=bev.matrix(),
-    )
-
-
-def depth_bins(
-    points: tuple[NDArray[np.float32], ...], calibration: Calibration, variant: Variant
-) -> NDArray[np.int64]:
-    """Depth bin of the nearest point in each feature pixel's block of network pixels, [N, fH, fW].
-
-    Args:
-        points: for each camera, raw pixel u, v and depth in metres, [K, 3] (`Sample.lidar_pixels`).
-        calibration: with the image transform in it; these cameras come first.
-        variant: gives feature size and depth bins.
-    """
-    rows, columns = variant.feature_size
-    nearest = np.full((len(points), rows * columns), np.inf)
-    for camera, seen in enumerate(points):
-        moved = seen[:, :2] @ calibration.post_rot[camera, :2, :2].T + calibration.post_trans[camera, :2]
-        block = np.floor(moved / variant.downsample).astype(np.int64)  # [K, 2]: column, row
-        inside = ((block >= 0) & (block < [columns, rows])).all(axis=1)
-        np.minimum.at(nearest[camera], block[inside, 1] * columns + block[inside, 0], seen[inside, 2])
-    bins = np.floor((nearest - variant.depth.lower) / variant.depth.step)
-    return (
-        np.where((bins >= 0) & (bins < variant.depth_bins), bins, NO_DEPTH).astype(np.int64).reshape(-1, rows, columns)
     )

@@ -26,7 +26,7 @@ from occvino.networks.containers import container_of
 from occvino.networks.flashocc import FlashOcc, normalise
 from occvino.networks.weights import read_pickle
 from occvino.training.examples import Example, Samples, load_example, random_cameras
-from occvino.training.losses import LossSettings, TrainError, class_weights, total_loss
+from occvino.training.losses import LossSettings, TrainError, bin_weights, class_weights, total_loss
 from occvino.variant import Variant
 from occvino.variants import get_variant
 
@@ -136,6 +136,7 @@ class Training:
         else:
             self.weights = class_weights(count_classes(frames, len(self.variant.class_names)))
         self.weights = self.weights.to(self.device)
+        self.bins = bin_weights(self.variant.depths(), settings.losses.depth_from).to(self.device)
 
     def _scale_cameras(self) -> None:
         """Give the batch norm of camera vectors the scale of many frames, and keep it.
@@ -208,7 +209,8 @@ class Training:
         order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.frames))
         samples = self.frames[int(order[position])]
         rng = np.random.default_rng([self.settings.seed, 1, index])
-        return load_example(samples, self.variant, rng, with_depth=self.settings.losses.depth > 0)
+        losses = self.settings.losses
+        return load_example(samples, self.variant, rng, depth_from=losses.depth_from if losses.depth else None)
 
     def _update(self, batch: list[Example]) -> dict[str, float]:
         for group in self.optimiser.param_groups:
@@ -244,7 +246,7 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
             taps = self.model.taps(normalise(example.images), *example.inputs)
         depth = taps["depth"][: len(example.depth)]  # of the key frame, whose lidar sweep it is
-        return total_loss(taps["logits"], depth, example, self.weights, self.settings.losses)
+        return total_loss(taps["logits"], depth, example, self.weights, self.bins, self.settings.losses)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: a straight rise, then half a cosine to zero."""
@@ -264,7 +266,7 @@ class Training:
         metric = MIoU("camera")
         network = self.averaged.module.eval()
         for samples in frames:
-            example = load_example(samples, self.variant, None, with_depth=False)
+            example = load_example(samples, self.variant, None, depth_from=None)
             there = example.to(self.device)
             labels = network(normalise(there.images), *there.inputs).argmax(dim=-1)
             metric.update(labels.cpu().numpy(), example.semantics.numpy(), example.seen.numpy())
@@ -294,6 +296,8 @@ class Training:
         found = content.get("settings") if isinstance(content, dict) else None
         if not isinstance(found, dict):
             raise CheckpointError(f"{path} is not of a training run: delete it to start again")
+        losses = {**asdict(LossSettings()), **found.get("losses", {})}  # a run may be older than a term of the loss
+        found = {**found, "losses": losses}
         other = {k: v for k, v in asdict(self.settings).items() if k != "steps" and found.get(k) != v}
         if other:  # a run may be made longer or shorter; anything else makes it another run
             differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())

@@ -1,14 +1,17 @@
 """What a training step minimises: balanced cross entropy, Lovász-softmax and, if asked for, depth."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from occvino.errors import OccvinoError
-from occvino.training.examples import NO_DEPTH, Example
+from occvino.training.depth import NO_DEPTH, DepthFrom
+from occvino.training.examples import Example
 
 
 class TrainError(OccvinoError, ValueError):
@@ -26,11 +29,12 @@ class LossSettings:
         unseen: weight of a voxel that no camera sees, against 1; the official models are trained with 0.
         lovasz: of the Lovász-softmax term, which counts seen voxels only.
         depth: of the depth term; 0 leaves it out.
+        depth_from: "lidar", its returns; or "labels", the first solid voxel on each feature pixel's ray.
         share_free: of the free voxels that are seen, the share that is drawn; the solid ones are all taken.
         share_unseen: of the voxels that no camera sees, the share that is drawn.
 
     Raises:
-        TrainError: a weight is below 0, or a share is not above 0 and at most 1.
+        TrainError: a weight is below 0, a share is not above 0 and at most 1, or `depth_from` is something else.
     """
 
     unseen: float = 0.1
@@ -38,11 +42,14 @@ class LossSettings:
     depth: float = 0.3
     share_free: float = 0.1
     share_unseen: float = 0.02
+    depth_from: DepthFrom = "lidar"
 
     def __post_init__(self) -> None:
         for name in ("unseen", "lovasz", "depth"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainError(f"the weight `{name}` of the loss is {getattr(self, name)}: 0 or more is needed")
+        if self.depth_from not in get_args(DepthFrom):
+            raise TrainError(f"depth_from is {self.depth_from!r}: choose one of {', '.join(get_args(DepthFrom))}")
         for name in ("share_free", "share_unseen"):
             if not 0 < getattr(self, name) <= 1:
                 raise TrainError(f"{name} is {getattr(self, name)}: it must be above 0 and at most 1")
@@ -87,8 +94,18 @@ def draw_voxels(truth: Tensor, seen: Tensor, free: int, settings: LossSettings) 
     return Voxels(index, truth[index], seen[index], 1 / share[index])
 
 
+def bin_weights(depths: Sequence[float], source: DepthFrom) -> Tensor:
+    """How much a pixel counts by the depth bin that it should find, [D].
+
+    Most rays meet the ground close by, which is soon learnt. Labels know what is far as well as what is near, so a
+    pixel counts by its distance there: half up to 5 m, three times from 30 m on. Lidar returns all count the same.
+    """
+    depth = torch.tensor(depths)
+    return (depth / 10).clamp(0.5, 3.0) if source == "labels" else torch.ones_like(depth)
+
+
 def total_loss(
-    logits: Tensor, depth: Tensor, example: Example, weights: Tensor, settings: LossSettings
+    logits: Tensor, depth: Tensor, example: Example, weights: Tensor, bins: Tensor, settings: LossSettings
 ) -> dict[str, Tensor]:
     """The terms by name, each a scalar and already weighted; their sum is what to minimise.
 
@@ -97,6 +114,7 @@ def total_loss(
         depth: probabilities, [N, D, fH, fW].
         example: ground truth of the frame.
         weights: of the classes.
+        bins: of the depth bins (`bin_weights`).
         settings: how the terms are weighed.
     """
     voxels = draw_voxels(example.semantics.flatten(), example.seen.flatten(), logits.shape[-1] - 1, settings)
@@ -109,7 +127,7 @@ def total_loss(
             drawn[seen].softmax(dim=1), voxels.truth[seen], voxels.times[seen]
         )
     if settings.depth:
-        terms["depth"] = settings.depth * depth_loss(depth.float(), example.depth)
+        terms["depth"] = settings.depth * depth_loss(depth.float(), example.depth, bins)
     return terms
 
 
@@ -142,8 +160,14 @@ def _lovasz_gradient(inside: Tensor, times: Tensor) -> Tensor:
     return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
 
 
-def depth_loss(probabilities: Tensor, bins: Tensor) -> Tensor:
-    """Mean of -log p over feature pixels with a lidar return: [N, D, fH, fW] against bins [N, fH, fW]."""
+def depth_loss(probabilities: Tensor, bins: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean of -log p over feature pixels whose depth is known.
+
+    Args:
+        probabilities: [N, D, fH, fW].
+        bins: to find, or `NO_DEPTH`, [N, fH, fW].
+        weights: of the bins, [D].
+    """
     if not (bins != NO_DEPTH).any():
         return probabilities.sum() * 0
-    return F.nll_loss(probabilities.clamp(min=1e-6).log(), bins, ignore_index=NO_DEPTH)
+    return F.nll_loss(probabilities.clamp(min=1e-6).log(), bins, weights, ignore_index=NO_DEPTH)
