@@ -22,13 +22,15 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 else
     command -v chromium >/dev/null || echo "NOT TESTED: the HTML viewer in Chromium, which is not installed"
 fi
+OCCVINO_TESTS_CONVERTED=$(mktemp -d)  # what one of the runs below has converted, the next ones read (tests/converted.py)
+export OCCVINO_TESTS_CONVERTED
+trap 'rm -r "$OCCVINO_TESTS_CONVERTED"' EXIT
 ruff check .
 ruff format --check .
 pyright
 pytest -rs --durations=10 -n 2 --dist loadfile
-pytest -rs --durations=10 -n 2 --dist loadfile -m "slow and not gpu and not npu and not by_hand"
+pytest -rs --durations=30 -n 2 --dist loadfile -m "(slow or gpu or npu) and not by_hand"
 pytest -rs --durations=10 -m timed  # no other tests beside these: one was seen to take 1.6 times as long, its rival no longer
-pytest -rs --durations=10 -n 2 --dist loadfile -m "(gpu or npu) and not by_hand"
 
 # The server's pins do not go together with ours (constraints-serve.txt): an environment of its own, with the wheel in it
 # and without torch, as in the Dockerfile.
