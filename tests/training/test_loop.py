@@ -212,3 +212,18 @@ def test_frames_of_a_step_computed_at_once_give_the_gradient_of_one_after_anothe
 def test_no_frame_at_once_or_more_than_a_step_has_is_refused(wrong, tmp_path):
     with pytest.raises(TrainError, match=f"at_once is {wrong}: at least 1, and at most the 1 frames of a step"):
         Training(SETTINGS, FRAMES, tmp_path, at_once=wrong)
+
+
+def test_depth_is_learnt_from_labels_where_there_is_no_lidar(tmp_path):
+    settings = TrainSettings("occvino-nano", steps=1, batch=1, warmup=0, losses=LossSettings(depth_from="labels"))
+    (line,) = Training(settings, FRAMES[:1], tmp_path).run()
+    assert 0 < line["depth"] < 10
+
+
+def test_a_run_that_is_older_than_a_term_of_the_loss_goes_on(tmp_path):
+    settings = replace(SETTINGS, steps=1)
+    list(Training(settings, FRAMES, tmp_path).run())
+    content = torch.load(tmp_path / "last.pt", weights_only=True)
+    del content["settings"]["losses"]["depth_from"]
+    torch.save(content, tmp_path / "last.pt")
+    assert Training(settings, FRAMES, tmp_path).step == 1
