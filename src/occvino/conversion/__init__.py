@@ -143,7 +143,8 @@ def convert(
             if quantising and baked:  # its frames have rigs of their own: ours is put in when they have been run
                 read = Path(scratch) / ONNX
                 export_onnx(model, read, cameras=len(names), outputs=outputs, temporal=temporal)
-            lower(read, folder / IR, compress_to_fp16=precision == "fp16", npu=npu)
+            bagged = 1 if columns or matrices else variant.lifted_frames
+            lower(read, folder / IR, compress_to_fp16=precision == "fp16", npu=npu, bagged_frames=bagged)
         if rig and bake_calibration:
             rig.save(folder / BAKED_RIG)
         written = [IR, IR_WEIGHTS, ONNX, *([BAKED_RIG] if bake_calibration else [])]

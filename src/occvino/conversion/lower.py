@@ -11,6 +11,7 @@ from openvino import opset13 as ops
 
 from occvino.bev_pool import openvino_extensions
 from occvino.conversion.any_batch import forget_the_batch
+from occvino.conversion.bags import cut_bags
 from occvino.conversion.floats import bilinear_constants, geometry_constants
 from occvino.conversion.foreign import read_foreign
 from occvino.conversion.normalised import fold_normalising
@@ -26,8 +27,17 @@ SMALL = 4096
 """How many values a constant may have that stays in fp32 when weights are stored in half precision."""
 
 
-def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool = False) -> None:
-    """Convert one ONNX file and write `model.xml` and `model.bin`. `npu`: do also what pays on NPUs alone.
+def lower(
+    onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool = False, bagged_frames: int = 1
+) -> None:
+    """Convert one ONNX file and write `model.xml` and `model.bin`.
+
+    Args:
+        onnx_path: to read.
+        xml_path: to write, beside a file of weights.
+        compress_to_fp16: store weights in half precision.
+        npu: do also what pays on NPUs alone.
+        bagged_frames: of how many frames the plan is, where an NPU is to pool by bags.
 
     Raises:
         OccvinoError: the result holds an operator that is not of a stock opset, or a dynamic shape.
@@ -40,6 +50,7 @@ def lower(onnx_path: Path, xml_path: Path, *, compress_to_fp16: bool, npu: bool 
     fold_normalising(model)
     if npu:
         look_up(model)
+        cut_bags(model, bagged_frames)
     order_by_index(model)
     check_stock(model)
     save(model, xml_path, compress_to_fp16=compress_to_fp16)

@@ -5,6 +5,7 @@ those that did not, with the compiler's words (tests/npu asks it again). A graph
 `occvino info --device NPU --compiler` asks the compiler itself, where tools/npu has set it up.
 """
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +54,9 @@ REFUSED = {
 }
 SCATTER_SUM = "unsupported reduction type"
 """Of ScatterNDUpdate-15 with any reduction but "none"."""
+
+MOST_BAGGED = 2**22 - 1
+"""Entries of one `EmbeddingBagOffsetsSum`. With one more the compiler comes to no end on 3720; so many take it a second."""
 
 UNCOSTED = frozenset(
     (
@@ -124,11 +128,19 @@ def why_refused(node: ov.Node) -> str | None:
     words = REFUSED.get(kind)
     if kind == "ScatterNDUpdate-15" and node.get_attributes()["reduction"] != "none":
         words = SCATTER_SUM
+    if kind == "EmbeddingBagOffsetsSum-3" and (entries := _most_values(node.input_value(1))) > MOST_BAGGED:
+        words = f"{entries:,} entries: with more than {MOST_BAGGED:,} the compiler comes to no end on 3720"
     return words and f"{node.get_friendly_name()} ({kind}): {words}"
 
 
 def _kind(node: ov.Node) -> str:
     return f"{node.get_type_name()}-{node.get_type_info().version_id.removeprefix('opset')}"
+
+
+def _most_values(value: ov.Output) -> int:
+    """How many values there are at most; 0 where there is no bound, which is a finding of its own."""
+    sizes = [size.get_max_length() for size in value.get_partial_shape()]
+    return math.prod(sizes) if all(size >= 0 for size in sizes) else 0
 
 
 def _is_unbounded(shape: ov.PartialShape) -> bool:
