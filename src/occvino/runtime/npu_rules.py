@@ -56,7 +56,7 @@ SCATTER_SUM = "unsupported reduction type"
 """Of ScatterNDUpdate-15 with any reduction but "none"."""
 
 MOST_BAGGED = 2**22 - 1
-"""Entries of one `EmbeddingBagOffsetsSum`. With one more the compiler comes to no end on 3720; so many take it a second."""
+"""Entries of one `EmbeddingBagOffsetsSum`: so many take a second to compile; with one more there is no end on 3720."""
 
 UNCOSTED = frozenset(
     (
