@@ -1,15 +1,19 @@
 """What computes with calibration alone, as a model of its own."""
 
+from functools import partial
+from unittest.mock import patch
+
 import numpy as np
 import openvino as ov
 import pytest
 
 from occvino.conversion import convert
+from occvino.conversion.bags import cut_bags
 from occvino.runtime import Pipeline
 from occvino.runtime.calibration import CALIBRATION, cut_calibration
 from occvino.runtime.devices import Settings, compile_model
 from occvino.runtime.network import Network
-from occvino.runtime.npu_parts import FRAME, JOIN, npu_parts
+from occvino.runtime.npu_parts import FRAME, JOIN, POOL, npu_parts
 from occvino.runtime.stages import CUTS, device_of, parts_on
 from tests.conversion.test_parts import scene
 from tests.converted import converted
@@ -25,8 +29,12 @@ def artifacts(tmp_path_factory):
     """A depth net whose encoder takes image by image, a stream of one, stereo with its grids, windowed attention."""
     folder = tmp_path_factory.mktemp("calibration")
     options = {"precision": "fp32", "cameras": 2, "outputs": ("logits",)}
+    small_bags = partial(cut_bags, most=0)
     with known():
+        with patch("occvino.conversion.lower.cut_bags", small_bags):
+            voxels = convert("small-voxels-stereo", None, folder / "voxels", temporal="exact", device="NPU", **options)
         yield {
+            "voxels, a bag a frame": voxels,
             "pano": converted("small-pano", None, folder / "pano", **options),
             "stream": converted("small-4d", None, folder / "stream", temporal="exact", **options),
             "stereo": converted("small-stereo", None, folder / "stereo", temporal="exact", **options),
@@ -47,6 +55,7 @@ def artifacts(tmp_path_factory):
 
 
 PARTS = {
+    "voxels, a bag a frame": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, POOL: 1, "rest": 1},
     "pano": {CALIBRATION: 1, "encoder": 2, "rest": 1},
     "stream": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 6, "rest": 1},
     "stereo": {CALIBRATION: 1, "encoder": 2, JOIN: 1, "lift": 4, "rest": 1},

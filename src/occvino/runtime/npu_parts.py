@@ -18,6 +18,8 @@ LIFTED: tuple[str, ...] = ("depth", "features")
 """The taps that pooling takes."""
 JOIN, JOINED = "join", "joined/"
 """The stage that joins what a stream keeps with that of this frame, and how the names of what it gives begin."""
+POOL = "pool"
+"""The stage that pools, where that is one bag for each frame."""
 FRAME, FRAMED = "frame", "framed"
 """The stage that pools one frame and goes on with it alone, and the name of what it gives."""
 _FRAMEWISE = {"Convolution", "Add", "Relu", "Multiply", "Convert", "FakeQuantize"}
@@ -30,7 +32,8 @@ def npu_parts(model: ov.Model) -> dict[str, tuple[ov.Model, int]]:
     What computes with calibration alone comes first, if there is any: it runs on the CPU. The encoder takes one image,
     where the network computes each image apart from the others. In a stream that computes depth for past images anew
     ("exact"), the encoder ends at what is kept; that is joined with what was kept, on the CPU, and depth is computed
-    image by image as well. Where several frames are pooled by columns, that is done frame by frame.
+    image by image as well. Where several frames are pooled by columns, that is done frame by frame. Where each has a
+    bag (`conversion.bags`), pooling is apart from the rest: together they compile to no end for platform 3720.
     """
     cut = cut_calibration(model)
     model = cut[1] if cut else model.clone()
@@ -55,7 +58,8 @@ def _cuts(model: ov.Model, frames: int) -> Mapping[str, tuple[str, ...]]:
         cuts[JOIN] = joined
     if exact:
         cuts["lift"] = LIFTED
-    return {**cuts, **by_frame, "rest": ()}
+    pools = sum(op.get_type_name() == "EmbeddingBagOffsetsSum" for op in model.get_ops())
+    return {**cuts, **by_frame, **({POOL: ("bev",)} if pools > 1 else {}), "rest": ()}
 
 
 def _joined(model: ov.Model, kept: set[str]) -> tuple[str, ...]:
