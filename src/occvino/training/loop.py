@@ -296,8 +296,8 @@ class Training:
         found = content.get("settings") if isinstance(content, dict) else None
         if not isinstance(found, dict):
             raise CheckpointError(f"{path} is not of a training run: delete it to start again")
-        losses = {**asdict(LossSettings()), **found.get("losses", {})}  # a run may be older than a term of the loss
-        found = {**found, "losses": losses}
+        if isinstance(losses := found.get("losses"), dict):  # a run may be older than a setting of the loss
+            found = {**found, "losses": {**asdict(LossSettings()), **losses}}
         other = {k: v for k, v in asdict(self.settings).items() if k != "steps" and found.get(k) != v}
         if other:  # a run may be made longer or shorter; anything else makes it another run
             differing = ", ".join(f"{name} {found.get(name)} there, {value} asked" for name, value in other.items())
