@@ -9,11 +9,10 @@ import openvino.opset15 as op
 from benchmarks.npu import graph_of
 
 
-def _saved(folder, number=1.0, *, crossed=False):
-    """x - relu(y) * number, or y - relu(x) * number."""
+def _saved(folder, number=1.0):
+    """x - relu(y) * number."""
     x, y = op.parameter([2, 3], np.float32, name="x"), op.parameter([2, 3], np.float32, name="y")
-    kept, cut = (y, x) if crossed else (x, y)
-    made = op.subtract(kept, op.multiply(op.relu(cut), np.full([2, 3], number, np.float32)))
+    made = op.subtract(x, op.multiply(op.relu(y), np.full([2, 3], number, np.float32)))
     ov.save_model(ov.Model([made], [x, y]), folder / "a.xml", compress_to_fp16=False)
     return folder / "a.xml"
 
